@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The boot information page: what the kernel tells the root task about the machine. It is mapped read-only at
+ * BOOT_INFO_ADDRESS in the root task's HST space. Numbers are little-endian, addresses physical.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define BOOT_INFO_MAGIC    0x4a4e4f4au
+#define BOOT_INFO_ADDRESS  0x7fffffffe000u
+#define ROOT_UTCB_ADDRESS  0x7fffffffd000u
+#define USER_ADDRESS_LIMIT 0x7fffffffd000u /* the kernel gives addresses from here to the root task only */
+
+#define BOOT_REGIONS     48
+#define BOOT_MODULES     24
+#define BOOT_MODULE_NAME 64
+
+enum boot_feature {
+    BOOT_FEATURE_SVM = 1u << 0, /* virtual machines can run: SVM with nested paging */
+    BOOT_FEATURE_VMX = 1u << 1,
+    BOOT_FEATURE_FPU_XSAVE = 1u << 2, /* else FXSAVE */
+};
+
+enum boot_region_type {
+    BOOT_REGION_RAM = 1, /* free for use; the kernel and its pool are cut out, modules are not */
+    BOOT_REGION_RESERVED = 2,
+    BOOT_REGION_ACPI = 3, /* ACPI tables */
+    BOOT_REGION_NVS = 4,
+    BOOT_REGION_BAD = 5,
+    BOOT_REGION_KERNEL = 6, /* the kernel's image and pool; never to be had */
+};
+
+struct boot_region {
+    uint64_t base, length;
+    uint64_t type;
+};
+
+struct boot_module {
+    uint64_t base, length;
+    char name[BOOT_MODULE_NAME]; /* last word of its command line, NUL at the end */
+};
+
+struct boot_info {
+    uint32_t magic;
+    uint16_t version_major, version_minor; /* of this interface: ABI_VERSION_* */
+    uint32_t size;                         /* of this structure */
+    uint32_t features;                     /* enum boot_feature */
+    uint32_t cpus;
+    uint32_t gsis;            /* pins of all IOAPICs */
+    uint64_t tsc_hz;
+    uint64_t wall_seconds;    /* since 1970-01-01 UTC, from the CMOS clock ... */
+    uint64_t wall_tsc;        /* ... at this TSC value */
+    uint64_t acpi_rsdp;       /* 0: none found */
+    uint64_t framebuffer;     /* 0: none; else 32 bits per pixel */
+    uint32_t framebuffer_width, framebuffer_height, framebuffer_pitch, framebuffer_bpp;
+    uint32_t isa_gsi[16];     /* GSI | INTERRUPT_* of each ISA interrupt */
+    uint32_t regions, modules;
+    struct boot_region region[BOOT_REGIONS];
+    struct boot_module module[BOOT_MODULES];
+};
+
+_Static_assert(sizeof(struct boot_info) <= 4096, "the boot information is one page");

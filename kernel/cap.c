@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+/* Capabilities in an OBJ space. See cap.h. */
+#include "kernel/cap.h"
+
+#include "kernel/account.h"
+#include "kernel/space.h"
+
+enum status cap_prepare(struct space *space, uint64_t selector)
+{
+    struct cap **leaf;
+
+    if (selector >= OBJ_SELECTORS)
+        return STATUS_BAD_ARG;
+    leaf = &space->obj.table[selector / CAPS_PER_LEAF];
+    if (!*leaf)
+        *leaf = account_page(space->object.account);
+    if (!*leaf)
+        return STATUS_NO_MEMORY;
+    return (*leaf)[selector % CAPS_PER_LEAF].word ? STATUS_EXISTS : STATUS_OK;
+}
+
+void cap_insert(struct space *space, uint64_t selector, struct object *object, unsigned permissions, uint64_t bits)
+{
+    struct cap *cap = &space->obj.table[selector / CAPS_PER_LEAF][selector % CAPS_PER_LEAF];
+
+    object_reference(object);
+    cap->word = ((uint64_t)object & 0xffffffffffff) | (uint64_t)permissions << 48;
+    cap->bits = bits;
+}
+
+void cap_remove(struct space *space, uint64_t selector)
+{
+    struct cap *leaf = selector < OBJ_SELECTORS ? space->obj.table[selector / CAPS_PER_LEAF] : NULL;
+    struct cap *cap;
+    struct object *object;
+
+    if (!leaf || !leaf[selector % CAPS_PER_LEAF].word)
+        return;
+    cap = &leaf[selector % CAPS_PER_LEAF];
+    object = cap_object(cap);
+    cap->word = 0;
+    object_release(object);
+}
+
+bool cap_clear(struct space *space)
+{
+    uint64_t leaf = space->obj.clear / CAPS_PER_LEAF;
+
+    for (; leaf < OBJ_SELECTORS / CAPS_PER_LEAF; leaf++) {
+        if (space->obj.table[leaf])
+            break;
+    }
+    if (leaf == OBJ_SELECTORS / CAPS_PER_LEAF)
+        return true;
+    for (uint64_t i = 0; i < CAPS_PER_LEAF; i++)
+        cap_remove(space, leaf * CAPS_PER_LEAF + i);
+    page_free(space->obj.table[leaf]);
+    space->obj.table[leaf] = NULL;
+    space->obj.clear = (leaf + 1) * CAPS_PER_LEAF;
+    return false;
+}

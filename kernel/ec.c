@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: ISC */
+/* Execution contexts and portals: life, switching, waiting. See ec.h. */
+#include "kernel/ec.h"
+
+#include "kernel/account.h"
+#include "kernel/cpu.h"
+#include "kernel/fpu.h"
+#include "kernel/nt.h"
+#include "kernel/pagetable.h"
+#include "kernel/sched.h"
+#include "kernel/space.h"
+#include "kernel/string.h"
+#include "kernel/vcpu.h"
+
+#define SYSCALL_LENGTH 2 /* bytes of the instruction */
+
+enum status shared_map(struct space *hst, uint64_t address, const void *page)
+{
+    bool removed = false;
+
+    if (hst->object.dead)
+        return STATUS_DEAD;
+    if (pagetable_leaf(hst->memory.root, address / PAGE_SIZE) & PTE_PRESENT)
+        return STATUS_EXISTS;
+    return pagetable_enter(hst->memory.root, hst->object.account, address / PAGE_SIZE, physical_address(page), 1,
+                           PTE_PRESENT | PTE_USER | PTE_WRITE | PTE_NX, &removed);
+}
+
+void shared_unmap(struct space *hst, uint64_t address, const void *page)
+{
+    bool removed = false;
+
+    if (hst->object.dead)
+        return;
+    /* The PD's manager may have put something else there. */
+    if ((pagetable_leaf(hst->memory.root, address / PAGE_SIZE) & PTE_ADDRESS) != physical_address(page))
+        return;
+    (void)pagetable_remove(hst->memory.root, address / PAGE_SIZE, address / PAGE_SIZE + 1, &removed);
+    if (this_cpu()->cr3 == hst->memory.physical)
+        invlpg(address);
+}
+
+static void ec_link(struct pd *pd, struct ec *ec)
+{
+    ec->next = pd->ecs;
+    if (pd->ecs)
+        pd->ecs->previous = ec;
+    pd->ecs = ec;
+}
+
+static void ec_unlink(struct pd *pd, struct ec *ec)
+{
+    if (ec->previous)
+        ec->previous->next = ec->next;
+    else
+        pd->ecs = ec->next;
+    if (ec->next)
+        ec->next->previous = ec->previous;
+}
+
+enum status ec_create(struct account *account, struct pd *pd, bool global, bool fpu, uint64_t utcb, uint64_t stack,
+                      uint64_t entry, struct ec **result, enum payer *payer)
+{
+    struct ec *ec = object_create(account, OBJECT_EC, sizeof(*ec));
+    enum status status = STATUS_NO_MEMORY;
+
+    *payer = PAYER_NAMED;
+    if (!ec)
+        return STATUS_NO_MEMORY;
+    ec->utcb = account_page(account);
+    if (ec->utcb && fpu)
+        ec->fpu = fpu_create(account);
+    if (ec->utcb && (!fpu || ec->fpu)) {
+        *payer = PAYER_SPACE;
+        status = shared_map(pd->hst, utcb, ec->utcb);
+    }
+    if (status != STATUS_OK) {
+        if (ec->utcb)
+            page_free(ec->utcb);
+        ec->utcb = NULL;
+        object_release(&ec->object);
+        return status;
+    }
+    ec->pd = pd;
+    object_reference(&pd->object);
+    ec_link(pd, ec);
+    ec->utcb_user = utcb;
+    ec->global = global;
+    ec->state = global ? EC_RUNNABLE : EC_IDLE;
+    ec->stack = stack;
+    ec->frame = (struct frame){.vector = VECTOR_SYSCALL,
+                               .rip = entry,
+                               .rsp = stack,
+                               .rflags = RFLAGS_FIXED | RFLAGS_IF,
+                               .cs = SEL_USER_CODE,
+                               .ss = SEL_USER_DATA};
+    *result = ec;
+    return STATUS_OK;
+}
+
+/* The one that called or helps `ec` goes on without it. */
+static void ec_abort_caller(struct ec *ec)
+{
+    struct ec *caller = ec->caller;
+
+    ec->caller = NULL;
+    if (!caller || caller == EC_ABANDONED)
+        return;
+    caller->partner = NULL;
+    caller->state = EC_RUNNABLE;
+    caller->frame.rax = STATUS_ABORTED;
+    caller->frame.rsi = 0;
+}
+
+void ec_destroy(struct ec *ec)
+{
+    struct cpu *cpu = this_cpu();
+
+    ec_abort_caller(ec);
+    if (ec->state == EC_CALLING && ec->partner)
+        ec->partner->caller = EC_ABANDONED;
+    if (ec->state == EC_HELPING)
+        object_release(&ec->partner->object);
+    if (ec->waits)
+        ec->waits->waiter = NULL;
+    if (ec->runs)
+        ec->runs->runner = NULL;
+    ec->runs = NULL;
+    ec->waits = NULL;
+    ec->partner = NULL;
+    ec->state = EC_IDLE;
+    if (ec->timer.queued)
+        timer_remove(&cpu->timers, &ec->timer);
+    cpu->hazard |= HAZARD_SCHEDULE; /* whoever runs may run on the dead EC's time, or be it */
+    if (!ec->utcb)
+        return;
+    shared_unmap(ec->pd->hst, ec->utcb_user, ec->utcb);
+    page_free(ec->utcb);
+    ec->utcb = NULL;
+    if (ec->fpu)
+        fpu_free(ec->fpu);
+    ec->fpu = NULL;
+    ec_unlink(ec->pd, ec);
+}
+
+void ec_free(struct ec *ec)
+{
+    struct pd *pd = ec->pd;
+
+    if (ec->utcb)
+        ec_destroy(ec);
+    slab_free(ec);
+    if (pd)
+        object_release(&pd->object);
+}
+
+struct pt *pt_create(struct account *account, struct ec *ec, uint64_t entry, uint64_t id)
+{
+    struct pt *pt = object_create(account, OBJECT_PT, sizeof(*pt));
+
+    if (!pt)
+        return NULL;
+    pt->ec = ec;
+    object_reference(&ec->object);
+    pt->entry = entry;
+    pt->id = id;
+    return pt;
+}
+
+void pt_free(struct pt *pt)
+{
+    struct ec *ec = pt->ec;
+
+    slab_free(pt);
+    object_release(&ec->object);
+}
+
+/* Have the TSS hold the ports of `space`. Usually they are still there from last time. */
+static void ports_load(struct cpu *cpu, const struct space *space)
+{
+    if (cpu->pio != space || cpu->pio_generation != space->pio.generation) {
+        memset(cpu->tss.bitmap + cpu->pio_low, 0xff, cpu->pio_high - cpu->pio_low);
+        for (uint32_t i = space->pio.low; i < space->pio.high; i++)
+            cpu->tss.bitmap[i] = space->pio.bitmap[i / PAGE_SIZE][i % PAGE_SIZE];
+        cpu->pio = space;
+        cpu->pio_generation = space->pio.generation;
+        cpu->pio_low = space->pio.low < space->pio.high ? space->pio.low : 0;
+        cpu->pio_high = space->pio.high;
+    }
+    cpu->tss.iomap = offsetof(struct tss, bitmap);
+}
+
+void ec_switch(struct ec *ec)
+{
+    struct cpu *cpu = this_cpu();
+    struct pd *pd = ec->pd;
+
+    cpu->ec = ec;
+    cpu->frame = &ec->frame;
+    cpu->tss.rsp[0] = (uint64_t)(&ec->frame + 1);
+    if (cpu->cr3 != pd->hst->memory.physical) {
+        cpu->cr3 = pd->hst->memory.physical;
+        write_cr3(cpu->cr3);
+    }
+    if (pd->pio)
+        ports_load(cpu, pd->pio);
+    else
+        cpu->tss.iomap = TSS_NO_BITMAP;
+    if (ec->fpu)
+        fpu_load(cpu, ec->fpu);
+    else if (!cpu->task_switched)
+        fpu_deny(cpu);
+}
+
+void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
+                uint64_t a5)
+{
+    ec->frame.rip -= SYSCALL_LENGTH;
+    ec->frame.rax = call;
+    ec->frame.rdi = a0;
+    ec->frame.rsi = a1;
+    ec->frame.rdx = a2;
+    ec->frame.r10 = a3;
+    ec->frame.r8 = a4;
+    ec->frame.r9 = a5;
+}
+
+void ec_set_deadline(struct ec *ec, uint64_t deadline)
+{
+    struct timer_queue *timers = &this_cpu()->timers;
+
+    if (ec->timer.queued) {
+        if (ec->timer.deadline == deadline)
+            return;
+        timer_remove(timers, &ec->timer);
+    }
+    ec->timer.deadline = deadline;
+    if (deadline == DEADLINE_NEVER)
+        return;
+    timer_insert(timers, &ec->timer);
+    if (timer_first(timers) == &ec->timer)
+        sched_set_timer(this_cpu());
+}
+
+void ec_wait(struct ec *ec, struct nt *nt, uint64_t deadline)
+{
+    ec->state = EC_WAITING;
+    ec->waits = nt;
+    nt->waiter = ec;
+    ec_set_deadline(ec, deadline);
+    schedule();
+}
+
+void ec_wake(struct ec *ec)
+{
+    ec->waits->waiter = NULL;
+    ec->waits = NULL;
+    ec->state = EC_RUNNABLE;
+    if (ec->sc)
+        sc_wake(ec->sc);
+}
+
+void ec_fault(struct ec *ec, uint64_t vector, uint64_t error, uint64_t address)
+{
+    struct pd *pd = ec->pd;
+
+    if (!(pd->fault & PD_FAULT_VALID)) {
+        pd->fault = vector | PD_FAULT_VALID | error << 32;
+        pd->fault_ip = ec->frame.rip;
+        pd->fault_address = address;
+    }
+    ec->object.dead = true;
+    object_reference(&ec->object); /* the caller still looks at it */
+    ec_destroy(ec);
+    if (pd->watch)
+        nt_signal(pd->watch, pd->watch_bits);
+    object_release(&ec->object);
+}

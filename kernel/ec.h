@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Execution contexts, portals, protection domains.
+ *
+ * A local EC serves portals with its caller's time and never waits; a global EC has an SC. A call that must wait
+ * or begin anew is taken back: its instruction pointer stands on SYSCALL again, so an EC in the kernel has no state
+ * but its frame, and whoever wakes it only makes it runnable.
+ */
+#pragma once
+
+#include "kernel/layout.h"
+#include "kernel/object.h"
+#include "kernel/timer.h"
+
+struct fpu;
+struct nt;
+struct sc;
+struct space;
+struct vcpu;
+
+struct frame {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+_Static_assert(sizeof(struct frame) == FRAME_SIZE, "entry.S knows the frame");
+
+enum ec_state {
+    EC_RUNNABLE,
+    EC_CALLING, /* in a call to `partner` */
+    EC_HELPING, /* lends its time to `partner` (referenced) until that is free, then calls again */
+    EC_WAITING, /* global: for its notification or deadline */
+    EC_IDLE,    /* local: no caller */
+};
+
+struct pd {
+    struct object object;
+    struct space *obj, *hst, *pio; /* referenced; NULL until created */
+    struct ec *ecs;                /* list of all that live */
+    struct nt *watch;              /* referenced; signalled with watch_bits at a fault */
+    uint64_t watch_bits;
+    uint64_t fault, fault_ip, fault_address; /* the first; PD_FAULT_VALID */
+};
+
+struct ec {
+    struct object object;
+    uint8_t state; /* enum ec_state */
+    bool global;
+    uint8_t depth; /* calls above it in the chain */
+    struct frame frame __attribute__((aligned(16)));
+
+    struct pd *pd;        /* referenced */
+    uint64_t *utcb;       /* the kernel's alias of the page */
+    uint64_t utcb_user;   /* where the PD sees it */
+    struct ec *partner;   /* see state */
+    struct ec *caller;    /* local: whom it serves; EC_ABANDONED if that died */
+    struct sc *donor;     /* local: the SC that ran when the call came; only compared */
+    uint64_t stack;       /* local: stack pointer at a portal's entry */
+    struct fpu *fpu;      /* NULL: without */
+    struct sc *sc;        /* global: its time; not referenced (the SC references the EC) */
+    struct nt *waits;     /* WAITING: on this; not referenced: the notification's death wakes */
+    struct vcpu *runs;    /* global: in a vcpu_run of it; not referenced: its death clears */
+    struct timer timer;
+    struct ec *next, *previous; /* in the PD's list */
+};
+
+#define EC_ABANDONED ((struct ec *)1)
+
+struct pt {
+    struct object object;
+    struct ec *ec; /* referenced; local */
+    uint64_t entry;
+    uint64_t id;
+};
+
+struct pd *pd_create(struct account *account) must_check;
+bool pd_destroy(struct pd *pd) must_check;
+void pd_free(struct pd *pd);
+
+/* `utcb` is where the PD sees the UTCB. STATUS_OK, NO_MEMORY (*payer says whose). */
+enum status ec_create(struct account *account, struct pd *pd, bool global, bool fpu, uint64_t utcb, uint64_t stack,
+                      uint64_t entry, struct ec **result, enum payer *payer) must_check;
+void ec_destroy(struct ec *ec);
+void ec_free(struct ec *ec);
+
+struct pt *pt_create(struct account *account, struct ec *ec, uint64_t entry, uint64_t id) must_check;
+void pt_free(struct pt *pt);
+
+/* Make `ec` the one that `resume` leaves to: address space, ports, FPU, frame. */
+void ec_switch(struct ec *ec);
+
+/* Take the current call back: it begins anew when the EC runs again. Arguments are what the call was given. */
+void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
+                uint64_t a5);
+
+/* The current EC waits for `nt` or `deadline`; restart must have been arranged. Schedules. */
+void ec_wait(struct ec *ec, struct nt *nt, uint64_t deadline);
+
+/* Make a WAITING EC runnable. */
+void ec_wake(struct ec *ec);
+
+/* Have the EC looked at when `deadline` comes; cheap if that is what is set. */
+void ec_set_deadline(struct ec *ec, uint64_t deadline);
+
+/* The EC dies of a processor exception. */
+void ec_fault(struct ec *ec, uint64_t vector, uint64_t error, uint64_t address);
+
+/* Share a kernel page with a PD at a user address, and take it away again. */
+enum status shared_map(struct space *hst, uint64_t address, const void *page) must_check;
+void shared_unmap(struct space *hst, uint64_t address, const void *page);

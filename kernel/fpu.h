@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The FPU's registers belong to one owner at a time: an EC created with EC_FPU, or a vCPU. Switching is eager
+ * between owners; in between, ECs without FPU run with CR0.TS set, so a guest's registers stay loaded while its
+ * monitor works. XCR0 is part of the state: a guest changes it freely, since some processors do not intercept it.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct account;
+struct cpu;
+
+struct fpu {
+    uint64_t xcr0;
+    uint8_t area[] __attribute__((aligned(64))); /* cpu_features.fpu_size bytes */
+};
+
+/* Fresh registers. NULL: the account is empty. */
+struct fpu *fpu_create(struct account *account) __attribute__((warn_unused_result));
+void fpu_free(struct fpu *fpu);
+
+/* Make the registers those of `fpu`; CR0.TS is clear afterwards. */
+void fpu_load(struct cpu *cpu, struct fpu *fpu);
+
+/* The same for a guest: CR0.TS stays as it is, the guest has a CR0 of its own. */
+void fpu_load_guest(struct cpu *cpu, struct fpu *fpu);
+
+/* Make the FPU unusable for the EC that runs next. */
+void fpu_deny(struct cpu *cpu);
+
+/* XCR0 of an FPU state, whether it is loaded or not, and setting it (a value that fpu_xcr0_valid accepts). */
+uint64_t fpu_xcr0(const struct cpu *cpu, const struct fpu *fpu);
+void fpu_set_xcr0(struct cpu *cpu, struct fpu *fpu, uint64_t value);
+int fpu_xcr0_valid(uint64_t value);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/* The kernel's own half of the address spaces, and which physical memory others may have. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct boot_info;
+
+/* Choose the pool's place, build the final page tables and switch to them. The one-to-one mapping of boot.S ends
+ * with memory_drop_identity. Fills in the boot information's kernel region. */
+void memory_init(struct boot_info *info);
+void memory_drop_identity(void);
+
+/* Map a page of device registers, uncached; at most MEMORY_DEVICES. Nobody else gets it from then on. */
+#define MEMORY_DEVICES 16
+volatile void *memory_map_device(uint64_t physical);
+
+/* Fill in the kernel's half of a new HST root. */
+void memory_kernel_half(uint64_t *root);
+uint64_t memory_kernel_root(void); /* CR3 value of the kernel's half alone */
+
+/* Pages that SPACE_COPY may take from MEM: not the kernel's, not of devices that the kernel drives. */
+bool memory_may_be_mapped(uint64_t page, uint64_t count);

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: ISC */
+/* What the boot loader tells, Multiboot 1 or 2, in the form of the boot information page. */
+#pragma once
+
+#include <stdint.h>
+
+struct boot_info;
+
+#define MULTIBOOT1_LOADER 0x2badb002u
+#define MULTIBOOT2_LOADER 0x36d76289u
+
+/* Copy memory map, modules, RSDP and framebuffer. Panics on what no loader says. */
+void multiboot_read(uint32_t magic, uint64_t address, struct boot_info *info);

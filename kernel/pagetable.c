@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: ISC */
+/* Page tables of HST and GST spaces. See pagetable.h. Every table is a page of the pool. */
+#include "kernel/pagetable.h"
+
+#include "kernel/account.h"
+#include "kernel/arch.h"
+
+#define INDEX_BITS 9
+#define ENTRIES    512u
+#define LEVELS     4
+
+static unsigned index_at(uint64_t page, unsigned level)
+{
+    return (unsigned)(page >> (INDEX_BITS * (level - 1))) & (ENTRIES - 1);
+}
+
+static uint64_t *table_of(uint64_t entry)
+{
+    return pool_pointer(entry & PTE_ADDRESS);
+}
+
+uint64_t pagetable_bits(unsigned rights)
+{
+    uint64_t bits = PTE_PRESENT | PTE_USER;
+
+    if (!(rights & (MEM_READ | MEM_EXECUTE)))
+        return 0;
+    if (rights & ~(MEM_READ | MEM_WRITE | MEM_EXECUTE | MEM_UNCACHED | MEM_WRITE_COMBINE))
+        return 0;
+    if ((rights & MEM_UNCACHED) && (rights & MEM_WRITE_COMBINE))
+        return 0;
+    if (rights & MEM_WRITE)
+        bits |= PTE_WRITE;
+    if (!(rights & MEM_EXECUTE))
+        bits |= PTE_NX;
+    if (rights & MEM_UNCACHED)
+        bits |= PTE_PCD | PTE_PWT; /* PAT entry 3 */
+    if (rights & MEM_WRITE_COMBINE)
+        bits |= PTE_PWT; /* PAT entry 1 */
+    return bits;
+}
+
+/* Free a table of level 1 with whatever leaves it has, or one of level 2 whose tables hold leaves only. */
+static void table_free(uint64_t *table, unsigned level)
+{
+    if (level == 2) {
+        for (unsigned i = 0; i < ENTRIES; i++) {
+            if ((table[i] & PTE_PRESENT) && !(table[i] & PTE_LARGE))
+                page_free(table_of(table[i]));
+        }
+    }
+    page_free(table);
+}
+
+enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical, uint64_t pages,
+                            uint64_t bits, bool *removed)
+{
+    unsigned leaf_level = pages == 1 ? 1 : 2;
+    uint64_t *table = root;
+    uint64_t *entry;
+
+    for (unsigned level = LEVELS; level > leaf_level; level--) {
+        entry = &table[index_at(page, level)];
+        if ((*entry & PTE_PRESENT) && (*entry & PTE_LARGE)) {
+            *entry = 0;
+            *removed = true;
+        }
+        if (!(*entry & PTE_PRESENT)) {
+            void *below = account_page(account);
+
+            if (!below)
+                return STATUS_NO_MEMORY;
+            *entry = physical_address(below) | PTE_PRESENT | PTE_WRITE | PTE_USER;
+        }
+        table = table_of(*entry);
+    }
+    entry = &table[index_at(page, leaf_level)];
+    if (*entry & PTE_PRESENT) {
+        uint64_t old = *entry;
+
+        *removed = true;
+        *entry = 0;
+        if (leaf_level == 2 && !(old & PTE_LARGE))
+            table_free(table_of(old), 1);
+    }
+    *entry = physical | bits | (leaf_level == 2 ? PTE_LARGE : 0);
+    return STATUS_OK;
+}
+
+uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, bool *removed)
+{
+    uint64_t *table = root;
+    unsigned level = LEVELS;
+    uint64_t *entry, next;
+
+    for (;; level--) {
+        uint64_t span = 1ul << (INDEX_BITS * (level - 1));
+
+        entry = &table[index_at(page, level)];
+        next = (page & ~(span - 1)) + span;
+        if (!(*entry & PTE_PRESENT))
+            return next < end ? next : end;
+        if (level == 1 || (*entry & PTE_LARGE))
+            break;
+        table = table_of(*entry);
+    }
+    *entry = 0;
+    *removed = true;
+    return next;
+}
+
+uint64_t pagetable_leaf(const uint64_t *root, uint64_t page)
+{
+    const uint64_t *table = root;
+    uint64_t entry;
+
+    for (unsigned level = LEVELS; level > 1; level--) {
+        entry = table[index_at(page, level)];
+        if (!(entry & PTE_PRESENT) || (entry & PTE_LARGE))
+            return 0;
+        table = table_of(entry);
+    }
+    return table[index_at(page, 1)];
+}
+
+bool pagetable_clear(uint64_t *root, unsigned entries)
+{
+    /* A call frees one table of level 2 with what is below it. Freed entries are cleared, so that the next call
+     * finds its place by skipping. */
+    for (unsigned i = 0; i < entries; i++) {
+        uint64_t *l3;
+
+        if (!(root[i] & PTE_PRESENT))
+            continue;
+        l3 = table_of(root[i]);
+        for (unsigned j = 0; j < ENTRIES; j++) {
+            uint64_t entry = l3[j];
+
+            if (!(entry & PTE_PRESENT))
+                continue;
+            l3[j] = 0;
+            table_free(table_of(entry), 2);
+            return false;
+        }
+        root[i] = 0;
+        page_free(l3);
+    }
+    return true;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/* Protection domains: three spaces, and the ECs that live in them. See ec.h. */
+#include "kernel/account.h"
+#include "kernel/ec.h"
+#include "kernel/space.h"
+
+struct pd *pd_create(struct account *account)
+{
+    return object_create(account, OBJECT_PD, sizeof(struct pd));
+}
+
+bool pd_destroy(struct pd *pd)
+{
+    struct space *const spaces[] = {pd->pio, pd->hst, pd->obj};
+
+    if (pd->ecs) {
+        struct ec *ec = pd->ecs;
+
+        ec->object.dead = true;
+        object_reference(&ec->object);
+        ec_destroy(ec);
+        object_release(&ec->object);
+        return false;
+    }
+    for (unsigned i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {
+        if (spaces[i] && !object_destroy(&spaces[i]->object))
+            return false;
+    }
+    return true;
+}
+
+void pd_free(struct pd *pd)
+{
+    struct object *const parts[] = {(struct object *)pd->pio, (struct object *)pd->hst, (struct object *)pd->obj,
+                                    (struct object *)pd->watch};
+
+    slab_free(pd);
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        if (parts[i])
+            object_release(parts[i]);
+    }
+}

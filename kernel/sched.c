@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: ISC */
+/* Scheduling. See sched.h. */
+#include "kernel/sched.h"
+
+#include "kernel/account.h"
+#include "kernel/cpu.h"
+#include "kernel/ec.h"
+#include "kernel/lapic.h"
+
+/* Longest chain of calls and helpers that is followed; calls alone stay below EC_DEPTH_MAX. */
+#define CHAIN_BOUND 256
+
+#define SYSCALL_LENGTH 2
+
+static void enqueue(struct scheduler *s, struct sc *sc, bool front)
+{
+    struct sc **head = &s->head[sc->priority], **tail = &s->tail[sc->priority];
+
+    sc->queued = true;
+    sc->next = sc->previous = NULL;
+    if (!*head) {
+        *head = *tail = sc;
+    } else if (front) {
+        sc->next = *head;
+        (*head)->previous = sc;
+        *head = sc;
+    } else {
+        sc->previous = *tail;
+        (*tail)->next = sc;
+        *tail = sc;
+    }
+    s->ready |= 1ul << sc->priority;
+}
+
+static void dequeue(struct scheduler *s, struct sc *sc)
+{
+    if (sc->previous)
+        sc->previous->next = sc->next;
+    else
+        s->head[sc->priority] = sc->next;
+    if (sc->next)
+        sc->next->previous = sc->previous;
+    else
+        s->tail[sc->priority] = sc->previous;
+    if (!s->head[sc->priority])
+        s->ready &= ~(1ul << sc->priority);
+    sc->queued = false;
+}
+
+struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, uint64_t budget)
+{
+    struct sc *sc = object_create(account, OBJECT_SC, sizeof(*sc));
+
+    if (!sc)
+        return NULL;
+    sc->ec = ec;
+    object_reference(&ec->object);
+    ec->sc = sc;
+    sc->priority = (uint8_t)priority;
+    sc->budget = sc->left = budget;
+    sc_wake(sc);
+    return sc;
+}
+
+void sc_destroy(struct sc *sc)
+{
+    struct scheduler *s = &this_cpu()->scheduler;
+
+    sc->object.dead = true;
+    if (sc->queued)
+        dequeue(s, sc);
+    if (s->current == sc) {
+        s->current = NULL;
+        this_cpu()->hazard |= HAZARD_SCHEDULE;
+    }
+    if (sc->ec)
+        sc->ec->sc = NULL;
+}
+
+void sc_free(struct sc *sc)
+{
+    struct ec *ec = sc->ec;
+
+    sc_destroy(sc);
+    slab_free(sc);
+    object_release(&ec->object);
+}
+
+void sc_wake(struct sc *sc)
+{
+    struct cpu *cpu = this_cpu();
+    struct scheduler *s = &cpu->scheduler;
+
+    if (sc->queued || sc == s->current)
+        return;
+    enqueue(s, sc, false);
+    if (!s->current || sc->priority > s->current->priority)
+        cpu->hazard |= HAZARD_SCHEDULE;
+}
+
+/* Give up helping: the call of `ec` begins anew, or ends with a status. */
+static void help_end(struct ec *ec, enum status status)
+{
+    object_release(&ec->partner->object);
+    ec->partner = NULL;
+    ec->state = EC_RUNNABLE;
+    if (status == STATUS_OK)
+        return;
+    ec->frame.rip += SYSCALL_LENGTH;
+    ec->frame.rax = status;
+}
+
+/* Whom the SC's time goes to: the end of the chain from its own EC. */
+static struct ec *chain_end(struct sc *sc)
+{
+    struct ec *ec = sc->ec, *helper = NULL;
+
+    for (unsigned hops = 0; hops < CHAIN_BOUND; hops++) {
+        if (ec->state == EC_CALLING) {
+            ec = ec->partner;
+        } else if (ec->state == EC_HELPING) {
+            helper = ec;
+            if (ec->partner->object.dead || !ec->partner->caller) {
+                help_end(ec, STATUS_OK);
+                return ec;
+            }
+            ec = ec->partner;
+        } else {
+            return ec;
+        }
+    }
+    help_end(helper, STATUS_CHAIN); /* calls alone are no longer than EC_DEPTH_MAX: there is a helper */
+    return helper;
+}
+
+/* The current SC has run until now. It goes back to the queue unless its EC waits or is dead. */
+static void charge(struct scheduler *s, uint64_t now)
+{
+    struct sc *sc = s->current;
+    bool front = true;
+
+    s->current = NULL;
+    if (!sc)
+        return;
+    sc->left = now < s->slice_end ? s->slice_end - now : 0;
+    if (!sc->left) {
+        sc->left = sc->budget;
+        front = false;
+    }
+    if (!sc->ec->object.dead && sc->ec->state != EC_WAITING)
+        enqueue(s, sc, front);
+}
+
+static void idle(struct cpu *cpu)
+{
+    uint64_t start = rdtsc();
+
+    cpu->ec = NULL;
+    sched_set_timer(cpu);
+    while (!cpu->scheduler.ready)
+        __asm__ volatile("sti; hlt; cli" : : : "memory");
+    cpu->idle_ticks += rdtsc() - start;
+}
+
+void schedule(void)
+{
+    struct cpu *cpu = this_cpu();
+    struct scheduler *s = &cpu->scheduler;
+
+    charge(s, rdtsc());
+    for (;;) {
+        struct sc *sc;
+
+        if (!s->ready)
+            idle(cpu);
+        sc = s->head[63 - __builtin_clzl(s->ready)];
+        dequeue(s, sc);
+        if (sc->ec->object.dead || sc->ec->state == EC_WAITING)
+            continue;
+        cpu->hazard &= ~HAZARD_SCHEDULE;
+        s->current = sc;
+        s->slice_end = rdtsc() + sc->left;
+        sched_set_timer(cpu);
+        ec_switch(chain_end(sc));
+        return;
+    }
+}
+
+void hazard_handle(void)
+{
+    schedule();
+}
+
+void sched_set_timer(struct cpu *cpu)
+{
+    const struct timer *first = timer_first(&cpu->timers);
+    uint64_t when = cpu->scheduler.current ? cpu->scheduler.slice_end : DEADLINE_NEVER;
+
+    if (first && first->deadline < when)
+        when = first->deadline;
+    lapic_set_timer(when);
+}
+
+/* Timers looked at in one interrupt; more wait for the next, which comes at once. */
+#define TIMER_BATCH 64
+
+void sched_timer_interrupt(void)
+{
+    struct cpu *cpu = this_cpu();
+    uint64_t now = rdtsc();
+
+    for (unsigned i = 0; i < TIMER_BATCH; i++) {
+        struct timer *timer = timer_first(&cpu->timers);
+        struct ec *ec;
+
+        if (!timer || timer->deadline > now)
+            break;
+        timer_remove(&cpu->timers, timer);
+        ec = (struct ec *)((char *)timer - offsetof(struct ec, timer));
+        if (ec->state == EC_WAITING)
+            ec_wake(ec);
+    }
+    if (cpu->scheduler.current && now >= cpu->scheduler.slice_end)
+        cpu->hazard |= HAZARD_SCHEDULE;
+    sched_set_timer(cpu);
+}

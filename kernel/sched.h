@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Scheduling contexts and who runs next. Priorities with round robin inside; an SC is in the ready queue unless
+ * it is the current one or its EC waits. Time flows along calls: the EC to run is found by following the chain of
+ * calls from the SC's own EC.
+ */
+#pragma once
+
+#include "kernel/object.h"
+
+struct ec;
+struct cpu;
+
+struct sc {
+    struct object object;
+    struct ec *ec; /* referenced; global */
+    uint8_t priority;
+    bool queued;
+    uint64_t budget, left; /* TSC ticks */
+    struct sc *next, *previous;
+};
+
+struct scheduler {
+    uint64_t ready; /* bit a priority */
+    struct sc *head[SC_PRIORITIES], *tail[SC_PRIORITIES];
+    struct sc *current;   /* NULL: none, or it was destroyed */
+    uint64_t slice_end; /* TSC when the budget of the current SC is used up */
+};
+
+struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, uint64_t budget) must_check;
+void sc_destroy(struct sc *sc);
+void sc_free(struct sc *sc);
+
+/* The SC's EC can run again: queue it, and preempt if it is better than the current one. */
+void sc_wake(struct sc *sc);
+
+/* Leave the current EC (it waits, died, or has to give way) and choose the next: sets the current EC, or idles
+ * until there is one. Returns on the same kernel stack, ready for `resume`. */
+void schedule(void);
+
+/* Set the timer to the earliest of the first deadline and the end of the current budget. */
+void sched_set_timer(struct cpu *cpu);
+
+/* The timer has fired. */
+void sched_timer_interrupt(void);
+
+/* Leave user mode's hazards behind: called on the way out when cpu->hazard is set. */
+void hazard_handle(void);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Spaces: OBJ (capabilities), HST (a PD's memory), GST (a VM's), PIO (ports), and the two sources MEM (physical
+ * memory) and PORTS. What they have in common is copying from one to another and removal, both restartable.
+ */
+#pragma once
+
+#include "kernel/object.h"
+
+struct cap;
+
+struct space {
+    struct object object;
+    uint8_t kind; /* enum space_kind */
+    union {
+        struct {
+            struct cap **table; /* page of pointers to leaves */
+            uint64_t clear;     /* progress of cap_clear */
+        } obj;
+        struct {
+            uint64_t *root;      /* page table of level 4; NULL when destroyed */
+            uint64_t physical;   /* its address for CR3 or nCR3 */
+            uint64_t generation; /* GST: grows with every removal, so that vCPUs know to flush */
+        } memory;
+        struct {
+            uint8_t *bitmap[2]; /* set bit: refused */
+            uint32_t low, high; /* bytes of the bitmap with clear bits lie within */
+            uint64_t generation;
+        } pio;
+    };
+};
+
+/* NULL: the account is empty. */
+struct space *space_create(struct account *account, enum space_kind kind) must_check;
+
+/* Give back what the space holds; false: call again. */
+bool space_destroy(struct space *space) must_check;
+void space_free(struct space *space);
+
+/* Copy `count` units; *done says how many were. STATUS_OK with *done < count: call again for the rest. */
+enum status space_copy(const struct space *source, uint64_t from, struct space *target, uint64_t to, uint64_t count,
+                       unsigned rights, uint64_t *done) must_check;
+enum status space_remove(struct space *space, uint64_t base, uint64_t count, uint64_t *done) must_check;
+
+/* Units between two looks at pending interrupts. */
+#define SPACE_BATCH 256u

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/* The kernel's beginning: from the boot loader's information to the root task. */
+#include "abi/boot.h"
+#include "kernel/acpi.h"
+#include "kernel/arch.h"
+#include "kernel/cpu.h"
+#include "kernel/lapic.h"
+#include "kernel/memory.h"
+#include "kernel/multiboot.h"
+#include "kernel/platform.h"
+#include "kernel/print.h"
+#include "kernel/root.h"
+#include "kernel/sched.h"
+#include "kernel/vcpu.h"
+
+#define PIC1_DATA 0x21
+#define PIC2_DATA 0xa1
+
+extern char boot_cpu_stack_end[];
+
+static struct boot_info info;
+static struct cpu boot_cpu;
+
+void start(uint32_t magic, uint32_t address);
+_Noreturn void stack_restart(void (*function)(void));
+
+void start(uint32_t magic, uint32_t address)
+{
+    print_init();
+    print("Donjon, interface %u.%u", ABI_VERSION_MAJOR, ABI_VERSION_MINOR);
+    cpu_init(&boot_cpu, boot_cpu_stack_end);
+    multiboot_read(magic, address, &info);
+    memory_init(&info);
+    out8(PIC1_DATA, 0xff); /* the 8259s are not used */
+    out8(PIC2_DATA, 0xff);
+    acpi_init(&info, &platform);
+    cpu_features.tsc_hz = platform_measure_tsc();
+    lapic_init();
+    virt_init();
+
+    info.magic = BOOT_INFO_MAGIC;
+    info.version_major = ABI_VERSION_MAJOR;
+    info.version_minor = ABI_VERSION_MINOR;
+    info.size = sizeof(info);
+    info.features = (virt ? BOOT_FEATURE_SVM : 0) | (cpu_features.xsave ? BOOT_FEATURE_FPU_XSAVE : 0);
+    info.cpus = 1; /* the others are not started */
+    info.tsc_hz = cpu_features.tsc_hz;
+    info.wall_seconds = platform_wall_seconds();
+    info.wall_tsc = rdtsc();
+    print("TSC %lu MHz, %u interrupt pins, %s", info.tsc_hz / 1000000, info.gsis,
+          virt ? "virtual machines by SVM" : "no virtual machines");
+    root_create(&info);
+    memory_drop_identity();
+    stack_restart(schedule);
+}

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * AMD SVM with nested paging behind the table of vcpu.h. APM vol. 2, ch. 15 and appendix B (layout of the VMCB).
+ * Optional features (next RIP, decode assists, flush by ASID) are used where the processor has them.
+ */
+#include "kernel/account.h"
+#include "kernel/cpu.h"
+#include "kernel/fpu.h"
+#include "kernel/memory.h"
+#include "kernel/print.h"
+#include "kernel/space.h"
+#include "kernel/string.h"
+#include "kernel/vcpu.h"
+
+struct vmcb {
+    uint32_t intercept_cr, intercept_dr, intercept_exceptions, intercept[2];
+    uint8_t reserved0[0x040 - 0x014];
+    uint64_t iopm, msrpm, tsc_offset;
+    uint32_t asid;
+    uint8_t tlb_control, reserved1[3];
+    uint64_t virtual_interrupt, shadow, exit_code, exit_info[2], exit_interrupt, nested_enable;
+    uint8_t reserved2[0x0a8 - 0x098];
+    uint64_t event, nested_cr3, lbr, clean, next_rip;
+    uint8_t fetched, instruction[15];
+    uint8_t reserved3[0x400 - 0x0e0];
+    struct vcpu_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
+    uint8_t reserved4[0x4cb - 0x4a0];
+    uint8_t cpl;
+    uint8_t reserved5[4];
+    uint64_t efer;
+    uint8_t reserved6[0x548 - 0x4d8];
+    uint64_t cr4, cr3, cr0, dr7, dr6, rflags, rip;
+    uint8_t reserved7[0x5d8 - 0x580];
+    uint64_t rsp, s_cet, ssp, isst, rax, star, lstar, cstar, sfmask, kernel_gs_base;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip, cr2;
+    uint8_t reserved8[0x668 - 0x648];
+    uint64_t pat;
+    /* Behind the architectural part (it ends at 0x6ff): what the kernel keeps for this vCPU. */
+    uint8_t reserved9[0x800 - 0x670];
+    uint64_t dr[4];
+    uint8_t debug_registers_used;
+};
+
+#define OFFSET_IS(field, offset) _Static_assert(offsetof(struct vmcb, field) == (offset), #field)
+OFFSET_IS(iopm, 0x040);
+OFFSET_IS(virtual_interrupt, 0x060);
+OFFSET_IS(nested_enable, 0x090);
+OFFSET_IS(event, 0x0a8);
+OFFSET_IS(fetched, 0x0d0);
+OFFSET_IS(es, 0x400);
+OFFSET_IS(cpl, 0x4cb);
+OFFSET_IS(efer, 0x4d0);
+OFFSET_IS(cr4, 0x548);
+OFFSET_IS(rip, 0x578);
+OFFSET_IS(rsp, 0x5d8);
+OFFSET_IS(rax, 0x5f8);
+OFFSET_IS(cr2, 0x640);
+OFFSET_IS(pat, 0x668);
+
+/* intercept[0] */
+enum {
+    INTERCEPT_INTR = 1u << 0,
+    INTERCEPT_NMI = 1u << 1,
+    INTERCEPT_SMI = 1u << 2,
+    INTERCEPT_INIT = 1u << 3,
+    INTERCEPT_VINTR = 1u << 4,
+    INTERCEPT_RDPMC = 1u << 15,
+    INTERCEPT_CPUID = 1u << 18,
+    INTERCEPT_RSM = 1u << 19,
+    INTERCEPT_IRET = 1u << 20,
+    INTERCEPT_INVD = 1u << 22,
+    INTERCEPT_HLT = 1u << 24,
+    INTERCEPT_INVLPGA = 1u << 26,
+    INTERCEPT_IO = 1u << 27,
+    INTERCEPT_MSR = 1u << 28,
+    INTERCEPT_TASK_SWITCH = 1u << 29,
+    INTERCEPT_FERR = 1u << 30,
+    INTERCEPT_SHUTDOWN = 1u << 31,
+};
+
+#define INTERCEPT_ALWAYS_0                                                                                             \
+    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC | INTERCEPT_CPUID |             \
+     INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IO | INTERCEPT_MSR |               \
+     INTERCEPT_TASK_SWITCH | INTERCEPT_FERR | INTERCEPT_SHUTDOWN)
+/* intercept[1]: all of VMRUN to SKINIT, WBINVD, MONITOR, MWAIT, XSETBV; not RDTSCP and ICEBP. */
+#define INTERCEPT_ALWAYS_1 (0x7fu | 1u << 9 | 1u << 10 | 1u << 11 | 1u << 13)
+/* #DB and #AC can repeat without end while they are delivered; #MC is the host's. */
+#define INTERCEPT_EXCEPTIONS (1u << 1 | 1u << 17 | 1u << 18)
+#define INTERCEPT_DR_ALL     0xffffffffu
+
+#define V_IRQ          (1ul << 8)
+#define V_INTR_PRIO    (0xful << 16)
+#define V_IGN_TPR      (1ul << 20)
+#define V_INTR_MASKING (1ul << 24)
+#define V_TPR          0xful
+#define V_WINDOW       (V_IRQ | V_INTR_PRIO | V_IGN_TPR)
+
+#define TLB_FLUSH_ALL  1
+#define TLB_FLUSH_ASID 3
+
+enum svm_exit {
+    EXIT_DR_FIRST = 0x20,
+    EXIT_EXCEPTION_FIRST = 0x40,
+    EXIT_EXCEPTION_LAST = 0x5f,
+    EXIT_INTR = 0x60,
+    EXIT_NMI = 0x61,
+    EXIT_SMI = 0x62,
+    EXIT_INIT = 0x63,
+    EXIT_VINTR = 0x64,
+    EXIT_RDPMC = 0x6f,
+    EXIT_CPUID = 0x72,
+    EXIT_RSM = 0x73,
+    EXIT_IRET = 0x74,
+    EXIT_INVD = 0x76,
+    EXIT_HLT = 0x78,
+    EXIT_INVLPGA = 0x7a,
+    EXIT_IO = 0x7b,
+    EXIT_MSR = 0x7c,
+    EXIT_TASK_SWITCH = 0x7d,
+    EXIT_SHUTDOWN = 0x7f,
+    EXIT_VMRUN = 0x80,
+    EXIT_VMMCALL = 0x81,
+    EXIT_SKINIT = 0x86,
+    EXIT_WBINVD = 0x89,
+    EXIT_MONITOR = 0x8a,
+    EXIT_MWAIT = 0x8b,
+    EXIT_XSETBV = 0x8d,
+    EXIT_TABLE_END = 0x90,
+    EXIT_NPF = 0x400,
+};
+#define EXIT_INVALID 0xffffffffu /* the low half of -1: some processors leave the upper half alone */
+
+static const uint8_t exit_table[EXIT_TABLE_END] = {
+    [EXIT_EXCEPTION_FIRST ... EXIT_EXCEPTION_LAST] = VCPU_EXIT_EXCEPTION,
+    [EXIT_VINTR] = VCPU_EXIT_INTERRUPT_WINDOW,
+    [EXIT_RDPMC] = VCPU_EXIT_RDPMC,
+    [EXIT_CPUID] = VCPU_EXIT_CPUID,
+    [EXIT_RSM] = VCPU_EXIT_UNDEFINED,
+    [EXIT_IRET] = VCPU_EXIT_NMI_WINDOW,
+    [EXIT_INVD] = VCPU_EXIT_WBINVD,
+    [EXIT_HLT] = VCPU_EXIT_HLT,
+    [EXIT_INVLPGA] = VCPU_EXIT_UNDEFINED,
+    [EXIT_IO] = VCPU_EXIT_IO,
+    [EXIT_MSR] = VCPU_EXIT_RDMSR,
+    [EXIT_TASK_SWITCH] = VCPU_EXIT_TASK_SWITCH,
+    [EXIT_SHUTDOWN] = VCPU_EXIT_SHUTDOWN,
+    [EXIT_VMRUN] = VCPU_EXIT_UNDEFINED,
+    [EXIT_VMMCALL] = VCPU_EXIT_HYPERCALL,
+    [EXIT_VMMCALL + 1 ... EXIT_SKINIT] = VCPU_EXIT_UNDEFINED,
+    [EXIT_WBINVD] = VCPU_EXIT_WBINVD,
+    [EXIT_MONITOR] = VCPU_EXIT_UNDEFINED,
+    [EXIT_MWAIT] = VCPU_EXIT_UNDEFINED,
+    [EXIT_XSETBV] = VCPU_EXIT_XSETBV,
+};
+
+#define IO_INFO_MASK  0xffff007dul /* as VCPU_IO_* */
+#define NPF_INFO_MASK (VCPU_MMIO_PRESENT | VCPU_MMIO_WRITE | VCPU_MMIO_FETCH)
+
+/* Every port and MSR exits; but for the MSRs that VMSAVE keeps, which are the guest's own. */
+static uint8_t io_permissions[3 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static uint8_t msr_permissions[2 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+static uint8_t host_save[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));   /* VMRUN's own */
+static uint8_t host_vmsave[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE))); /* FS, GS, TR, SYSCALL MSRs */
+
+void svm_enter(uint64_t vmcb, uint64_t *gpr, uint64_t host);
+
+static void msr_pass(uint32_t msr)
+{
+    uint32_t bit = (msr >= 0xc0000000 ? 0x800u * 8 : 0) + 2 * (msr & 0x1fff);
+
+    msr_permissions[bit / 8] &= (uint8_t) ~(3u << bit % 8);
+}
+
+static bool svm_cpu_init(void)
+{
+    static const uint32_t own[] = {MSR_STAR,           MSR_LSTAR,    MSR_CSTAR,           MSR_SFMASK,
+                                   MSR_FS_BASE,        MSR_GS_BASE,  MSR_KERNEL_GS_BASE,  MSR_SYSENTER_CS,
+                                   MSR_SYSENTER_CS + 1, MSR_SYSENTER_CS + 2};
+    struct cpu *cpu = this_cpu();
+
+    memset(io_permissions, 0xff, sizeof(io_permissions));
+    memset(msr_permissions, 0xff, sizeof(msr_permissions));
+    for (unsigned i = 0; i < sizeof(own) / sizeof(*own); i++)
+        msr_pass(own[i]);
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+    wrmsr(MSR_VM_HSAVE_PA, (uint64_t)host_save - KERNEL_OFFSET);
+    cpu->virt_physical[0] = (uint64_t)host_vmsave - KERNEL_OFFSET;
+    __asm__ volatile("vmsave" : : "a"(cpu->virt_physical[0]) : "memory");
+    cpu->asid_limit = cpu_features.svm_asids;
+    cpu->asid_next = 1;
+    cpu->asid_generation = 1;
+    return true;
+}
+
+/* A processor after reset: APM vol. 2, 14.1.3. */
+static void svm_init(struct vcpu *vcpu)
+{
+    struct vmcb *vmcb = vcpu->control;
+    const struct vcpu_segment data = {.attributes = 0x93, .limit = 0xffff};
+
+    vmcb->intercept_dr = INTERCEPT_DR_ALL;
+    vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
+    vmcb->intercept[0] = INTERCEPT_ALWAYS_0;
+    vmcb->intercept[1] = INTERCEPT_ALWAYS_1;
+    vmcb->iopm = (uint64_t)io_permissions - KERNEL_OFFSET;
+    vmcb->msrpm = (uint64_t)msr_permissions - KERNEL_OFFSET;
+    vmcb->virtual_interrupt = V_INTR_MASKING;
+    vmcb->nested_enable = 1;
+    vmcb->nested_cr3 = vcpu->gst->memory.physical;
+    vmcb->es = vmcb->ss = vmcb->ds = vmcb->fs = vmcb->gs = data;
+    vmcb->cs = (struct vcpu_segment){.selector = 0xf000, .attributes = 0x9b, .limit = 0xffff, .base = 0xffff0000};
+    vmcb->gdtr.limit = vmcb->idtr.limit = 0xffff;
+    vmcb->ldtr = (struct vcpu_segment){.attributes = 0x82, .limit = 0xffff};
+    vmcb->tr = (struct vcpu_segment){.attributes = 0x8b, .limit = 0xffff};
+    vmcb->cr0 = CR0_ET | CR0_NW | CR0_CD;
+    vmcb->efer = EFER_SVME;
+    vmcb->dr6 = 0xffff0ff0;
+    vmcb->dr7 = 0x400;
+    vmcb->rflags = RFLAGS_FIXED;
+    vmcb->rip = 0xfff0;
+    vmcb->pat = 0x0007040600070406;
+}
+
+static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t groups)
+{
+    const struct vmcb *v = vcpu->control;
+
+    if (groups & VCPU_RIP) {
+        s->rip = v->rip;
+        s->rflags = v->rflags;
+        s->interruptibility = v->shadow & 1 ? VCPU_SHADOW : 0;
+    }
+    if (groups & VCPU_EVENT) {
+        s->inject = 0;
+        s->window = 0;
+    }
+    if (groups & VCPU_CS_SS) {
+        s->cs = v->cs;
+        s->ss = v->ss;
+        s->ss.attributes = (uint16_t)((s->ss.attributes & ~0x60u) | (unsigned)(v->cpl & 3) << 5);
+    }
+    if (groups & VCPU_DS_ES) {
+        s->ds = v->ds;
+        s->es = v->es;
+    }
+    if (groups & VCPU_FS_GS) {
+        s->fs = v->fs;
+        s->gs = v->gs;
+        s->kernel_gs_base = v->kernel_gs_base;
+    }
+    if (groups & VCPU_TR_LDTR) {
+        s->tr = v->tr;
+        s->ldtr = v->ldtr;
+    }
+    if (groups & VCPU_TABLES) {
+        s->gdtr = v->gdtr;
+        s->idtr = v->idtr;
+    }
+    if (groups & VCPU_CR) {
+        s->cr0 = v->cr0;
+        s->cr2 = v->cr2;
+        s->cr3 = v->cr3;
+        s->cr4 = v->cr4;
+        s->cr8 = v->virtual_interrupt & V_TPR;
+    }
+    if (groups & VCPU_DR) {
+        s->dr0 = v->dr[0];
+        s->dr1 = v->dr[1];
+        s->dr2 = v->dr[2];
+        s->dr3 = v->dr[3];
+        s->dr6 = v->dr6;
+        s->dr7 = v->dr7;
+    }
+    if (groups & VCPU_EFER) {
+        s->efer = v->efer & ~EFER_SVME;
+        s->pat = v->pat;
+    }
+    if (groups & VCPU_SYSCALL) {
+        s->star = v->star;
+        s->lstar = v->lstar;
+        s->cstar = v->cstar;
+        s->sfmask = v->sfmask;
+        s->sysenter_cs = v->sysenter_cs;
+        s->sysenter_esp = v->sysenter_esp;
+        s->sysenter_eip = v->sysenter_eip;
+    }
+    if (groups & VCPU_TSC)
+        s->tsc_offset = v->tsc_offset;
+    if (groups & VCPU_XCR0)
+        s->xcr0 = fpu_xcr0(this_cpu(), vcpu->fpu);
+}
+
+/* Ask for an exit as soon as the guest can take an interrupt or NMI. */
+static void set_window(struct vmcb *v, uint32_t window)
+{
+    v->virtual_interrupt &= ~V_WINDOW;
+    v->intercept[0] &= ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
+    if (window & VCPU_WINDOW_INTERRUPT) {
+        v->virtual_interrupt |= V_WINDOW;
+        v->intercept[0] |= INTERCEPT_VINTR;
+    }
+    if (window & VCPU_WINDOW_NMI)
+        v->intercept[0] |= INTERCEPT_IRET;
+}
+
+static void svm_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t groups)
+{
+    struct vmcb *v = vcpu->control;
+
+    if (groups & VCPU_RIP) {
+        v->rip = s->rip;
+        v->rflags = s->rflags;
+        v->shadow = s->interruptibility & VCPU_SHADOW;
+    }
+    if (groups & VCPU_EVENT) {
+        v->event = s->inject & VCPU_EVENT_VALID ? s->inject : 0;
+        set_window(v, s->window);
+    }
+    if (groups & VCPU_CS_SS) {
+        v->cs = s->cs;
+        v->ss = s->ss;
+        v->cpl = s->ss.attributes >> 5 & 3;
+    }
+    if (groups & VCPU_DS_ES) {
+        v->ds = s->ds;
+        v->es = s->es;
+    }
+    if (groups & VCPU_FS_GS) {
+        v->fs = s->fs;
+        v->gs = s->gs;
+        v->kernel_gs_base = s->kernel_gs_base;
+    }
+    if (groups & VCPU_TR_LDTR) {
+        v->tr = s->tr;
+        v->ldtr = s->ldtr;
+    }
+    if (groups & VCPU_TABLES) {
+        v->gdtr = s->gdtr;
+        v->idtr = s->idtr;
+    }
+    if (groups & VCPU_CR) {
+        v->cr0 = s->cr0;
+        v->cr2 = s->cr2;
+        v->cr3 = s->cr3;
+        v->cr4 = s->cr4;
+        v->virtual_interrupt = (v->virtual_interrupt & ~V_TPR) | s->cr8;
+    }
+    if (groups & VCPU_DR) {
+        v->dr[0] = s->dr0;
+        v->dr[1] = s->dr1;
+        v->dr[2] = s->dr2;
+        v->dr[3] = s->dr3;
+        v->dr6 = s->dr6;
+        v->dr7 = s->dr7;
+    }
+    if (groups & VCPU_EFER) {
+        v->efer = s->efer | EFER_SVME;
+        v->pat = s->pat;
+    }
+    if (groups & VCPU_SYSCALL) {
+        v->star = s->star;
+        v->lstar = s->lstar;
+        v->cstar = s->cstar;
+        v->sfmask = s->sfmask;
+        v->sysenter_cs = s->sysenter_cs;
+        v->sysenter_esp = s->sysenter_esp;
+        v->sysenter_eip = s->sysenter_eip;
+    }
+    if (groups & VCPU_TSC)
+        v->tsc_offset = s->tsc_offset;
+    if (groups & VCPU_XCR0)
+        fpu_set_xcr0(this_cpu(), vcpu->fpu, s->xcr0);
+    v->clean = 0;
+}
+
+/* An ASID of this CPU's current generation, and the flush that removals from the GST space ask for. */
+static void prepare_tag(struct cpu *cpu, struct vcpu *vcpu)
+{
+    struct vmcb *v = vcpu->control;
+
+    v->tlb_control = 0;
+    if (vcpu->gst_generation != vcpu->gst->memory.generation) {
+        vcpu->gst_generation = vcpu->gst->memory.generation;
+        v->tlb_control = cpu_features.svm_flush_by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+    }
+    if (vcpu->asid_generation == cpu->asid_generation)
+        return;
+    if (cpu->asid_next == cpu->asid_limit) {
+        cpu->asid_next = 1;
+        cpu->asid_generation++;
+        v->tlb_control = TLB_FLUSH_ALL;
+    }
+    v->asid = cpu->asid_next++;
+    v->clean = 0;
+    vcpu->asid_generation = cpu->asid_generation;
+}
+
+static void load_debug_registers(const uint64_t *dr)
+{
+    __asm__ volatile("mov %0, %%dr0\n\tmov %1, %%dr1\n\tmov %2, %%dr2\n\tmov %3, %%dr3"
+                     :
+                     : "r"(dr[0]), "r"(dr[1]), "r"(dr[2]), "r"(dr[3]));
+}
+
+static void enter(struct cpu *cpu, struct vcpu *vcpu)
+{
+    static const uint64_t none[4];
+    struct vmcb *v = vcpu->control;
+
+    if (!v->debug_registers_used) {
+        svm_enter(vcpu->control_physical, vcpu->state->gpr, cpu->virt_physical[0]);
+        return;
+    }
+    load_debug_registers(v->dr);
+    svm_enter(vcpu->control_physical, vcpu->state->gpr, cpu->virt_physical[0]);
+    __asm__ volatile("mov %%dr0, %0\n\tmov %%dr1, %1\n\tmov %%dr2, %2\n\tmov %%dr3, %3"
+                     : "=r"(v->dr[0]), "=r"(v->dr[1]), "=r"(v->dr[2]), "=r"(v->dr[3]));
+    load_debug_registers(none);
+}
+
+static uint32_t describe_rare(struct vmcb *v, struct vcpu_state *s, uint32_t code)
+{
+    uint32_t exit = code < EXIT_TABLE_END ? exit_table[code] : VCPU_EXIT_NONE;
+
+    s->info[0] = v->exit_info[0];
+    s->info[1] = v->exit_info[1];
+    switch (exit) {
+    case VCPU_EXIT_RDMSR:
+        return v->exit_info[0] & 1 ? VCPU_EXIT_WRMSR : VCPU_EXIT_RDMSR;
+    case VCPU_EXIT_EXCEPTION:
+        s->info[0] = code - EXIT_EXCEPTION_FIRST;
+        s->info[1] = v->exit_info[0];
+        return exit;
+    case VCPU_EXIT_INTERRUPT_WINDOW:
+    case VCPU_EXIT_NMI_WINDOW:
+        set_window(v, 0);
+        return exit;
+    case VCPU_EXIT_NONE:
+        s->info[0] = code == EXIT_INVALID ? 0 : code;
+        return code == EXIT_INVALID ? VCPU_EXIT_INVALID_STATE : VCPU_EXIT_OTHER;
+    default:
+        return exit;
+    }
+}
+
+/* Fill in the exit's description. */
+static uint32_t describe(struct vmcb *v, struct vcpu_state *s, uint32_t code)
+{
+    s->next_rip = cpu_features.svm_next_rip ? v->next_rip : 0;
+    s->instruction_bytes = 0;
+    if (code == EXIT_IO) {
+        s->info[0] = v->exit_info[0] & IO_INFO_MASK;
+        s->next_rip = v->exit_info[1];
+        return VCPU_EXIT_IO;
+    }
+    if (code == EXIT_NPF) {
+        s->info[0] = v->exit_info[1];
+        s->info[1] = v->exit_info[0] & NPF_INFO_MASK;
+        s->next_rip = 0;
+        if (cpu_features.svm_decode_assists) {
+            s->instruction_bytes = v->fetched & 15;
+            memcpy(s->instruction, v->instruction, sizeof(s->instruction));
+        }
+        return VCPU_EXIT_MMIO;
+    }
+    return describe_rare(v, s, code);
+}
+
+static enum virt_result svm_run(struct vcpu *vcpu)
+{
+    struct cpu *cpu = this_cpu();
+    struct vmcb *v = vcpu->control;
+    struct vcpu_state *s = vcpu->state;
+    uint32_t code, exit, want;
+
+    prepare_tag(cpu, vcpu);
+    v->rax = s->gpr[VCPU_RAX];
+    v->rsp = s->gpr[VCPU_RSP];
+    enter(cpu, vcpu);
+    s->gpr[VCPU_RAX] = v->rax;
+    s->gpr[VCPU_RSP] = v->rsp;
+    code = (uint32_t)v->exit_code;
+    if (code >= EXIT_DR_FIRST && code < EXIT_EXCEPTION_FIRST) {
+        /* From the first use on the guest has the debug registers, and entering it costs more. */
+        v->intercept_dr = 0;
+        v->clean = 0;
+        v->debug_registers_used = 1;
+        code = EXIT_INTR;
+    }
+    if (code >= EXIT_INTR && code <= EXIT_INIT) {
+        v->event = v->exit_interrupt & VCPU_EVENT_VALID ? v->exit_interrupt : 0;
+        return VIRT_HOST;
+    }
+    v->event = 0;
+    s->interrupted = v->exit_interrupt;
+    exit = describe(v, s, code);
+    s->exit = exit;
+    want = (*(volatile uint32_t *)&s->want[exit] & VCPU_GROUPS) | VCPU_RIP;
+    s->valid = want | VCPU_GPR;
+    s->rip = v->rip;
+    s->rflags = v->rflags;
+    s->interruptibility = v->shadow & 1;
+    if (want != VCPU_RIP)
+        svm_get(vcpu, s, want & ~(uint32_t)(VCPU_RIP | VCPU_EVENT));
+    return VIRT_EXIT;
+}
+
+const struct virt_operations svm_operations = {
+    .cpu_init = svm_cpu_init, .init = svm_init, .get = svm_get, .set = svm_set, .run = svm_run};

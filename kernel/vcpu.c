@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: ISC */
+/* vCPU objects and the check of what a monitor puts into the state page. See vcpu.h. */
+#include "kernel/vcpu.h"
+
+#include "kernel/account.h"
+#include "kernel/cpu.h"
+#include "kernel/ec.h"
+#include "kernel/fpu.h"
+#include "kernel/print.h"
+#include "kernel/space.h"
+
+const struct virt_operations *virt;
+
+void virt_init(void)
+{
+    if (cpu_features.svm && svm_operations.cpu_init())
+        virt = &svm_operations;
+}
+
+enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, uint64_t state_user,
+                        struct vcpu **result, enum payer *payer)
+{
+    enum status status = STATUS_NO_MEMORY;
+    struct vcpu *vcpu;
+
+    *payer = PAYER_NAMED;
+    if (!virt)
+        return STATUS_UNSUPPORTED;
+    vcpu = object_create(account, OBJECT_VCPU, sizeof(*vcpu));
+    if (!vcpu)
+        return STATUS_NO_MEMORY;
+    vcpu->control = account_page(account);
+    vcpu->state = account_page(account);
+    vcpu->fpu = fpu_create(account);
+    if (vcpu->control && vcpu->state && vcpu->fpu) {
+        *payer = PAYER_SPACE;
+        status = shared_map(pd->hst, state_user, vcpu->state);
+    }
+    if (status != STATUS_OK) {
+        object_release(&vcpu->object); /* gives back what there is */
+        return status;
+    }
+    vcpu->state_user = state_user;
+    vcpu->pd = pd;
+    object_reference(&pd->object);
+    vcpu->gst = gst;
+    object_reference(&gst->object);
+    vcpu->control_physical = physical_address(vcpu->control);
+    virt->init(vcpu);
+    virt->get(vcpu, vcpu->state, VCPU_GROUPS);
+    *result = vcpu;
+    return STATUS_OK;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+    vcpu->object.dead = true;
+    if (vcpu->state && vcpu->pd)
+        shared_unmap(vcpu->pd->hst, vcpu->state_user, vcpu->state);
+    if (vcpu->runner)
+        vcpu->runner->runs = NULL;
+    vcpu->runner = NULL;
+    if (vcpu->state)
+        page_free(vcpu->state);
+    if (vcpu->control)
+        page_free(vcpu->control);
+    if (vcpu->fpu)
+        fpu_free(vcpu->fpu);
+    vcpu->state = vcpu->control = NULL;
+    vcpu->fpu = NULL;
+}
+
+void vcpu_free(struct vcpu *vcpu)
+{
+    struct pd *pd = vcpu->pd;
+    struct space *gst = vcpu->gst;
+
+    vcpu_destroy(vcpu);
+    slab_free(vcpu);
+    if (gst)
+        object_release(&gst->object);
+    if (pd)
+        object_release(&pd->object);
+}
+
+/* What the processor has to find consistent; the checks of VMRUN and VM entry (APM vol. 2, 15.5.1; SDM vol. 3,
+ * 27.3.1) that depend on registers a monitor sets. The rest is the kernel's own and right by construction. */
+
+#define CR0_RESERVED    (~0xe005003ful)
+#define CR4_GUEST_MASK  0x770ffful /* up to PKE; VMXE and LA57 are not for guests */
+#define EFER_GUEST_MASK 0x4d01ul     /* SCE, LME, LMA, NXE, FFXSR */
+#define RFLAGS_RESERVED (~0x3f7fd7ul)
+#define SEG_P           0x80u
+#define SEG_L           0x200u
+#define SEG_DB          0x400u
+#define SEG_MASK        0xfffu
+
+static bool control_registers_valid(const struct vcpu_state *s)
+{
+    bool paging = s->cr0 & CR0_PG, wide = s->efer & EFER_LME;
+
+    if ((s->cr0 & CR0_RESERVED) || (s->cr4 & ~CR4_GUEST_MASK) || (s->efer & ~EFER_GUEST_MASK) || s->cr8 > 15)
+        return false;
+    if ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD))
+        return false;
+    if (paging && !(s->cr0 & CR0_PE))
+        return false;
+    if (s->cr3 & ~cpu_features.physical_mask)
+        return false;
+    if ((s->cr4 & CR4_OSXSAVE) && !cpu_features.xsave)
+        return false;
+    if (!paging || !wide)
+        return !(s->cr4 & CR4_PCIDE);
+    /* Long mode: PAE, and a code segment that is not both 64 and 32 bits wide. */
+    return (s->cr4 & CR4_PAE) && (s->cs.attributes & (SEG_L | SEG_DB)) != (SEG_L | SEG_DB);
+}
+
+static bool segment_valid(const struct vcpu_segment *segment)
+{
+    return !(segment->attributes & ~SEG_MASK) && address_is_canonical(segment->base);
+}
+
+static bool event_valid(uint64_t event)
+{
+    uint64_t type = event & VCPU_EVENT_TYPE, vector = event & 0xff;
+
+    if (!(event & VCPU_EVENT_VALID))
+        return true;
+    if (event & 0x7ffff000ul)
+        return false;
+    switch (type) {
+    case VCPU_EVENT_INTERRUPT:
+    case VCPU_EVENT_SOFTWARE:
+        return !(event & VCPU_EVENT_ERROR);
+    case VCPU_EVENT_NMI:
+        return vector == 2 && !(event & VCPU_EVENT_ERROR);
+    case VCPU_EVENT_EXCEPTION:
+        return vector < 32 && vector != 2;
+    default:
+        return false;
+    }
+}
+
+/* The lower bits of a memory type in each byte of PAT: 0, 1, 4 to 7. */
+static bool pat_valid(uint64_t pat)
+{
+    for (unsigned i = 0; i < 8; i++, pat >>= 8) {
+        if ((pat & 0xff) > 7 || (pat & 0xff) == 2 || (pat & 0xff) == 3)
+            return false;
+    }
+    return true;
+}
+
+/* The first group that is refused, 0 if all is well. `s` holds all registers that the checks relate. */
+static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
+{
+    if ((dirty & VCPU_RIP) && (!address_is_canonical(s->rip) || (s->rflags & RFLAGS_RESERVED) || !(s->rflags & 2)))
+        return VCPU_RIP;
+    if ((dirty & VCPU_EVENT) && !event_valid(s->inject))
+        return VCPU_EVENT;
+    if ((dirty & VCPU_CS_SS) && (!segment_valid(&s->cs) || !segment_valid(&s->ss)))
+        return VCPU_CS_SS;
+    if ((dirty & VCPU_DS_ES) && (!segment_valid(&s->ds) || !segment_valid(&s->es)))
+        return VCPU_DS_ES;
+    if ((dirty & VCPU_FS_GS) &&
+        (!segment_valid(&s->fs) || !segment_valid(&s->gs) || !address_is_canonical(s->kernel_gs_base)))
+        return VCPU_FS_GS;
+    if ((dirty & VCPU_TR_LDTR) && (!segment_valid(&s->tr) || !segment_valid(&s->ldtr)))
+        return VCPU_TR_LDTR;
+    if ((dirty & VCPU_TABLES) && (!address_is_canonical(s->gdtr.base) || !address_is_canonical(s->idtr.base) ||
+                                  s->gdtr.limit > 0xffff || s->idtr.limit > 0xffff))
+        return VCPU_TABLES;
+    if ((dirty & VCPU_DR) && ((s->dr6 | s->dr7) >> 32))
+        return VCPU_DR;
+    if ((dirty & VCPU_EFER) && !pat_valid(s->pat))
+        return VCPU_EFER;
+    if ((dirty & VCPU_SYSCALL) &&
+        (!address_is_canonical(s->lstar) || !address_is_canonical(s->cstar) ||
+         !address_is_canonical(s->sysenter_esp) || !address_is_canonical(s->sysenter_eip) || s->sfmask >> 32))
+        return VCPU_SYSCALL;
+    if ((dirty & VCPU_XCR0) && (cpu_features.xsave ? !fpu_xcr0_valid(s->xcr0) : s->xcr0 != 1))
+        return VCPU_XCR0;
+    if ((dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS)) && !control_registers_valid(s))
+        return dirty & VCPU_CR ? VCPU_CR : dirty & VCPU_EFER ? VCPU_EFER : VCPU_CS_SS;
+    return 0;
+}
+
+/* The groups that are dirty from the shared page; each field is read once. */
+static void copy_groups(struct vcpu_state *to, const volatile struct vcpu_state *from, uint32_t groups)
+{
+    if (groups & VCPU_RIP) {
+        to->rip = from->rip;
+        to->rflags = from->rflags;
+        to->interruptibility = from->interruptibility;
+    }
+    if (groups & VCPU_EVENT) {
+        to->inject = from->inject;
+        to->window = from->window;
+    }
+    if (groups & VCPU_CS_SS) {
+        to->cs = from->cs;
+        to->ss = from->ss;
+    }
+    if (groups & VCPU_DS_ES) {
+        to->ds = from->ds;
+        to->es = from->es;
+    }
+    if (groups & VCPU_FS_GS) {
+        to->fs = from->fs;
+        to->gs = from->gs;
+        to->kernel_gs_base = from->kernel_gs_base;
+    }
+    if (groups & VCPU_TR_LDTR) {
+        to->tr = from->tr;
+        to->ldtr = from->ldtr;
+    }
+    if (groups & VCPU_TABLES) {
+        to->gdtr = from->gdtr;
+        to->idtr = from->idtr;
+    }
+    if (groups & VCPU_CR) {
+        to->cr0 = from->cr0;
+        to->cr2 = from->cr2;
+        to->cr3 = from->cr3;
+        to->cr4 = from->cr4;
+        to->cr8 = from->cr8;
+    }
+    if (groups & VCPU_DR) {
+        to->dr0 = from->dr0;
+        to->dr1 = from->dr1;
+        to->dr2 = from->dr2;
+        to->dr3 = from->dr3;
+        to->dr6 = from->dr6;
+        to->dr7 = from->dr7;
+    }
+    if (groups & VCPU_EFER) {
+        to->efer = from->efer;
+        to->pat = from->pat;
+    }
+    if (groups & VCPU_SYSCALL) {
+        to->star = from->star;
+        to->lstar = from->lstar;
+        to->cstar = from->cstar;
+        to->sfmask = from->sfmask;
+        to->sysenter_cs = from->sysenter_cs;
+        to->sysenter_esp = from->sysenter_esp;
+        to->sysenter_eip = from->sysenter_eip;
+    }
+    if (groups & VCPU_TSC)
+        to->tsc_offset = from->tsc_offset;
+    if (groups & VCPU_XCR0)
+        to->xcr0 = from->xcr0;
+}
+
+bool vcpu_load(struct vcpu *vcpu)
+{
+    struct vcpu_state *page = vcpu->state;
+    uint32_t dirty = *(volatile uint32_t *)&page->dirty & VCPU_GROUPS & ~(uint32_t)VCPU_GPR, refused;
+    struct vcpu_state copy;
+
+    if (!dirty)
+        return true;
+    if (dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS))
+        virt->get(vcpu, &copy, VCPU_CR | VCPU_EFER | VCPU_CS_SS);
+    copy_groups(&copy, page, dirty);
+    refused = invalid_group(&copy, dirty);
+    if (refused) {
+        page->exit = VCPU_EXIT_INVALID_STATE;
+        page->info[0] = refused;
+        page->info[1] = 0;
+        page->valid = 0;
+        return false;
+    }
+    virt->set(vcpu, &copy, dirty);
+    page->dirty = 0;
+    return true;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Virtual CPUs, and the table of operations that a processor vendor fills in. A vCPU runs on the time of the
+ * global EC that calls vcpu_run. What its monitor changed is copied once, checked as a whole, and only then given
+ * to the processor.
+ */
+#pragma once
+
+#include "abi/vcpu.h"
+#include "kernel/object.h"
+
+struct ec;
+struct fpu;
+struct nt;
+struct pd;
+struct space;
+
+struct vcpu {
+    struct object object;
+    struct pd *pd;             /* that sees the state page; referenced */
+    struct space *gst;         /* referenced */
+    struct vcpu_state *state;  /* the shared page, the kernel's alias */
+    uint64_t state_user;       /* where the PD sees it */
+    struct ec *runner;         /* in a vcpu_run; not referenced: its death clears */
+    struct fpu *fpu;
+    void *control;             /* VMCB; a page */
+    uint64_t control_physical;
+    uint64_t asid_generation;
+    uint64_t gst_generation;   /* of the nested translations that the TLB may hold */
+    uint32_t asid;
+};
+
+enum virt_result {
+    VIRT_EXIT, /* an exit for the monitor: descriptor and wanted groups are in the state page */
+    VIRT_HOST, /* an interrupt of the host: look at hazards and enter again */
+};
+
+struct virt_operations {
+    /* Prepare this CPU. False: no virtual machines, the reason was printed. */
+    bool (*cpu_init)(void);
+    /* Set up the control page (zero). */
+    void (*init)(struct vcpu *vcpu);
+    /* Registers of `groups` as they are, into `state`. */
+    void (*get)(const struct vcpu *vcpu, struct vcpu_state *state, uint32_t groups);
+    /* Registers of `groups`, checked before. */
+    void (*set)(struct vcpu *vcpu, const struct vcpu_state *state, uint32_t groups);
+    /* Enter the guest until something happens. Interrupts are off before and after. */
+    enum virt_result (*run)(struct vcpu *vcpu);
+};
+
+extern const struct virt_operations svm_operations;
+
+/* The operations of this processor; NULL without virtual machines. */
+extern const struct virt_operations *virt;
+void virt_init(void);
+
+/* STATUS_OK, UNSUPPORTED, NO_MEMORY (*payer) or why the state page cannot be mapped. */
+enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, uint64_t state_user,
+                        struct vcpu **result, enum payer *payer) must_check;
+void vcpu_destroy(struct vcpu *vcpu);
+void vcpu_free(struct vcpu *vcpu);
+
+/* Take over what the monitor has marked dirty. False: it is invalid, and the exit descriptor says so. */
+bool vcpu_load(struct vcpu *vcpu) must_check;
