@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One I/O signature for ports and memory-mapped registers.
+ *
+ * A device model registers regions and, where it has something to do at a point in time, a clock. The bus
+ * finds the region of an access and calls its handler; an access that no region decodes is answered at once
+ * as an empty bus does (reads are all ones, writes vanish). No model reads a clock: `now` is the virtual time
+ * of the VM in nanoseconds since its start, and comes with the access.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum bus_kind { BUS_PORT, BUS_MMIO, BUS_KINDS };
+
+/* One access to a region. The bus guarantees: size is 1, 2, 4 or 8 (ports: 1, 2 or 4), offset + size stays
+ * within the region, value is zero beyond size on a write; it truncates what a read leaves in value. */
+struct bus_access {
+    uint64_t offset; /* from the start of the region */
+    uint64_t value;  /* written data, or where the handler puts what is read; preset to all ones on a read */
+    uint64_t now;    /* ns since the VM started */
+    uint8_t size;    /* bytes */
+    bool write;
+    uint8_t cpu; /* number of the vCPU that accesses */
+};
+
+typedef void bus_handler(void *device, struct bus_access *access);
+
+struct bus_region {
+    const char *name; /* static storage; used in messages */
+    uint64_t base;
+    uint64_t length;
+    bus_handler *handler;
+    void *device;
+};
+
+#define BUS_NEVER UINT64_MAX /* deadline of a clock with nothing to do */
+
+/* A device's clock: deadline() is the absolute time of its next event (or BUS_NEVER), advance() lets
+ * everything happen that is due at `now`; after it the deadline lies after `now`. */
+struct bus_clock {
+    uint64_t (*deadline)(void *device);
+    void (*advance)(void *device, uint64_t now);
+    void *device;
+};
+
+/* An interrupt line: the output of one chip wired to an input pin of another. A line with set == NULL is not
+ * connected. Levels are absolute: setting the same level twice is one edge at most. */
+struct irq_line {
+    void (*set)(void *sink, unsigned pin, bool level);
+    void *sink;
+    unsigned pin;
+};
+
+static inline void irq_line_set(const struct irq_line *line, bool level)
+{
+    if (line->set)
+        line->set(line->sink, line->pin, level);
+}
+
+#define BUS_MAX_REGIONS 64
+#define BUS_MAX_CLOCKS  16
+
+struct bus {
+    struct bus_region region[BUS_KINDS][BUS_MAX_REGIONS]; /* sorted by base, disjoint */
+    size_t regions[BUS_KINDS];
+    struct bus_clock clock[BUS_MAX_CLOCKS];
+    size_t clocks;
+};
+
+enum bus_status { BUS_OK, BUS_FULL, BUS_OVERLAP, BUS_INVALID };
+
+void bus_init(struct bus *bus);
+
+/* Register a region. BUS_OVERLAP if it meets one that is there, BUS_FULL beyond BUS_MAX_REGIONS, BUS_INVALID
+ * if it is empty, has no handler or wraps (ports: ends beyond 0x10000). The region is copied, its name is
+ * not. */
+__attribute__((warn_unused_result)) enum bus_status bus_attach(struct bus *bus, enum bus_kind kind,
+                                                               const struct bus_region *region);
+
+/* Register a clock. BUS_FULL beyond BUS_MAX_CLOCKS, BUS_INVALID if a function is missing. The clock is
+ * copied. */
+__attribute__((warn_unused_result)) enum bus_status bus_attach_clock(struct bus *bus,
+                                                                     const struct bus_clock *clock);
+
+/* Read or write `size` bytes at an address. An access that crosses the end of a region, or of a size that the
+ * bus does not have, is split into bytes, lowest first; where nothing decodes, and beyond the last address,
+ * reads give ones. Regions are attached before the VM runs; after that the tables are only read, from any
+ * vCPU. */
+uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint8_t cpu,
+                  uint64_t now);
+void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint64_t value,
+               uint8_t cpu, uint64_t now);
+
+/* Earliest deadline of all clocks, and letting all due clocks advance. */
+uint64_t bus_deadline(const struct bus *bus);
+void bus_advance(struct bus *bus, uint64_t now);
