@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The I/O APIC: 24 redirection entries behind an index and a data register.
+ *
+ * An edge is sent when it comes and lost while masked, as in the chip. A level is sent when its entry is
+ * unmasked, the line asserted and the remote IRR clear, and this is looked at again whenever one of the three
+ * changes. So a line is never forgotten, and nothing here loops: an EOI lets each pin send at most once.
+ */
+#include "vmm/device/i82093aa.h"
+
+#define REG_SELECT 0x00
+#define REG_WINDOW 0x10
+#define REG_EOI    0x40
+
+#define INDEX_ID          0x00
+#define INDEX_VERSION     0x01
+#define INDEX_ARBITRATION 0x02
+#define INDEX_ENTRY       0x10
+
+#define ENTRY_LOGICAL    (1u << 11)
+#define ENTRY_REMOTE_IRR (1u << 14)
+#define ENTRY_LEVEL      (1u << 15)
+#define ENTRY_MASKED     (1u << 16)
+#define ENTRY_WRITABLE   0xff0000000001afffull /* all but delivery status, remote IRR and reserved bits */
+
+void i82093aa_reset(struct i82093aa *ioapic)
+{
+    for (unsigned pin = 0; pin < I82093AA_PINS; pin++)
+        ioapic->entry[pin] = ENTRY_MASKED;
+    ioapic->id = 0;
+    ioapic->select = 0;
+}
+
+void i82093aa_init(struct i82093aa *ioapic, const struct i82093aa_link *link)
+{
+    *ioapic = (struct i82093aa){.link = *link};
+    i82093aa_reset(ioapic);
+}
+
+static bool send(struct i82093aa *ioapic, unsigned pin)
+{
+    uint64_t entry = ioapic->entry[pin];
+    uint32_t destination = (uint32_t)(entry >> 56);
+    struct lapic_message message = {
+        .destination = destination == 0xff ? LAPIC_BROADCAST : destination,
+        .source = LAPIC_NO_CPU,
+        .vector = (uint8_t)entry,
+        .delivery = entry >> 8 & 7,
+        .shorthand = LAPIC_NONE,
+        .logical = (entry & ENTRY_LOGICAL) != 0,
+        .level = (entry & ENTRY_LEVEL) != 0,
+    };
+
+    return ioapic->link.send(ioapic->link.sink, &message);
+}
+
+/* Only fixed and lowest-priority interrupts are acknowledged by an EOI; the other modes are edges always. */
+static bool is_level(uint64_t entry)
+{
+    return entry & ENTRY_LEVEL && (entry >> 8 & 7) <= LAPIC_LOWEST;
+}
+
+static void evaluate_level(struct i82093aa *ioapic, unsigned pin)
+{
+    uint64_t *entry = &ioapic->entry[pin];
+
+    if (!is_level(*entry) || *entry & (ENTRY_MASKED | ENTRY_REMOTE_IRR) || !(ioapic->level >> pin & 1))
+        return;
+    *entry |= ENTRY_REMOTE_IRR;
+    if (!send(ioapic, pin))
+        *entry &= ~(uint64_t)ENTRY_REMOTE_IRR;
+}
+
+void i82093aa_set_irq(void *opaque, unsigned pin, bool level)
+{
+    struct i82093aa *ioapic = opaque;
+    uint32_t bit;
+
+    if (pin >= I82093AA_PINS)
+        return;
+    bit = 1u << pin;
+    if (!level) {
+        ioapic->level &= ~bit;
+        return;
+    }
+    if (is_level(ioapic->entry[pin])) {
+        ioapic->level |= bit;
+        evaluate_level(ioapic, pin);
+    } else if (!(ioapic->level & bit)) {
+        ioapic->level |= bit;
+        if (!(ioapic->entry[pin] & ENTRY_MASKED))
+            (void)send(ioapic, pin);
+    }
+}
+
+void i82093aa_eoi(struct i82093aa *ioapic, uint8_t vector)
+{
+    for (unsigned pin = 0; pin < I82093AA_PINS; pin++) {
+        uint64_t *entry = &ioapic->entry[pin];
+
+        if (!(*entry & ENTRY_REMOTE_IRR) || (uint8_t)*entry != vector)
+            continue;
+        *entry &= ~(uint64_t)ENTRY_REMOTE_IRR;
+        evaluate_level(ioapic, pin);
+    }
+}
+
+static void write_entry(struct i82093aa *ioapic, unsigned index, uint32_t value)
+{
+    unsigned pin = index / 2;
+    uint64_t *entry = &ioapic->entry[pin];
+    uint64_t kept = *entry & ENTRY_REMOTE_IRR;
+    uint64_t merged;
+
+    if (index & 1)
+        merged = (uint32_t)*entry | (uint64_t)value << 32;
+    else
+        merged = (*entry & ~0xffffffffull) | value;
+    *entry = (merged & ENTRY_WRITABLE) | kept;
+    if (!is_level(*entry))
+        *entry &= ~(uint64_t)ENTRY_REMOTE_IRR;
+    evaluate_level(ioapic, pin);
+}
+
+static void window_write(struct i82093aa *ioapic, uint32_t value)
+{
+    unsigned index = ioapic->select;
+
+    if (index == INDEX_ID)
+        ioapic->id = value >> 24 & 0xf;
+    else if (index >= INDEX_ENTRY && index < INDEX_ENTRY + 2 * I82093AA_PINS)
+        write_entry(ioapic, index - INDEX_ENTRY, value);
+}
+
+static uint32_t window_read(const struct i82093aa *ioapic)
+{
+    unsigned index = ioapic->select;
+
+    if (index == INDEX_ID || index == INDEX_ARBITRATION)
+        return (uint32_t)ioapic->id << 24;
+    if (index == INDEX_VERSION)
+        return 0x20 | (I82093AA_PINS - 1) << 16;
+    if (index >= INDEX_ENTRY && index < INDEX_ENTRY + 2 * I82093AA_PINS)
+        return (uint32_t)(ioapic->entry[(index - INDEX_ENTRY) / 2] >> index % 2 * 32);
+    return 0;
+}
+
+static void write_register(struct i82093aa *ioapic, const struct bus_access *access)
+{
+    if (access->offset == REG_SELECT)
+        ioapic->select = (uint8_t)access->value;
+    else if (access->offset == REG_WINDOW && access->size >= 4)
+        window_write(ioapic, (uint32_t)access->value);
+    else if (access->offset == REG_EOI)
+        i82093aa_eoi(ioapic, (uint8_t)access->value);
+}
+
+/* The three registers are 32 bits wide. A narrow write of the window has no meaning and vanishes; a narrow
+ * read gets the bytes it names. */
+void i82093aa_access(void *opaque, struct bus_access *access)
+{
+    struct i82093aa *ioapic = opaque;
+    uint64_t offset = access->offset;
+
+    if (access->write) {
+        write_register(ioapic, access);
+        return;
+    }
+    access->value = 0;
+    if (offset < REG_SELECT + 4)
+        access->value = (uint64_t)ioapic->select >> offset * 8;
+    else if (offset >= REG_WINDOW && offset < REG_WINDOW + 4)
+        access->value = (uint64_t)window_read(ioapic) >> (offset - REG_WINDOW) * 8;
+}

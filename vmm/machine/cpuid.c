@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * CPUID policy. A feature reaches the guest only if it is named below: what is new in a processor is off
+ * until somebody has thought about its state. Left out on purpose: virtualisation, MONITOR/MWAIT, performance
+ * counters, XSAVES, protection keys, transactional memory, five-level paging, AVX-512, AMX, SGX.
+ */
+#include "vmm/machine/cpuid.h"
+
+#define BIT(n) (1u << (n))
+
+/* Leaf 1 ECX: SSE3 PCLMULQDQ SSSE3 CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES RDRAND; with AVX also FMA F16C
+ * AVX. */
+#define L1_ECX                                                                                               \
+    (BIT(0) | BIT(1) | BIT(9) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(22) | BIT(23) | BIT(25) | BIT(30))
+#define L1_ECX_AVX        (BIT(12) | BIT(28) | BIT(29))
+#define L1_ECX_X2APIC     BIT(21)
+#define L1_ECX_DEADLINE   BIT(24)
+#define L1_ECX_XSAVE      BIT(26)
+#define L1_ECX_OSXSAVE    BIT(27)
+#define L1_ECX_HYPERVISOR BIT(31)
+/* Leaf 1 EDX: FPU VME DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH MMX FXSR SSE
+ * SSE2. */
+#define L1_EDX     0x078bfbffu
+#define L1_EDX_HTT BIT(28)
+
+/* Leaf 7 EBX: FSGSBASE TSC_ADJUST BMI1 FDP_EXCPTN SMEP BMI2 ERMS INVPCID FPU_CSDS RDSEED ADX SMAP CLFLUSHOPT
+ * CLWB SHA; with AVX also AVX2. ECX: UMIP GFNI RDPID; with AVX also VAES VPCLMULQDQ. EDX: FSRM MD_CLEAR. */
+#define L7_EBX                                                                                               \
+    (BIT(0) | BIT(1) | BIT(3) | BIT(6) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(13) | BIT(18) | BIT(19) |  \
+     BIT(20) | BIT(23) | BIT(24) | BIT(29))
+#define L7_EBX_AVX  BIT(5)
+#define L7_ECX      (BIT(2) | BIT(8) | BIT(22))
+#define L7_ECX_AVX  (BIT(9) | BIT(10))
+#define L7_EDX      (BIT(4) | BIT(10))
+#define L7_EDX_SPEC (BIT(26) | BIT(27) | BIT(31)) /* IBRS/IBPB STIBP SSBD */
+
+/* Leaf 0x80000001 ECX: LAHF CMP_LEGACY CR8 LZCNT SSE4A MISALIGNSSE PREFETCHW TBM TOPOEXT; with AVX also XOP
+ * FMA4. EDX: AMD's copy of leaf 1, SYSCALL NX MMXEXT FFXSR 1GB RDTSCP LM 3DNOW. */
+#define E1_ECX            (BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(21) | BIT(22))
+#define E1_ECX_CMP_LEGACY BIT(1)
+#define E1_ECX_AVX        (BIT(11) | BIT(16))
+#define E1_EDX            0xefd3fbffu
+#define E7_INVARIANT_TSC  BIT(8)
+#define E8_EBX            (BIT(0) | BIT(2))                       /* CLZERO XSAVEERPTR */
+#define E8_EBX_SPEC       (BIT(12) | BIT(14) | BIT(15) | BIT(24)) /* IBPB IBRS STIBP SSBD */
+
+/* Leaf 0xd subleaf 1 EAX: XSAVEOPT XSAVEC XGETBV1. */
+#define XSAVE_FEATURES 0x7u
+#define XSAVE_LEGACY   576u /* FXSAVE region and header */
+#define ARAT           BIT(2)
+#define MAX_BASIC      0xdu
+#define MAX_EXTENDED   0x8000001eu
+
+#define KVM_CLOCKSOURCE        BIT(0)
+#define KVM_NOP_IO_DELAY       BIT(1)
+#define KVM_CLOCKSOURCE2       BIT(3)
+#define KVM_CLOCKSOURCE_STABLE BIT(24)
+
+static struct cpuid_regs host(const struct cpuid_config *config, uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_regs regs = {0, 0, 0, 0};
+
+    config->host(config->context, leaf, subleaf, &regs);
+    return regs;
+}
+
+/* "GenuineIntel"; all others are treated as AMD. */
+static bool is_intel(const struct cpuid_regs *leaf0)
+{
+    return leaf0->ebx == 0x756e6547 && leaf0->edx == 0x49656e69 && leaf0->ecx == 0x6c65746e;
+}
+
+static bool has_avx(const struct cpuid_config *config)
+{
+    return (config->xcr0 & CPUID_XCR0_AVX) != 0;
+}
+
+/* Bits of an APIC ID that number the processors of the package. */
+static uint32_t id_bits(const struct cpuid_config *config)
+{
+    uint32_t bits = 0;
+
+    while (bits < 31 && 1u << bits < config->cpus)
+        bits++;
+    return bits;
+}
+
+static uint32_t at_most(uint32_t value, uint32_t limit)
+{
+    return value < limit ? value : limit;
+}
+
+static void features(const struct cpuid_config *config, uint64_t cr4, struct cpuid_regs *regs)
+{
+    uint32_t cpus = at_most(config->cpus, 255);
+
+    regs->ebx = (regs->ebx & 0xffff) | cpus << 16 | (config->cpu & 0xff) << 24;
+    regs->ecx &= L1_ECX | (has_avx(config) ? L1_ECX_AVX : 0) | (config->xcr0 ? L1_ECX_XSAVE : 0);
+    regs->ecx |= L1_ECX_HYPERVISOR | L1_ECX_DEADLINE | (config->x2apic ? L1_ECX_X2APIC : 0);
+    if (regs->ecx & L1_ECX_XSAVE && cr4 & CPUID_CR4_OSXSAVE)
+        regs->ecx |= L1_ECX_OSXSAVE;
+    regs->edx &= L1_EDX;
+    if (config->cpus > 1)
+        regs->edx |= L1_EDX_HTT;
+}
+
+/* Deterministic cache parameters: first and second level are a processor's own, the third is everybody's. */
+static void cache(const struct cpuid_config *config, bool intel, struct cpuid_regs *regs)
+{
+    uint32_t level = regs->eax >> 5 & 7;
+    uint32_t sharing = level >= 3 ? (1u << id_bits(config)) - 1 : 0;
+    uint32_t cores = (1u << id_bits(config)) - 1;
+
+    if ((regs->eax & 0x1f) == 0) {
+        *regs = (struct cpuid_regs){0, 0, 0, 0};
+        return;
+    }
+    regs->eax &= 0x3fff;
+    regs->eax |= at_most(sharing, 0xfff) << 14;
+    if (intel)
+        regs->eax |= at_most(cores, 0x3f) << 26;
+}
+
+static void extended_features(const struct cpuid_config *config, uint32_t subleaf, struct cpuid_regs *regs)
+{
+    if (subleaf) {
+        *regs = (struct cpuid_regs){0, 0, 0, 0};
+        return;
+    }
+    regs->eax = 0;
+    regs->ebx &= L7_EBX | (has_avx(config) ? L7_EBX_AVX : 0);
+    regs->ecx &= L7_ECX | (has_avx(config) ? L7_ECX_AVX : 0);
+    regs->edx &= L7_EDX | (config->spec_ctrl ? L7_EDX_SPEC : 0);
+}
+
+/* One thread a core, all cores in one package (leaf 0xb). */
+static void topology(const struct cpuid_config *config, uint32_t subleaf, struct cpuid_regs *regs)
+{
+    *regs = (struct cpuid_regs){0, 0, subleaf & 0xff, config->cpu};
+    if (subleaf == 0) {
+        regs->ebx = 1;
+        regs->ecx |= 1u << 8;
+    } else if (subleaf == 1) {
+        regs->eax = id_bits(config);
+        regs->ebx = config->cpus;
+        regs->ecx |= 2u << 8;
+    }
+}
+
+static uint32_t xsave_size(const struct cpuid_config *config, uint64_t xcr0)
+{
+    struct cpuid_regs avx;
+
+    if (!(xcr0 & CPUID_XCR0_AVX))
+        return XSAVE_LEGACY;
+    avx = host(config, 0xd, 2);
+    return avx.eax + avx.ebx;
+}
+
+static void xsave(const struct cpuid_config *config, uint32_t subleaf, uint64_t xcr0, struct cpuid_regs *regs)
+{
+    if (config->xcr0 == 0) {
+        *regs = (struct cpuid_regs){0, 0, 0, 0};
+    } else if (subleaf == 0) {
+        regs->eax = (uint32_t)config->xcr0;
+        regs->edx = (uint32_t)(config->xcr0 >> 32);
+        regs->ebx = xsave_size(config, xcr0 & config->xcr0);
+        regs->ecx = xsave_size(config, config->xcr0);
+    } else if (subleaf == 1) {
+        *regs = (struct cpuid_regs){regs->eax & XSAVE_FEATURES, 0, 0, 0};
+    } else if (subleaf != 2 || !has_avx(config)) {
+        *regs = (struct cpuid_regs){0, 0, 0, 0};
+    }
+}
+
+static void basic(const struct cpuid_config *config, bool intel, uint32_t leaf, uint32_t subleaf,
+                  uint64_t cr4, uint64_t xcr0, struct cpuid_regs *regs)
+{
+    *regs = host(config, leaf, subleaf);
+    switch (leaf) {
+    case 0x0:
+        regs->eax = at_most(regs->eax, MAX_BASIC);
+        return;
+    case 0x1:
+        features(config, cr4, regs);
+        return;
+    case 0x2:
+        return;
+    case 0x4:
+        cache(config, intel, regs);
+        return;
+    case 0x6:
+        *regs = (struct cpuid_regs){ARAT, 0, 0, 0};
+        return;
+    case 0x7:
+        extended_features(config, subleaf, regs);
+        return;
+    case 0xb:
+        topology(config, subleaf, regs);
+        return;
+    case 0xd:
+        xsave(config, subleaf, xcr0, regs);
+        return;
+    default:
+        *regs = (struct cpuid_regs){0, 0, 0, 0};
+    }
+}
+
+static void capacity(const struct cpuid_config *config, bool intel, struct cpuid_regs *regs)
+{
+    regs->eax &= 0xffff;
+    regs->edx = 0;
+    if (intel) {
+        regs->ebx = 0;
+        regs->ecx = 0;
+        return;
+    }
+    regs->ebx &= E8_EBX | (config->spec_ctrl ? E8_EBX_SPEC : 0);
+    regs->ecx = at_most(config->cpus - 1, 0xff) | at_most(id_bits(config), 0xf) << 12;
+}
+
+static void extended(const struct cpuid_config *config, bool intel, uint32_t leaf, uint32_t subleaf,
+                     struct cpuid_regs *regs)
+{
+    *regs = host(config, leaf, subleaf);
+    switch (leaf) {
+    case 0x80000000:
+        regs->eax = at_most(regs->eax, intel ? 0x80000008 : MAX_EXTENDED);
+        return;
+    case 0x80000001:
+        regs->ebx = intel ? 0 : regs->ebx;
+        regs->ecx &=
+            (E1_ECX | (has_avx(config) ? E1_ECX_AVX : 0)) & (config->cpus > 1 ? ~0u : ~E1_ECX_CMP_LEGACY);
+        regs->edx &= E1_EDX;
+        return;
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004:
+    case 0x80000005:
+    case 0x80000006:
+    case 0x80000019:
+    case 0x8000001a:
+        return;
+    case 0x80000007:
+        *regs = (struct cpuid_regs){0, 0, 0, regs->edx & E7_INVARIANT_TSC};
+        return;
+    case 0x80000008:
+        capacity(config, intel, regs);
+        return;
+    case 0x8000001d:
+        cache(config, false, regs);
+        return;
+    case 0x8000001e:
+        *regs = (struct cpuid_regs){config->cpu, config->cpu & 0xff, 0, 0};
+        return;
+    default:
+        *regs = (struct cpuid_regs){0, 0, 0, 0};
+    }
+}
+
+static void hypervisor(const struct cpuid_config *config, uint32_t leaf, struct cpuid_regs *regs)
+{
+    *regs = (struct cpuid_regs){0, 0, 0, 0};
+    if (leaf == CPUID_KVM_LEAF) {
+        *regs = (struct cpuid_regs){CPUID_KVM_LEAF + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d}; /* KVMKVMKVM */
+    } else if (leaf == CPUID_KVM_LEAF + 1) {
+        regs->eax = KVM_CLOCKSOURCE | KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2;
+        regs->eax |= config->kvm_stable ? KVM_CLOCKSOURCE_STABLE : 0;
+    } else if (leaf == CPUID_OWN_LEAF) {
+        *regs = (struct cpuid_regs){CPUID_OWN_LEAF, 0x6a6e6f44, 0x6f446e6f, 0x6e6f6a6e}; /* DonjonDonjon */
+    }
+}
+
+void cpuid_guest(const struct cpuid_config *config, uint32_t leaf, uint32_t subleaf, uint64_t cr4,
+                 uint64_t xcr0, struct cpuid_regs *regs)
+{
+    struct cpuid_regs range;
+    bool intel;
+
+    if (leaf >> 16 == CPUID_KVM_LEAF >> 16) {
+        hypervisor(config, leaf, regs);
+        return;
+    }
+    range = host(config, 0, 0);
+    intel = is_intel(&range);
+    if (leaf >= 0x80000000) {
+        struct cpuid_regs last = host(config, 0x80000000, 0);
+
+        if (leaf <= at_most(last.eax, intel ? 0x80000008 : MAX_EXTENDED)) {
+            extended(config, intel, leaf, subleaf, regs);
+            return;
+        }
+    }
+    range.eax = at_most(range.eax, MAX_BASIC);
+    *regs = (struct cpuid_regs){0, 0, 0, 0};
+    if (leaf > range.eax && !intel)
+        return;
+    basic(config, intel, leaf > range.eax ? range.eax : leaf, subleaf, cr4, xcr0, regs);
+}
