@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The executor's opcode tables. See operation.h for what a row means.
+ */
+#ifndef LIB_X86_OPERATION_TABLE_H
+#define LIB_X86_OPERATION_TABLE_H
+
+#include "lib/x86/operation.h"
+
+extern const struct operation x86_operations_one[256];
+extern const struct operation x86_operations_0f[256];
+extern const struct operation x86_operations_0f38[256];
+
+#endif
