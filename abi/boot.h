@@ -47,14 +47,14 @@ struct boot_info {
     uint32_t size;                         /* of this structure */
     uint32_t features;                     /* enum boot_feature */
     uint32_t cpus;
-    uint32_t gsis;            /* pins of all IOAPICs */
+    uint32_t gsis; /* pins of all IOAPICs */
     uint64_t tsc_hz;
-    uint64_t wall_seconds;    /* since 1970-01-01 UTC, from the CMOS clock ... */
-    uint64_t wall_tsc;        /* ... at this TSC value */
-    uint64_t acpi_rsdp;       /* 0: none found */
-    uint64_t framebuffer;     /* 0: none; else 32 bits per pixel */
+    uint64_t wall_seconds; /* since 1970-01-01 UTC, from the CMOS clock ... */
+    uint64_t wall_tsc;     /* ... at this TSC value */
+    uint64_t acpi_rsdp;    /* 0: none found */
+    uint64_t framebuffer;  /* 0: none; else 32 bits per pixel */
     uint32_t framebuffer_width, framebuffer_height, framebuffer_pitch, framebuffer_bpp;
-    uint32_t isa_gsi[16];     /* GSI | INTERRUPT_* of each ISA interrupt */
+    uint32_t isa_gsi[16]; /* GSI | INTERRUPT_* of each ISA interrupt */
     uint32_t regions, modules;
     struct boot_region region[BOOT_REGIONS];
     struct boot_module module[BOOT_MODULES];

@@ -3,9 +3,9 @@
  * The kernel's calls, statuses, object types and permission bits. The specification is abi/calls.md; a test
  * holds the numbers here and there together.
  *
- * Convention: SYSCALL with the call's number in RAX and arguments in RDI, RSI, RDX, R10, R8, R9. Back come the
- * status in RAX and up to two values in RDI and RSI. RBX, RBP, RSP and R12 to R15 are kept; RCX, R11 and the
- * argument registers are not.
+ * Convention: SYSCALL with the call's number in RAX and arguments in RDI, RSI, RDX, R10, R8, R9. Back come
+ * the status in RAX and up to two values in RDI and RSI. RBX, RBP, RSP and R12 to R15 are kept; RCX, R11 and
+ * the argument registers are not.
  */
 #pragma once
 
@@ -45,18 +45,18 @@ enum call {
 
 enum status {
     STATUS_OK,
-    STATUS_TIMEOUT,    /* the deadline passed */
-    STATUS_SIGNAL,     /* vcpu_run: the notification has bits */
-    STATUS_BAD_CALL,   /* no such call */
-    STATUS_BAD_CAP,    /* the selector is empty or names an object of another type */
-    STATUS_BAD_PERM,   /* the capability lacks the permission */
-    STATUS_BAD_ARG,    /* an argument is out of range */
-    STATUS_DEAD,       /* the object, or one that the call needs, was destroyed */
-    STATUS_BUSY,       /* somebody else waits or runs there */
-    STATUS_EXISTS,     /* the place is taken */
-    STATUS_NO_MEMORY,  /* an account has no free page; RDI says which (enum payer) */
-    STATUS_CHAIN,      /* the chain of helpers is a circle or too long */
-    STATUS_ABORTED,    /* the callee or its portal died during the call */
+    STATUS_TIMEOUT,     /* the deadline passed */
+    STATUS_SIGNAL,      /* vcpu_run: the notification has bits */
+    STATUS_BAD_CALL,    /* no such call */
+    STATUS_BAD_CAP,     /* the selector is empty or names an object of another type */
+    STATUS_BAD_PERM,    /* the capability lacks the permission */
+    STATUS_BAD_ARG,     /* an argument is out of range */
+    STATUS_DEAD,        /* the object, or one that the call needs, was destroyed */
+    STATUS_BUSY,        /* somebody else waits or runs there */
+    STATUS_EXISTS,      /* the place is taken */
+    STATUS_NO_MEMORY,   /* an account has no free page; RDI says which (enum payer) */
+    STATUS_CHAIN,       /* the chain of helpers is a circle or too long */
+    STATUS_ABORTED,     /* the callee or its portal died during the call */
     STATUS_UNSUPPORTED, /* this processor or this version cannot do it */
     STATUSES
 };
@@ -116,10 +116,10 @@ enum space_kind {
     SPACE_KINDS
 };
 
-#define OBJ_SELECTORS  (512u * 256u)          /* selectors of an OBJ space: 0 to OBJ_SELECTORS - 1 */
-#define HST_PAGES      (0x800000000000u >> 12) /* page numbers of an HST space */
-#define GST_PAGES      (0x1000000000000u >> 12)
-#define PIO_PORTS      0x10000u
+#define OBJ_SELECTORS (512u * 256u)           /* selectors of an OBJ space: 0 to OBJ_SELECTORS - 1 */
+#define HST_PAGES     (0x800000000000u >> 12) /* page numbers of an HST space */
+#define GST_PAGES     (0x1000000000000u >> 12)
+#define PIO_PORTS     0x10000u
 
 /* Rights of memory in SPACE_COPY. At most one memory type; write-back without one. */
 #define MEM_READ          0x01u
@@ -139,7 +139,7 @@ enum space_kind {
 
 #define PD_FAULT_VALID (1ull << 31) /* clear: no fault so far */
 
-#define SC_PRIORITIES 64u /* 0 is the lowest */
+#define SC_PRIORITIES 64u     /* 0 is the lowest */
 #define SC_BUDGET_MIN 100000u /* TSC ticks */
 
 /* Words of a message, both ways; they stand at the beginning of the UTCB page. */

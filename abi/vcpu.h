@@ -13,38 +13,38 @@
 #include <stdint.h>
 
 enum vcpu_group {
-    VCPU_GPR = 1u << 0, /* gpr[]; always valid, always taken */
-    VCPU_RIP = 1u << 1, /* rip, rflags, interruptibility */
+    VCPU_GPR = 1u << 0,   /* gpr[]; always valid, always taken */
+    VCPU_RIP = 1u << 1,   /* rip, rflags, interruptibility */
     VCPU_EVENT = 1u << 2, /* inject; the windows */
     VCPU_CS_SS = 1u << 3,
     VCPU_DS_ES = 1u << 4,
     VCPU_FS_GS = 1u << 5, /* with KERNEL_GS_BASE */
     VCPU_TR_LDTR = 1u << 6,
-    VCPU_TABLES = 1u << 7,  /* gdtr, idtr: base and limit */
-    VCPU_CR = 1u << 8,      /* cr0, cr2, cr3, cr4, cr8 */
-    VCPU_DR = 1u << 9,      /* dr6, dr7 and dr0 to dr3 */
-    VCPU_EFER = 1u << 10,   /* efer, pat */
+    VCPU_TABLES = 1u << 7,   /* gdtr, idtr: base and limit */
+    VCPU_CR = 1u << 8,       /* cr0, cr2, cr3, cr4, cr8 */
+    VCPU_DR = 1u << 9,       /* dr6, dr7 and dr0 to dr3 */
+    VCPU_EFER = 1u << 10,    /* efer, pat */
     VCPU_SYSCALL = 1u << 11, /* star, lstar, cstar, sfmask, sysenter_* */
-    VCPU_TSC = 1u << 12,    /* tsc_offset */
+    VCPU_TSC = 1u << 12,     /* tsc_offset */
     VCPU_XCR0 = 1u << 13,
     VCPU_GROUPS = (1u << 14) - 1
 };
 
 enum vcpu_exit {
     VCPU_EXIT_NONE,
-    VCPU_EXIT_IO,            /* port access: info[0] VCPU_IO_*; next_rip */
-    VCPU_EXIT_MMIO,          /* nested fault: info[0] guest-physical address, info[1] VCPU_MMIO_* */
+    VCPU_EXIT_IO,   /* port access: info[0] VCPU_IO_*; next_rip */
+    VCPU_EXIT_MMIO, /* nested fault: info[0] guest-physical address, info[1] VCPU_MMIO_* */
     VCPU_EXIT_CPUID,
     VCPU_EXIT_RDMSR,
     VCPU_EXIT_WRMSR,
     VCPU_EXIT_HLT,
     VCPU_EXIT_INTERRUPT_WINDOW, /* the guest can take an interrupt */
     VCPU_EXIT_NMI_WINDOW,
-    VCPU_EXIT_EXCEPTION,     /* info[0] vector, info[1] error code */
-    VCPU_EXIT_SHUTDOWN,      /* triple fault */
-    VCPU_EXIT_HYPERCALL,     /* VMMCALL or VMCALL */
+    VCPU_EXIT_EXCEPTION, /* info[0] vector, info[1] error code */
+    VCPU_EXIT_SHUTDOWN,  /* triple fault */
+    VCPU_EXIT_HYPERCALL, /* VMMCALL or VMCALL */
     VCPU_EXIT_XSETBV,
-    VCPU_EXIT_WBINVD,        /* WBINVD or INVD */
+    VCPU_EXIT_WBINVD, /* WBINVD or INVD */
     VCPU_EXIT_RDPMC,
     VCPU_EXIT_PAUSE,
     VCPU_EXIT_TASK_SWITCH,   /* info[0], info[1] as EXITINFO1, 2 */
@@ -55,11 +55,11 @@ enum vcpu_exit {
 };
 
 /* info[0] of VCPU_EXIT_IO */
-#define VCPU_IO_IN        0x01u
-#define VCPU_IO_STRING    0x04u
-#define VCPU_IO_REP       0x08u
-#define VCPU_IO_SIZE(i)   ((uint8_t)((i) >> 4 & 7)) /* 1, 2 or 4 bytes */
-#define VCPU_IO_PORT(i)   ((uint16_t)((i) >> 16))
+#define VCPU_IO_IN      0x01u
+#define VCPU_IO_STRING  0x04u
+#define VCPU_IO_REP     0x08u
+#define VCPU_IO_SIZE(i) ((uint8_t)((i) >> 4 & 7)) /* 1, 2 or 4 bytes */
+#define VCPU_IO_PORT(i) ((uint16_t)((i) >> 16))
 
 /* info[1] of VCPU_EXIT_MMIO */
 #define VCPU_MMIO_PRESENT 0x01u /* a mapping is there and lacks the right */
@@ -104,11 +104,12 @@ struct vcpu_state {
     uint32_t activity;
     uint32_t interruptibility;
 
-    uint32_t exit;     /* enum vcpu_exit */
+    uint32_t exit; /* enum vcpu_exit */
     uint32_t reserved;
     uint64_t info[2];
     uint64_t next_rip; /* of the instruction that exited; 0 where the processor does not tell */
-    uint64_t interrupted; /* as inject: the event whose delivery the exit interrupted; valid bit clear: none */
+    uint64_t
+        interrupted; /* as inject: the event whose delivery the exit interrupted; valid bit clear: none */
     uint8_t instruction_bytes; /* how many stand in instruction[]; 0 where the processor does not tell */
     uint8_t instruction[15];
 

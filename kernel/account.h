@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Kernel memory: the pool of pages fixed at boot, and accounts, each a quota of its pages. Objects smaller than a
- * page come from slabs of their account, so that nobody's allocation depends on anybody else's. A page knows its
- * account, and the account of an object outlives the object.
+ * Kernel memory: the pool of pages fixed at boot, and accounts, each a quota of its pages. Objects smaller
+ * than a page come from slabs of their account, so that nobody's allocation depends on anybody else's. A page
+ * knows its account, and the account of an object outlives the object.
  */
 #pragma once
 

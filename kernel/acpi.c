@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Static ACPI tables. See acpi.h. Firmware is trusted, but lengths are checked before anything is followed. */
+/* Static ACPI tables. See acpi.h. Firmware is trusted, but lengths are checked before anything is followed.
+ */
 #include "kernel/acpi.h"
 
 #include <stdbool.h>
@@ -11,12 +12,12 @@
 #include "kernel/print.h"
 #include "kernel/string.h"
 
-#define LOW_LIMIT   (4ul << 30) /* what is mapped one to one at boot */
-#define EBDA_SEG    0x40eu
-#define BIOS_AREA   0xe0000u
-#define BIOS_END    0x100000u
-#define TABLE_MAX   0x100000u
-#define ISA_IRQS    16
+#define LOW_LIMIT (4ul << 30) /* what is mapped one to one at boot */
+#define EBDA_SEG  0x40eu
+#define BIOS_AREA 0xe0000u
+#define BIOS_END  0x100000u
+#define TABLE_MAX 0x100000u
+#define ISA_IRQS  16
 
 struct rsdp {
     char signature[8];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The processor's instructions, registers and constants that C has no words for. AMD APM vol. 2 and 3, Intel SDM
- * vol. 3; names are the manuals'.
+ * The processor's instructions, registers and constants that C has no words for. AMD APM vol. 2 and 3, Intel
+ * SDM vol. 3; names are the manuals'.
  */
 #pragma once
 

@@ -19,7 +19,8 @@ enum status cap_prepare(struct space *space, uint64_t selector)
     return (*leaf)[selector % CAPS_PER_LEAF].word ? STATUS_EXISTS : STATUS_OK;
 }
 
-void cap_insert(struct space *space, uint64_t selector, struct object *object, unsigned permissions, uint64_t bits)
+void cap_insert(struct space *space, uint64_t selector, struct object *object, unsigned permissions,
+                uint64_t bits)
 {
     struct cap *cap = &space->obj.table[selector / CAPS_PER_LEAF][selector % CAPS_PER_LEAF];
 

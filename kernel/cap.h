@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Capabilities and the OBJ space: a table of two levels, leaf pages made as selectors come into use. A capability
- * is a pointer to an object, permissions, and for a notification the bits that it may set.
+ * Capabilities and the OBJ space: a table of two levels, leaf pages made as selectors come into use. A
+ * capability is a pointer to an object, permissions, and for a notification the bits that it may set.
  */
 #pragma once
 
@@ -46,7 +46,8 @@ static inline const struct cap *cap_lookup(struct cap *const *table, uint64_t se
 enum status cap_prepare(struct space *space, uint64_t selector) must_check;
 
 /* Put it there, prepared before; takes a reference of its own. */
-void cap_insert(struct space *space, uint64_t selector, struct object *object, unsigned permissions, uint64_t bits);
+void cap_insert(struct space *space, uint64_t selector, struct object *object, unsigned permissions,
+                uint64_t bits);
 
 /* Empty the selector. */
 void cap_remove(struct space *space, uint64_t selector);

@@ -9,18 +9,18 @@
 #define FXSAVE_SIZE    512u
 #define FPU_SIZE_MAX   (PAGE_SIZE - sizeof(struct fpu))
 
-#define VM_CR_SVMDIS  (1u << 4)
-#define SVM_NP        (1u << 0)
-#define SVM_NRIP      (1u << 3)
-#define SVM_BY_ASID   (1u << 6)
-#define SVM_DECODE    (1u << 7)
+#define VM_CR_SVMDIS (1u << 4)
+#define SVM_NP       (1u << 0)
+#define SVM_NRIP     (1u << 3)
+#define SVM_BY_ASID  (1u << 6)
+#define SVM_DECODE   (1u << 7)
 
-#define GDT_CODE     0x00af9b000000ffffu
-#define GDT_DATA     0x00cf93000000ffffu
-#define GDT_DPL3     0x0000600000000000u
-#define IDT_GATE     0x8e00u /* present interrupt gate, DPL 0 */
-#define VECTORS      256
-#define TRAP_STUB    16 /* bytes a stub in entry.S */
+#define GDT_CODE  0x00af9b000000ffffu
+#define GDT_DATA  0x00cf93000000ffffu
+#define GDT_DPL3  0x0000600000000000u
+#define IDT_GATE  0x8e00u /* present interrupt gate, DPL 0 */
+#define VECTORS   256
+#define TRAP_STUB 16 /* bytes a stub in entry.S */
 
 struct cpu_features cpu_features;
 
@@ -103,7 +103,8 @@ static void load_tables(struct cpu *cpu)
     cpu->gdt[SEL_KERNEL_DATA / 8] = GDT_DATA;
     cpu->gdt[SEL_USER_DATA / 8] = GDT_DATA | GDT_DPL3;
     cpu->gdt[SEL_USER_CODE / 8] = GDT_CODE | GDT_DPL3;
-    cpu->gdt[SEL_TSS / 8] = (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
+    cpu->gdt[SEL_TSS / 8] =
+        (sizeof(cpu->tss) - 1) | (tss & 0xffffff) << 16 | 0x89ul << 40 | (tss >> 24 & 0xff) << 56;
     cpu->gdt[SEL_TSS / 8 + 1] = tss >> 32;
     pointer.limit = sizeof(cpu->gdt) - 1;
     pointer.base = (uint64_t)cpu->gdt;
@@ -121,8 +122,8 @@ static void load_tables(struct cpu *cpu)
         uint64_t entry = (uint64_t)trap_vectors + v * TRAP_STUB;
         uint64_t ist = v == 2 ? 1 : v == 8 ? 2 : v == 18 ? 3 : 0;
 
-        idt[v].low = (entry & 0xffff) | (uint64_t)SEL_KERNEL_CODE << 16 | ist << 32 | (uint64_t)IDT_GATE << 32 |
-                     (entry >> 16 & 0xffff) << 48;
+        idt[v].low = (entry & 0xffff) | (uint64_t)SEL_KERNEL_CODE << 16 | ist << 32 |
+                     (uint64_t)IDT_GATE << 32 | (entry >> 16 & 0xffff) << 48;
         idt[v].high = entry >> 32;
     }
     pointer.limit = sizeof(idt) - 1;

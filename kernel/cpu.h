@@ -47,7 +47,8 @@ struct cpu {
     bool task_switched;    /* CR0.TS is set */
 
     uint64_t cr3;
-    const struct space *pio; /* whose bitmap the TSS holds, at this generation; referenced by nobody: compared only */
+    const struct space
+        *pio; /* whose bitmap the TSS holds, at this generation; referenced by nobody: compared only */
     uint64_t pio_generation;
     uint32_t pio_low, pio_high; /* bytes of the TSS's bitmap that may have clear bits */
 
@@ -55,7 +56,7 @@ struct cpu {
     uint64_t asid_generation;
     uint64_t virt_physical[2]; /* the virtualisation back end's pages for the host's state */
 
-    uint64_t idle_ticks; /* TSC ticks spent halted */
+    uint64_t idle_ticks;                                           /* TSC ticks spent halted */
     uint8_t interrupt_stack[3][2048] __attribute__((aligned(16))); /* NMI, #DF, #MC */
     uint64_t gdt[8];
     struct tss tss __attribute__((aligned(16)));
@@ -77,8 +78,8 @@ struct cpu_features {
     bool smep, smap, umip, xsave, tsc_deadline, svm;
     bool svm_next_rip, svm_decode_assists, svm_flush_by_asid;
     uint32_t svm_asids;
-    uint32_t fpu_size; /* bytes of an XSAVE or FXSAVE area */
-    uint64_t xcr0;     /* all components that we enable */
+    uint32_t fpu_size;      /* bytes of an XSAVE or FXSAVE area */
+    uint64_t xcr0;          /* all components that we enable */
     uint64_t physical_mask; /* of the bits that a physical address has */
     uint64_t tsc_hz;
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * System calls that create objects. The new capability goes to a free selector of the caller's own OBJ space with
- * all permissions; the account that the call names pays.
+ * System calls that create objects. The new capability goes to a free selector of the caller's own OBJ space
+ * with all permissions; the account that the call names pays.
  */
+#include "abi/boot.h"
 #include "kernel/account.h"
 #include "kernel/interrupt.h"
 #include "kernel/nt.h"
@@ -11,7 +12,6 @@
 #include "kernel/space.h"
 #include "kernel/syscall.h"
 #include "kernel/vcpu.h"
-#include "abi/boot.h"
 
 #define UNUSED5 (void)a5
 #define UNUSED4 (void)a4, UNUSED5
@@ -45,8 +45,8 @@ static void create_end(uint64_t selector, void *object, enum status status, enum
     object_release(object);
 }
 
-void syscall_create_account(uint64_t selector, uint64_t account_selector, uint64_t pages, uint64_t a3, uint64_t a4,
-                            uint64_t a5)
+void syscall_create_account(uint64_t selector, uint64_t account_selector, uint64_t pages, uint64_t a3,
+                            uint64_t a4, uint64_t a5)
 {
     struct account *account;
 
@@ -115,8 +115,8 @@ static bool user_range(uint64_t address, uint64_t bytes, uint64_t align)
     return address < USER_ADDRESS_LIMIT && bytes <= USER_ADDRESS_LIMIT - address && !(address % align);
 }
 
-void syscall_create_ec(uint64_t selector, uint64_t account_selector, uint64_t pd_selector, uint64_t utcb_flags,
-                       uint64_t stack, uint64_t entry)
+void syscall_create_ec(uint64_t selector, uint64_t account_selector, uint64_t pd_selector,
+                       uint64_t utcb_flags, uint64_t stack, uint64_t entry)
 {
     uint64_t utcb = utcb_flags & ~(PAGE_SIZE - 1ul), flags = utcb_flags % PAGE_SIZE;
     enum payer payer = PAYER_NAMED;
@@ -128,9 +128,9 @@ void syscall_create_ec(uint64_t selector, uint64_t account_selector, uint64_t pd
     if (!create_begin(selector, account_selector, &account))
         return;
     status = look_up_object(pd_selector, OBJECT_PD, PERM_PD_BIND, &pd);
-    if (status == STATUS_OK && (!pd->obj || !pd->hst || (flags & ~(uint64_t)EC_FLAGS) || flags >> EC_CPU_SHIFT ||
-                                !user_range(utcb, PAGE_SIZE, PAGE_SIZE) || !user_range(entry, 1, 1) ||
-                                stack > USER_ADDRESS_LIMIT))
+    if (status == STATUS_OK &&
+        (!pd->obj || !pd->hst || (flags & ~(uint64_t)EC_FLAGS) || flags >> EC_CPU_SHIFT ||
+         !user_range(utcb, PAGE_SIZE, PAGE_SIZE) || !user_range(entry, 1, 1) || stack > USER_ADDRESS_LIMIT))
         status = STATUS_BAD_ARG;
     if (status == STATUS_OK && (pd->obj->object.dead || pd->hst->object.dead))
         status = STATUS_DEAD;
@@ -154,12 +154,12 @@ void syscall_create_sc(uint64_t selector, uint64_t account_selector, uint64_t ec
         status = STATUS_BAD_ARG;
     if (status == STATUS_OK && ec->sc)
         status = STATUS_EXISTS;
-    create_end(selector, status == STATUS_OK ? sc_create(account, ec, (unsigned)priority, budget) : NULL, status,
-               PAYER_NAMED);
+    create_end(selector, status == STATUS_OK ? sc_create(account, ec, (unsigned)priority, budget) : NULL,
+               status, PAYER_NAMED);
 }
 
-void syscall_create_pt(uint64_t selector, uint64_t account_selector, uint64_t ec_selector, uint64_t entry, uint64_t id,
-                       uint64_t a5)
+void syscall_create_pt(uint64_t selector, uint64_t account_selector, uint64_t ec_selector, uint64_t entry,
+                       uint64_t id, uint64_t a5)
 {
     struct account *account;
     enum status status;
@@ -203,8 +203,8 @@ void syscall_create_interrupt(uint64_t selector, uint64_t account_selector, uint
     create_end(selector, interrupt, status, PAYER_NAMED);
 }
 
-void syscall_create_vcpu(uint64_t selector, uint64_t account_selector, uint64_t pd_selector, uint64_t gst_selector,
-                         uint64_t state, uint64_t a5)
+void syscall_create_vcpu(uint64_t selector, uint64_t account_selector, uint64_t pd_selector,
+                         uint64_t gst_selector, uint64_t state, uint64_t a5)
 {
     enum payer payer = PAYER_NAMED;
     struct vcpu *vcpu = NULL;
@@ -219,7 +219,8 @@ void syscall_create_vcpu(uint64_t selector, uint64_t account_selector, uint64_t 
     status = look_up_object(pd_selector, OBJECT_PD, PERM_PD_BIND, &pd);
     if (status == STATUS_OK)
         status = look_up_object(gst_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &gst);
-    if (status == STATUS_OK && (!pd->hst || gst->kind != SPACE_GST || !user_range(state, PAGE_SIZE, PAGE_SIZE)))
+    if (status == STATUS_OK &&
+        (!pd->hst || gst->kind != SPACE_GST || !user_range(state, PAGE_SIZE, PAGE_SIZE)))
         status = STATUS_BAD_ARG;
     if (status == STATUS_OK)
         status = vcpu_create(account, pd, gst, state, &vcpu, &payer);

@@ -22,8 +22,8 @@ enum status shared_map(struct space *hst, uint64_t address, const void *page)
         return STATUS_DEAD;
     if (pagetable_leaf(hst->memory.root, address / PAGE_SIZE) & PTE_PRESENT)
         return STATUS_EXISTS;
-    return pagetable_enter(hst->memory.root, hst->object.account, address / PAGE_SIZE, physical_address(page), 1,
-                           PTE_PRESENT | PTE_USER | PTE_WRITE | PTE_NX, &removed);
+    return pagetable_enter(hst->memory.root, hst->object.account, address / PAGE_SIZE, physical_address(page),
+                           1, PTE_PRESENT | PTE_USER | PTE_WRITE | PTE_NX, &removed);
 }
 
 void shared_unmap(struct space *hst, uint64_t address, const void *page)
@@ -58,8 +58,8 @@ static void ec_unlink(struct pd *pd, struct ec *ec)
         ec->next->previous = ec->previous;
 }
 
-enum status ec_create(struct account *account, struct pd *pd, bool global, bool fpu, uint64_t utcb, uint64_t stack,
-                      uint64_t entry, struct ec **result, enum payer *payer)
+enum status ec_create(struct account *account, struct pd *pd, bool global, bool fpu, uint64_t utcb,
+                      uint64_t stack, uint64_t entry, struct ec **result, enum payer *payer)
 {
     struct ec *ec = object_create(account, OBJECT_EC, sizeof(*ec));
     enum status status = STATUS_NO_MEMORY;

@@ -2,9 +2,9 @@
 /*
  * Execution contexts, portals, protection domains.
  *
- * A local EC serves portals with its caller's time and never waits; a global EC has an SC. A call that must wait
- * or begin anew is taken back: its instruction pointer stands on SYSCALL again, so an EC in the kernel has no state
- * but its frame, and whoever wakes it only makes it runnable.
+ * A local EC serves portals with its caller's time and never waits; a global EC has an SC. A call that must
+ * wait or begin anew is taken back: its instruction pointer stands on SYSCALL again, so an EC in the kernel
+ * has no state but its frame, and whoever wakes it only makes it runnable.
  */
 #pragma once
 
@@ -50,17 +50,17 @@ struct ec {
     uint8_t depth; /* calls above it in the chain */
     struct frame frame __attribute__((aligned(16)));
 
-    struct pd *pd;        /* referenced */
-    uint64_t *utcb;       /* the kernel's alias of the page */
-    uint64_t utcb_user;   /* where the PD sees it */
-    struct ec *partner;   /* see state */
-    struct ec *caller;    /* local: whom it serves; EC_ABANDONED if that died */
-    struct sc *donor;     /* local: the SC that ran when the call came; only compared */
-    uint64_t stack;       /* local: stack pointer at a portal's entry */
-    struct fpu *fpu;      /* NULL: without */
-    struct sc *sc;        /* global: its time; not referenced (the SC references the EC) */
-    struct nt *waits;     /* WAITING: on this; not referenced: the notification's death wakes */
-    struct vcpu *runs;    /* global: in a vcpu_run of it; not referenced: its death clears */
+    struct pd *pd;      /* referenced */
+    uint64_t *utcb;     /* the kernel's alias of the page */
+    uint64_t utcb_user; /* where the PD sees it */
+    struct ec *partner; /* see state */
+    struct ec *caller;  /* local: whom it serves; EC_ABANDONED if that died */
+    struct sc *donor;   /* local: the SC that ran when the call came; only compared */
+    uint64_t stack;     /* local: stack pointer at a portal's entry */
+    struct fpu *fpu;    /* NULL: without */
+    struct sc *sc;      /* global: its time; not referenced (the SC references the EC) */
+    struct nt *waits;   /* WAITING: on this; not referenced: the notification's death wakes */
+    struct vcpu *runs;  /* global: in a vcpu_run of it; not referenced: its death clears */
     struct timer timer;
     struct ec *next, *previous; /* in the PD's list */
 };
@@ -79,8 +79,8 @@ bool pd_destroy(struct pd *pd) must_check;
 void pd_free(struct pd *pd);
 
 /* `utcb` is where the PD sees the UTCB. STATUS_OK, NO_MEMORY (*payer says whose). */
-enum status ec_create(struct account *account, struct pd *pd, bool global, bool fpu, uint64_t utcb, uint64_t stack,
-                      uint64_t entry, struct ec **result, enum payer *payer) must_check;
+enum status ec_create(struct account *account, struct pd *pd, bool global, bool fpu, uint64_t utcb,
+                      uint64_t stack, uint64_t entry, struct ec **result, enum payer *payer) must_check;
 void ec_destroy(struct ec *ec);
 void ec_free(struct ec *ec);
 
@@ -90,7 +90,8 @@ void pt_free(struct pt *pt);
 /* Make `ec` the one that `resume` leaves to: address space, ports, FPU, frame. */
 void ec_switch(struct ec *ec);
 
-/* Take the current call back: it begins anew when the EC runs again. Arguments are what the call was given. */
+/* Take the current call back: it begins anew when the EC runs again. Arguments are what the call was given.
+ */
 void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                 uint64_t a5);
 

@@ -5,9 +5,9 @@
 #include "kernel/account.h"
 #include "kernel/cpu.h"
 
-#define XCR0_X87   1u
-#define XCR0_SSE   2u
-#define XCR0_AVX   4u
+#define XCR0_X87    1u
+#define XCR0_SSE    2u
+#define XCR0_AVX    4u
 #define XCR0_AVX512 0xe0u
 
 #define SLAB_LIMIT 2048u
@@ -23,7 +23,8 @@ static size_t fpu_bytes(void)
 
 struct fpu *fpu_create(struct account *account)
 {
-    struct fpu *fpu = fpu_bytes() <= SLAB_LIMIT ? account_allocate(account, fpu_bytes()) : account_page(account);
+    struct fpu *fpu =
+        fpu_bytes() <= SLAB_LIMIT ? account_allocate(account, fpu_bytes()) : account_page(account);
 
     if (!fpu)
         return NULL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The FPU's registers belong to one owner at a time: an EC created with EC_FPU, or a vCPU. Switching is eager
- * between owners; in between, ECs without FPU run with CR0.TS set, so a guest's registers stay loaded while its
- * monitor works. XCR0 is part of the state: a guest changes it freely, since some processors do not intercept it.
+ * between owners; in between, ECs without FPU run with CR0.TS set, so a guest's registers stay loaded while
+ * its monitor works. XCR0 is part of the state: a guest changes it freely, since some processors do not
+ * intercept it.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Interrupts of the IOAPICs' pins as objects: bound to bits of a notification. A level interrupt is masked when
- * it is delivered and stays so until it is acknowledged.
+ * Interrupts of the IOAPICs' pins as objects: bound to bits of a notification. A level interrupt is masked
+ * when it is delivered and stays so until it is acknowledged.
  */
 #pragma once
 
@@ -19,7 +19,8 @@ struct interrupt {
 };
 
 /* STATUS_OK, BAD_ARG (no such pin), BUSY (an object for it exists or no vector is left), NO_MEMORY. */
-enum status interrupt_create(struct account *account, uint32_t gsi_flags, struct interrupt **result) must_check;
+enum status interrupt_create(struct account *account, uint32_t gsi_flags,
+                             struct interrupt **result) must_check;
 void interrupt_destroy(struct interrupt *interrupt);
 void interrupt_free(struct interrupt *interrupt);
 void interrupt_bind(struct interrupt *interrupt, struct nt *nt, uint64_t bits);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * IPC: a call through a portal runs a local EC on the caller's time, and the reply runs the caller again. No queue,
- * no lock, no reference is touched on the way: caller and callee point at each other, and the death of either
- * mends the other's pointer (ec_destroy).
+ * IPC: a call through a portal runs a local EC on the caller's time, and the reply runs the caller again. No
+ * queue, no lock, no reference is touched on the way: caller and callee point at each other, and the death of
+ * either mends the other's pointer (ec_destroy).
  */
 #include "kernel/sched.h"
 #include "kernel/syscall.h"

@@ -14,6 +14,6 @@ void lapic_end_of_interrupt(void);
 /* VECTOR_TIMER has arrived: the timer is not set any more. */
 void lapic_timer_fired(void);
 
-/* Have VECTOR_TIMER arrive at the TSC value `when`, or a little later; DEADLINE_NEVER: not at all. A time that
- * is farther than the counter reaches fires early. */
+/* Have VECTOR_TIMER arrive at the TSC value `when`, or a little later; DEADLINE_NEVER: not at all. A time
+ * that is farther than the counter reaches fires early. */
 void lapic_set_timer(uint64_t when);

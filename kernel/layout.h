@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Where things stand in the kernel's half of every address space. The kernel maps its image, the pool of pages
- * that all its objects come from, and the registers of APICs; it does not map the rest of RAM.
+ * Where things stand in the kernel's half of every address space. The kernel maps its image, the pool of
+ * pages that all its objects come from, and the registers of APICs; it does not map the rest of RAM.
  */
 #pragma once
 

@@ -19,7 +19,8 @@ extern char image_start[], text_start[], text_end[], rodata_end[], image_end[];
 
 #define L4_INDEX(address) ((address) >> 39 & (ENTRIES - 1))
 #define L3_INDEX(address) ((address) >> 30 & (ENTRIES - 1))
-_Static_assert(L4_INDEX(POOL_BASE) == L4_INDEX(KERNEL_OFFSET) && L4_INDEX(DEVICE_BASE) == L4_INDEX(KERNEL_OFFSET),
+_Static_assert(L4_INDEX(POOL_BASE) == L4_INDEX(KERNEL_OFFSET) &&
+                   L4_INDEX(DEVICE_BASE) == L4_INDEX(KERNEL_OFFSET),
                "image, pool and devices share one entry of the root");
 
 typedef uint64_t page_table[ENTRIES] __attribute__((aligned(PAGE_SIZE)));
@@ -64,8 +65,8 @@ static void map_section(const char *first, const char *last, uint64_t bits)
         image_l1[(uint64_t)p / PAGE_SIZE % ENTRIES] = image_physical(p) | PTE_PRESENT | PTE_GLOBAL | bits;
 }
 
-/* The highest place below 4 GiB that holds `bytes`, aligned to 2 MiB, in RAM without image, modules and the first
- * MiB. 0: none. */
+/* The highest place below 4 GiB that holds `bytes`, aligned to 2 MiB, in RAM without image, modules and the
+ * first MiB. 0: none. */
 static uint64_t find_place(const struct boot_info *info, uint64_t bytes)
 {
     uint64_t best = 0;

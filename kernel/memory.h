@@ -7,8 +7,8 @@
 
 struct boot_info;
 
-/* Choose the pool's place, build the final page tables and switch to them. The one-to-one mapping of boot.S ends
- * with memory_drop_identity. Fills in the boot information's kernel region. */
+/* Choose the pool's place, build the final page tables and switch to them. The one-to-one mapping of boot.S
+ * ends with memory_drop_identity. Fills in the boot information's kernel region. */
 void memory_init(struct boot_info *info);
 void memory_drop_identity(void);
 

@@ -24,7 +24,14 @@ struct mb1_region {
     uint32_t type;
 } __attribute__((packed));
 
-enum mb2_type { MB2_END = 0, MB2_MODULE = 3, MB2_MAP = 6, MB2_FRAMEBUFFER = 8, MB2_RSDP_OLD = 14, MB2_RSDP = 15 };
+enum mb2_type {
+    MB2_END = 0,
+    MB2_MODULE = 3,
+    MB2_MAP = 6,
+    MB2_FRAMEBUFFER = 8,
+    MB2_RSDP_OLD = 14,
+    MB2_RSDP = 15
+};
 
 struct mb2_tag {
     uint32_t type, size;
@@ -102,7 +109,8 @@ static void read_mb1(const struct mb1_info *mb, struct boot_info *info)
     for (uint32_t i = 0; (mb->flags & MB1_MODULES) && i < mb->modules; i++) {
         const struct mb1_module *module = (const struct mb1_module *)(uint64_t)mb->modules_address + i;
 
-        add_module(info, module->start, module->end, module->cmdline ? (const char *)(uint64_t)module->cmdline : "");
+        add_module(info, module->start, module->end,
+                   module->cmdline ? (const char *)(uint64_t)module->cmdline : "");
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What all kernel objects share: a type, an account that pays, a count of references. Capabilities and kernel
- * structures that point to an object hold a reference each. Destroying an object marks it dead and gives its large
- * parts back at once; the husk goes with the last reference.
+ * structures that point to an object hold a reference each. Destroying an object marks it dead and gives its
+ * large parts back at once; the husk goes with the last reference.
  */
 #pragma once
 
@@ -22,8 +22,8 @@ struct object {
     struct account *account; /* that pays for it; referenced by the pages it has given */
 };
 
-/* Allocate an object of `size` bytes (at most a page), zero but for its header, with one reference. NULL if the
- * account is empty or dead. */
+/* Allocate an object of `size` bytes (at most a page), zero but for its header, with one reference. NULL if
+ * the account is empty or dead. */
 void *object_create(struct account *account, enum object_type type, unsigned size) must_check;
 
 static inline void object_reference(struct object *object)

@@ -52,8 +52,8 @@ static void table_free(uint64_t *table, unsigned level)
     page_free(table);
 }
 
-enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical, uint64_t pages,
-                            uint64_t bits, bool *removed)
+enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
+                            uint64_t pages, uint64_t bits, bool *removed)
 {
     unsigned leaf_level = pages == 1 ? 1 : 2;
     uint64_t *table = root;
@@ -125,8 +125,8 @@ uint64_t pagetable_leaf(const uint64_t *root, uint64_t page)
 
 bool pagetable_clear(uint64_t *root, unsigned entries)
 {
-    /* A call frees one table of level 2 with what is below it. Freed entries are cleared, so that the next call
-     * finds its place by skipping. */
+    /* A call frees one table of level 2 with what is below it. Freed entries are cleared, so that the next
+     * call finds its place by skipping. */
     for (unsigned i = 0; i < entries; i++) {
         uint64_t *l3;
 

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Page tables of four levels, for HST and GST spaces (AMD's nested tables have the same form; APM vol. 2, 5.3,
- * 15.25). Leaves are 4 KiB or 2 MiB. Removal never allocates: a large leaf goes whole.
+ * Page tables of four levels, for HST and GST spaces (AMD's nested tables have the same form; APM vol.
+ * 2, 5.3, 15.25). Leaves are 4 KiB or 2 MiB. Removal never allocates: a large leaf goes whole.
  */
 #pragma once
 
 #include "kernel/object.h"
 
-#define PTE_PRESENT    (1ul << 0)
-#define PTE_WRITE      (1ul << 1)
-#define PTE_USER       (1ul << 2)
-#define PTE_PWT        (1ul << 3)
-#define PTE_PCD        (1ul << 4)
-#define PTE_LARGE      (1ul << 7)
-#define PTE_GLOBAL     (1ul << 8)
-#define PTE_NX         (1ul << 63)
-#define PTE_ADDRESS    0x000ffffffffff000ul
+#define PTE_PRESENT (1ul << 0)
+#define PTE_WRITE   (1ul << 1)
+#define PTE_USER    (1ul << 2)
+#define PTE_PWT     (1ul << 3)
+#define PTE_PCD     (1ul << 4)
+#define PTE_LARGE   (1ul << 7)
+#define PTE_GLOBAL  (1ul << 8)
+#define PTE_NX      (1ul << 63)
+#define PTE_ADDRESS 0x000ffffffffff000ul
 
 /* The page table entry bits for MEM_* rights; 0: the rights make no sense. */
 uint64_t pagetable_bits(unsigned rights);
 
-/* Enter one leaf of `pages` 4 KiB pages (1 or 512), replacing what stands there. STATUS_NO_MEMORY: no page for a
- * table. *removed is set when a translation that may be cached was taken away. */
+/* Enter one leaf of `pages` 4 KiB pages (1 or 512), replacing what stands there. STATUS_NO_MEMORY: no page
+ * for a table. *removed is set when a translation that may be cached was taken away. */
 enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
                             uint64_t pages, uint64_t bits, bool *removed) must_check;
 
-/* Remove the leaf at `page`. Returns the first page number behind what was looked at (behind the leaf, or behind
- * the hole), at most `end` unless a large leaf reaches beyond. */
+/* Remove the leaf at `page`. Returns the first page number behind what was looked at (behind the leaf, or
+ * behind the hole), at most `end` unless a large leaf reaches beyond. */
 uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, bool *removed);
 
 /* The 4 KiB leaf at `page`, 0 if none. */

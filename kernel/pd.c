@@ -31,8 +31,8 @@ bool pd_destroy(struct pd *pd)
 
 void pd_free(struct pd *pd)
 {
-    struct object *const parts[] = {(struct object *)pd->pio, (struct object *)pd->hst, (struct object *)pd->obj,
-                                    (struct object *)pd->watch};
+    struct object *const parts[] = {(struct object *)pd->pio, (struct object *)pd->hst,
+                                    (struct object *)pd->obj, (struct object *)pd->watch};
 
     slab_free(pd);
     for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++) {

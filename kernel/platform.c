@@ -15,21 +15,21 @@ struct object platform_object = {.type = OBJECT_PLATFORM, .references = 1};
 #define PM_TIMER_MASK 0xffffffu
 #define MEASURE_TICKS (PM_TIMER_HZ / 250) /* 4 ms */
 
-#define PIT_HZ        1193182u
-#define PIT_CHANNEL2  0x42
-#define PIT_COMMAND   0x43
-#define PIT_LATCH     (PIT_HZ / 100) /* 10 ms */
-#define PIT_ONE_SHOT  0xb0           /* channel 2, low and high byte, mode 0 */
-#define PORT_B        0x61
-#define PORT_B_GATE2  0x01
-#define PORT_B_OUT2   0x20
+#define PIT_HZ       1193182u
+#define PIT_CHANNEL2 0x42
+#define PIT_COMMAND  0x43
+#define PIT_LATCH    (PIT_HZ / 100) /* 10 ms */
+#define PIT_ONE_SHOT 0xb0           /* channel 2, low and high byte, mode 0 */
+#define PORT_B       0x61
+#define PORT_B_GATE2 0x01
+#define PORT_B_OUT2  0x20
 
-#define PM1_SLP_EN       0x2000u
-#define PM1_SLP_TYP(t)   ((uint16_t)(((t) & 7u) << 10))
-#define RESET_CONTROL    0xcf9
-#define KBD_COMMAND      0x64
-#define KBD_PULSE_RESET  0xfe
-#define RESET_WAIT       10000000u
+#define PM1_SLP_EN      0x2000u
+#define PM1_SLP_TYP(t)  ((uint16_t)(((t)&7u) << 10))
+#define RESET_CONTROL   0xcf9
+#define KBD_COMMAND     0x64
+#define KBD_PULSE_RESET 0xfe
+#define RESET_WAIT      10000000u
 
 #define CMOS_INDEX 0x70
 #define CMOS_DATA  0x71
@@ -128,8 +128,8 @@ uint64_t platform_wall_seconds(void)
         year--;
         month += 12;
     }
-    days = year * 365ul + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + decimal(b.day, binary) -
-           1 - 719468;
+    days = year * 365ul + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 +
+           decimal(b.day, binary) - 1 - 719468;
     return ((days * 24 + hour) * 60 + decimal(b.minute, binary)) * 60 + decimal(b.second, binary);
 }
 

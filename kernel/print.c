@@ -98,10 +98,12 @@ static void vprint(const char *format, va_list *arguments)
             put_signed(wide ? va_arg(*arguments, long) : va_arg(*arguments, int), width, fill);
             break;
         case 'u':
-            put_number(wide ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned), 10, width, fill);
+            put_number(wide ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned), 10, width,
+                       fill);
             break;
         case 'x':
-            put_number(wide ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned), 16, width, fill);
+            put_number(wide ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned), 16, width,
+                       fill);
             break;
         default:
             put(*format);

@@ -7,5 +7,6 @@ void print_init(void);
 /* A line on the console. Knows %s, %c, %u, %d, %x, each with l for 64 bits, and a width with or without 0. */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A mistake of ours or a machine that cannot be used: say so and stop. Nothing a user program does comes here. */
+/* A mistake of ours or a machine that cannot be used: say so and stop. Nothing a user program does comes
+ * here. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));

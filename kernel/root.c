@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The root task. Its ELF file is mapped in place, page by page, so its segments must be page-aligned and have all
- * their bytes in the file (core's linker script sees to it): the kernel needs no loader and no memory for it.
+ * The root task. Its ELF file is mapped in place, page by page, so its segments must be page-aligned and have
+ * all their bytes in the file (core's linker script sees to it): the kernel needs no loader and no memory for
+ * it.
  */
 #include "kernel/root.h"
 
@@ -18,7 +19,7 @@
 #include "kernel/space.h"
 #include "kernel/string.h"
 
-#define ROOT_PRIORITY (SC_PRIORITIES - 1)
+#define ROOT_PRIORITY  (SC_PRIORITIES - 1)
 #define ROOT_BUDGET_HZ 100 /* ten milliseconds */
 
 struct elf_header {
@@ -54,13 +55,14 @@ static void map(struct space *hst, const struct boot_module *module, uint64_t ad
     bool removed = false;
 
     for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
-        if (pagetable_enter(hst->memory.root, hst->object.account, (address + at) / PAGE_SIZE, physical + at, 1, bits,
-                            &removed) != STATUS_OK)
+        if (pagetable_enter(hst->memory.root, hst->object.account, (address + at) / PAGE_SIZE, physical + at,
+                            1, bits, &removed) != STATUS_OK)
             refuse(module, "it is larger than the kernel's memory allows");
     }
 }
 
-static void load_segment(struct space *hst, const struct boot_module *module, const struct elf_program_header *ph)
+static void load_segment(struct space *hst, const struct boot_module *module,
+                         const struct elf_program_header *ph)
 {
     unsigned rights = (ph->flags & PF_R ? MEM_READ : 0) | (ph->flags & PF_W ? MEM_WRITE : 0) |
                       (ph->flags & PF_X ? MEM_EXECUTE : 0);
@@ -90,8 +92,10 @@ static uint64_t load(struct space *hst, const struct boot_module *module)
         refuse(module, "it is no x86-64 executable");
     if (module->base % PAGE_SIZE)
         refuse(module, "the boot loader put it not at a page");
-    if (elf->program_header_size != sizeof(struct elf_program_header) || elf->program_headers > module->length ||
-        elf->program_header_count > (module->length - elf->program_headers) / sizeof(struct elf_program_header))
+    if (elf->program_header_size != sizeof(struct elf_program_header) ||
+        elf->program_headers > module->length ||
+        elf->program_header_count >
+            (module->length - elf->program_headers) / sizeof(struct elf_program_header))
         refuse(module, "the file is truncated");
     if (elf->entry >= ROOT_UTCB_ADDRESS)
         refuse(module, "its entry lies outside user memory");
@@ -143,7 +147,8 @@ void root_create(const struct boot_info *info)
     if (!info->modules)
         panic("no boot module: the first one has to be the root task");
     *page = *info;
-    if (ec_create(account, pd, true, false, ROOT_UTCB_ADDRESS, 0, load(hst, module), &ec, &payer) != STATUS_OK)
+    if (ec_create(account, pd, true, false, ROOT_UTCB_ADDRESS, 0, load(hst, module), &ec, &payer) !=
+        STATUS_OK)
         need(NULL);
     map(hst, module, BOOT_INFO_ADDRESS, physical_address(page), PAGE_SIZE, MEM_READ);
     sc = need(sc_create(account, ec, ROOT_PRIORITY, cpu_features.tsc_hz / ROOT_BUDGET_HZ));

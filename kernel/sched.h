@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Scheduling contexts and who runs next. Priorities with round robin inside; an SC is in the ready queue unless
- * it is the current one or its EC waits. Time flows along calls: the EC to run is found by following the chain of
- * calls from the SC's own EC.
+ * Scheduling contexts and who runs next. Priorities with round robin inside; an SC is in the ready queue
+ * unless it is the current one or its EC waits. Time flows along calls: the EC to run is found by following
+ * the chain of calls from the SC's own EC.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ struct sc {
 struct scheduler {
     uint64_t ready; /* bit a priority */
     struct sc *head[SC_PRIORITIES], *tail[SC_PRIORITIES];
-    struct sc *current;   /* NULL: none, or it was destroyed */
+    struct sc *current; /* NULL: none, or it was destroyed */
     uint64_t slice_end; /* TSC when the budget of the current SC is used up */
 };
 
@@ -34,8 +34,8 @@ void sc_free(struct sc *sc);
 /* The SC's EC can run again: queue it, and preempt if it is better than the current one. */
 void sc_wake(struct sc *sc);
 
-/* Leave the current EC (it waits, died, or has to give way) and choose the next: sets the current EC, or idles
- * until there is one. Returns on the same kernel stack, ready for `resume`. */
+/* Leave the current EC (it waits, died, or has to give way) and choose the next: sets the current EC, or
+ * idles until there is one. Returns on the same kernel stack, ready for `resume`. */
 void schedule(void);
 
 /* Set the timer to the earliest of the first deadline and the end of the current budget. */

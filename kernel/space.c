@@ -83,7 +83,8 @@ bool space_destroy(struct space *space)
         page_free(space->memory.root);
         space->memory.root = NULL;
         space->memory.generation++;
-        space->memory.physical = memory_kernel_root(); /* an EC of the PD still to die finds no user memory there */
+        space->memory.physical =
+            memory_kernel_root(); /* an EC of the PD still to die finds no user memory there */
         return true;
     default:
         return true;
@@ -115,8 +116,8 @@ static void space_flush(struct space *space)
         write_cr3(cpu->cr3);
 }
 
-static enum status copy_memory(struct space *target, uint64_t from, uint64_t to, uint64_t count, unsigned rights,
-                               uint64_t *done)
+static enum status copy_memory(struct space *target, uint64_t from, uint64_t to, uint64_t count,
+                               unsigned rights, uint64_t *done)
 {
     uint64_t limit = target->kind == SPACE_HST ? HST_PAGES : GST_PAGES;
     uint64_t bits = pagetable_bits(rights);
@@ -130,8 +131,8 @@ static enum status copy_memory(struct space *target, uint64_t from, uint64_t to,
 
         if (!((source | place) % LARGE_PAGES) && count - *done >= LARGE_PAGES)
             pages = LARGE_PAGES;
-        status = pagetable_enter(target->memory.root, target->object.account, place, source * PAGE_SIZE, pages, bits,
-                                 &removed);
+        status = pagetable_enter(target->memory.root, target->object.account, place, source * PAGE_SIZE,
+                                 pages, bits, &removed);
         if (status == STATUS_OK)
             *done += pages;
     }
@@ -140,7 +141,8 @@ static enum status copy_memory(struct space *target, uint64_t from, uint64_t to,
     return status;
 }
 
-static enum status copy_ports(struct space *target, uint64_t from, uint64_t to, uint64_t count, uint64_t *done)
+static enum status copy_ports(struct space *target, uint64_t from, uint64_t to, uint64_t count,
+                              uint64_t *done)
 {
     if (from != to || to >= PIO_PORTS || count > PIO_PORTS - to)
         return STATUS_BAD_ARG;
@@ -157,10 +159,11 @@ static enum status copy_ports(struct space *target, uint64_t from, uint64_t to, 
     return STATUS_OK;
 }
 
-static enum status copy_capabilities(const struct space *source, uint64_t from, struct space *target, uint64_t to,
-                                     uint64_t count, unsigned rights, uint64_t *done)
+static enum status copy_capabilities(const struct space *source, uint64_t from, struct space *target,
+                                     uint64_t to, uint64_t count, unsigned rights, uint64_t *done)
 {
-    if (from >= OBJ_SELECTORS || count > OBJ_SELECTORS - from || to >= OBJ_SELECTORS || count > OBJ_SELECTORS - to)
+    if (from >= OBJ_SELECTORS || count > OBJ_SELECTORS - from || to >= OBJ_SELECTORS ||
+        count > OBJ_SELECTORS - to)
         return STATUS_BAD_ARG;
     for (unsigned batch = 0; *done < count && batch < SPACE_BATCH; batch++, (*done)++) {
         const struct cap *cap = cap_lookup(source->obj.table, from + *done);
@@ -176,8 +179,8 @@ static enum status copy_capabilities(const struct space *source, uint64_t from, 
     return STATUS_OK;
 }
 
-enum status space_copy(const struct space *source, uint64_t from, struct space *target, uint64_t to, uint64_t count,
-                       unsigned rights, uint64_t *done)
+enum status space_copy(const struct space *source, uint64_t from, struct space *target, uint64_t to,
+                       uint64_t count, unsigned rights, uint64_t *done)
 {
     if (source->kind == SPACE_MEM && (target->kind == SPACE_HST || target->kind == SPACE_GST))
         return copy_memory(target, from, to, count, rights, done);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Spaces: OBJ (capabilities), HST (a PD's memory), GST (a VM's), PIO (ports), and the two sources MEM (physical
- * memory) and PORTS. What they have in common is copying from one to another and removal, both restartable.
+ * Spaces: OBJ (capabilities), HST (a PD's memory), GST (a VM's), PIO (ports), and the two sources MEM
+ * (physical memory) and PORTS. What they have in common is copying from one to another and removal, both
+ * restartable.
  */
 #pragma once
 
@@ -38,8 +39,8 @@ bool space_destroy(struct space *space) must_check;
 void space_free(struct space *space);
 
 /* Copy `count` units; *done says how many were. STATUS_OK with *done < count: call again for the rest. */
-enum status space_copy(const struct space *source, uint64_t from, struct space *target, uint64_t to, uint64_t count,
-                       unsigned rights, uint64_t *done) must_check;
+enum status space_copy(const struct space *source, uint64_t from, struct space *target, uint64_t to,
+                       uint64_t count, unsigned rights, uint64_t *done) must_check;
 enum status space_remove(struct space *space, uint64_t base, uint64_t count, uint64_t *done) must_check;
 
 /* Units between two looks at pending interrupts. */

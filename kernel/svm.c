@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * AMD SVM with nested paging behind the table of vcpu.h. APM vol. 2, ch. 15 and appendix B (layout of the VMCB).
- * Optional features (next RIP, decode assists, flush by ASID) are used where the processor has them.
+ * AMD SVM with nested paging behind the table of vcpu.h. APM vol. 2, ch. 15 and appendix B (layout of the
+ * VMCB). Optional features (next RIP, decode assists, flush by ASID) are used where the processor has them.
  */
 #include "kernel/account.h"
 #include "kernel/cpu.h"
@@ -78,9 +78,9 @@ enum {
     INTERCEPT_SHUTDOWN = 1u << 31,
 };
 
-#define INTERCEPT_ALWAYS_0                                                                                             \
-    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC | INTERCEPT_CPUID |             \
-     INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IO | INTERCEPT_MSR |               \
+#define INTERCEPT_ALWAYS_0                                                                                   \
+    (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC | INTERCEPT_CPUID |   \
+     INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IO | INTERCEPT_MSR |     \
      INTERCEPT_TASK_SWITCH | INTERCEPT_FERR | INTERCEPT_SHUTDOWN)
 /* intercept[1]: all of VMRUN to SKINIT, WBINVD, MONITOR, MWAIT, XSETBV; not RDTSCP and ICEBP. */
 #define INTERCEPT_ALWAYS_1 (0x7fu | 1u << 9 | 1u << 10 | 1u << 11 | 1u << 13)
@@ -131,7 +131,7 @@ enum svm_exit {
 #define EXIT_INVALID 0xffffffffu /* the low half of -1: some processors leave the upper half alone */
 
 static const uint8_t exit_table[EXIT_TABLE_END] = {
-    [EXIT_EXCEPTION_FIRST ... EXIT_EXCEPTION_LAST] = VCPU_EXIT_EXCEPTION,
+    [EXIT_EXCEPTION_FIRST... EXIT_EXCEPTION_LAST] = VCPU_EXIT_EXCEPTION,
     [EXIT_VINTR] = VCPU_EXIT_INTERRUPT_WINDOW,
     [EXIT_RDPMC] = VCPU_EXIT_RDPMC,
     [EXIT_CPUID] = VCPU_EXIT_CPUID,
@@ -173,9 +173,9 @@ static void msr_pass(uint32_t msr)
 
 static bool svm_cpu_init(void)
 {
-    static const uint32_t own[] = {MSR_STAR,           MSR_LSTAR,    MSR_CSTAR,           MSR_SFMASK,
-                                   MSR_FS_BASE,        MSR_GS_BASE,  MSR_KERNEL_GS_BASE,  MSR_SYSENTER_CS,
-                                   MSR_SYSENTER_CS + 1, MSR_SYSENTER_CS + 2};
+    static const uint32_t own[] = {
+        MSR_STAR,    MSR_LSTAR,          MSR_CSTAR,       MSR_SFMASK,          MSR_FS_BASE,
+        MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_CS + 1, MSR_SYSENTER_CS + 2};
     struct cpu *cpu = this_cpu();
 
     memset(io_permissions, 0xff, sizeof(io_permissions));
@@ -208,7 +208,8 @@ static void svm_init(struct vcpu *vcpu)
     vmcb->nested_enable = 1;
     vmcb->nested_cr3 = vcpu->gst->memory.physical;
     vmcb->es = vmcb->ss = vmcb->ds = vmcb->fs = vmcb->gs = data;
-    vmcb->cs = (struct vcpu_segment){.selector = 0xf000, .attributes = 0x9b, .limit = 0xffff, .base = 0xffff0000};
+    vmcb->cs =
+        (struct vcpu_segment){.selector = 0xf000, .attributes = 0x9b, .limit = 0xffff, .base = 0xffff0000};
     vmcb->gdtr.limit = vmcb->idtr.limit = 0xffff;
     vmcb->ldtr = (struct vcpu_segment){.attributes = 0x82, .limit = 0xffff};
     vmcb->tr = (struct vcpu_segment){.attributes = 0x8b, .limit = 0xffff};

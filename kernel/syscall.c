@@ -51,7 +51,8 @@ void syscall_unknown(void)
     finish(STATUS_BAD_CALL);
 }
 
-void syscall_pd_watch(uint64_t selector, uint64_t nt_selector, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_pd_watch(uint64_t selector, uint64_t nt_selector, uint64_t a2, uint64_t a3, uint64_t a4,
+                      uint64_t a5)
 {
     const struct cap *nt_cap;
     struct pd *pd;
@@ -123,8 +124,8 @@ static void ports_changed(void)
         ec_switch(ec);
 }
 
-void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target_selector, uint64_t to, uint64_t count,
-                        uint64_t rights)
+void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target_selector, uint64_t to,
+                        uint64_t count, uint64_t rights)
 {
     struct space *source, *target;
     uint64_t done = 0;
@@ -146,7 +147,8 @@ void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target
     interrupt_window();
 }
 
-void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint64_t a3, uint64_t a4,
+                          uint64_t a5)
 {
     struct ec *ec = this_cpu()->ec;
     struct space *space;
@@ -172,7 +174,8 @@ void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint
     object_release(&ec->object);
 }
 
-void syscall_cap_info(uint64_t space_selector, uint64_t selector, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_cap_info(uint64_t space_selector, uint64_t selector, uint64_t a2, uint64_t a3, uint64_t a4,
+                      uint64_t a5)
 {
     const struct cap *cap;
     struct space *space;
@@ -190,7 +193,8 @@ void syscall_cap_info(uint64_t space_selector, uint64_t selector, uint64_t a2, u
                   cap ? cap->bits : 0);
 }
 
-void syscall_nt_narrow(uint64_t selector, uint64_t target, uint64_t bits, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_nt_narrow(uint64_t selector, uint64_t target, uint64_t bits, uint64_t a3, uint64_t a4,
+                       uint64_t a5)
 {
     struct space *space = this_cpu()->ec->pd->obj;
     const struct cap *cap;
@@ -353,11 +357,12 @@ void syscall_account_info(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t 
 
 static unsigned platform_permission(uint64_t operation)
 {
-    return operation == PLATFORM_POWER_OFF || operation == PLATFORM_RESET ? PERM_PLATFORM_POWER : PERM_PLATFORM_INFO;
+    return operation == PLATFORM_POWER_OFF || operation == PLATFORM_RESET ? PERM_PLATFORM_POWER
+                                                                          : PERM_PLATFORM_INFO;
 }
 
-void syscall_platform_control(uint64_t selector, uint64_t operation, uint64_t argument, uint64_t a3, uint64_t a4,
-                              uint64_t a5)
+void syscall_platform_control(uint64_t selector, uint64_t operation, uint64_t argument, uint64_t a3,
+                              uint64_t a4, uint64_t a5)
 {
     struct cpu *cpu = this_cpu();
     struct object *object;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the files of system calls share. A call is four steps: its arguments, look up and check, act, finish with a
- * status. The act cannot fail; where it takes long, it does a part and takes the call back, so that it begins
- * anew with what is left.
+ * What the files of system calls share. A call is four steps: its arguments, look up and check, act, finish
+ * with a status. The act cannot fail; where it takes long, it does a part and takes the call back, so that it
+ * begins anew with what is left.
  */
 #pragma once
 
@@ -17,9 +17,10 @@ typedef void syscall_function(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3
 syscall_function syscall_ipc_call, syscall_ipc_reply;
 syscall_function syscall_create_account, syscall_create_pd, syscall_create_space, syscall_create_ec,
     syscall_create_sc, syscall_create_pt, syscall_create_nt, syscall_create_interrupt, syscall_create_vcpu;
-syscall_function syscall_pd_watch, syscall_pd_fault, syscall_destroy, syscall_space_copy, syscall_space_remove,
-    syscall_cap_info, syscall_nt_narrow, syscall_nt_signal, syscall_nt_wait, syscall_interrupt_bind,
-    syscall_interrupt_ack, syscall_vcpu_run, syscall_account_info, syscall_platform_control;
+syscall_function syscall_pd_watch, syscall_pd_fault, syscall_destroy, syscall_space_copy,
+    syscall_space_remove, syscall_cap_info, syscall_nt_narrow, syscall_nt_signal, syscall_nt_wait,
+    syscall_interrupt_bind, syscall_interrupt_ack, syscall_vcpu_run, syscall_account_info,
+    syscall_platform_control;
 
 static inline void finish(enum status status)
 {
@@ -35,7 +36,8 @@ static inline void finish_values(enum status status, uint64_t first, uint64_t se
     frame->rsi = second;
 }
 
-/* The capability at a selector of the caller, if it is of the type, has the permissions and its object lives. */
+/* The capability at a selector of the caller, if it is of the type, has the permissions and its object lives.
+ */
 static inline enum status look_up(uint64_t selector, enum object_type type, unsigned permissions,
                                   const struct cap **result)
 {
@@ -52,7 +54,8 @@ static inline enum status look_up(uint64_t selector, enum object_type type, unsi
 }
 
 /* The same, giving the object. */
-static inline enum status look_up_object(uint64_t selector, enum object_type type, unsigned permissions, void *result)
+static inline enum status look_up_object(uint64_t selector, enum object_type type, unsigned permissions,
+                                         void *result)
 {
     const struct cap *cap;
     enum status status = look_up(selector, type, permissions, &cap);

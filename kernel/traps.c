@@ -19,7 +19,8 @@ void trap_user(struct frame *frame)
     if (frame->vector >= EXCEPTIONS)
         interrupt_deliver((unsigned)frame->vector);
     else
-        ec_fault(this_cpu()->ec, frame->vector, frame->error, frame->vector == VECTOR_PAGE_FAULT ? read_cr2() : 0);
+        ec_fault(this_cpu()->ec, frame->vector, frame->error,
+                 frame->vector == VECTOR_PAGE_FAULT ? read_cr2() : 0);
 }
 
 void trap_in_kernel(const struct frame *frame)
@@ -28,7 +29,8 @@ void trap_in_kernel(const struct frame *frame)
         interrupt_deliver((unsigned)frame->vector);
         return;
     }
-    if (frame->vector == VECTOR_NMI) /* nobody sends one yet; the machine's own report of trouble is only noted */
+    if (frame->vector ==
+        VECTOR_NMI) /* nobody sends one yet; the machine's own report of trouble is only noted */
         return;
     if (frame->vector == VECTOR_MC)
         panic("machine check at 0x%lx", frame->rip);

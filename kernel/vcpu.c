@@ -83,12 +83,13 @@ void vcpu_free(struct vcpu *vcpu)
         object_release(&pd->object);
 }
 
-/* What the processor has to find consistent; the checks of VMRUN and VM entry (APM vol. 2, 15.5.1; SDM vol. 3,
- * 27.3.1) that depend on registers a monitor sets. The rest is the kernel's own and right by construction. */
+/* What the processor has to find consistent; the checks of VMRUN and VM entry (APM vol. 2, 15.5.1; SDM vol.
+ * 3, 27.3.1) that depend on registers a monitor sets. The rest is the kernel's own and right by construction.
+ */
 
 #define CR0_RESERVED    (~0xe005003ful)
 #define CR4_GUEST_MASK  0x770ffful /* up to PKE; VMXE and LA57 are not for guests */
-#define EFER_GUEST_MASK 0x4d01ul     /* SCE, LME, LMA, NXE, FFXSR */
+#define EFER_GUEST_MASK 0x4d01ul   /* SCE, LME, LMA, NXE, FFXSR */
 #define RFLAGS_RESERVED (~0x3f7fd7ul)
 #define SEG_P           0x80u
 #define SEG_L           0x200u
@@ -154,7 +155,8 @@ static bool pat_valid(uint64_t pat)
 /* The first group that is refused, 0 if all is well. `s` holds all registers that the checks relate. */
 static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
 {
-    if ((dirty & VCPU_RIP) && (!address_is_canonical(s->rip) || (s->rflags & RFLAGS_RESERVED) || !(s->rflags & 2)))
+    if ((dirty & VCPU_RIP) &&
+        (!address_is_canonical(s->rip) || (s->rflags & RFLAGS_RESERVED) || !(s->rflags & 2)))
         return VCPU_RIP;
     if ((dirty & VCPU_EVENT) && !event_valid(s->inject))
         return VCPU_EVENT;
@@ -167,8 +169,9 @@ static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
         return VCPU_FS_GS;
     if ((dirty & VCPU_TR_LDTR) && (!segment_valid(&s->tr) || !segment_valid(&s->ldtr)))
         return VCPU_TR_LDTR;
-    if ((dirty & VCPU_TABLES) && (!address_is_canonical(s->gdtr.base) || !address_is_canonical(s->idtr.base) ||
-                                  s->gdtr.limit > 0xffff || s->idtr.limit > 0xffff))
+    if ((dirty & VCPU_TABLES) &&
+        (!address_is_canonical(s->gdtr.base) || !address_is_canonical(s->idtr.base) ||
+         s->gdtr.limit > 0xffff || s->idtr.limit > 0xffff))
         return VCPU_TABLES;
     if ((dirty & VCPU_DR) && ((s->dr6 | s->dr7) >> 32))
         return VCPU_DR;

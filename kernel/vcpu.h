@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Virtual CPUs, and the table of operations that a processor vendor fills in. A vCPU runs on the time of the
- * global EC that calls vcpu_run. What its monitor changed is copied once, checked as a whole, and only then given
- * to the processor.
+ * global EC that calls vcpu_run. What its monitor changed is copied once, checked as a whole, and only then
+ * given to the processor.
  */
 #pragma once
 
@@ -17,16 +17,16 @@ struct space;
 
 struct vcpu {
     struct object object;
-    struct pd *pd;             /* that sees the state page; referenced */
-    struct space *gst;         /* referenced */
-    struct vcpu_state *state;  /* the shared page, the kernel's alias */
-    uint64_t state_user;       /* where the PD sees it */
-    struct ec *runner;         /* in a vcpu_run; not referenced: its death clears */
+    struct pd *pd;            /* that sees the state page; referenced */
+    struct space *gst;        /* referenced */
+    struct vcpu_state *state; /* the shared page, the kernel's alias */
+    uint64_t state_user;      /* where the PD sees it */
+    struct ec *runner;        /* in a vcpu_run; not referenced: its death clears */
     struct fpu *fpu;
-    void *control;             /* VMCB; a page */
+    void *control; /* VMCB; a page */
     uint64_t control_physical;
     uint64_t asid_generation;
-    uint64_t gst_generation;   /* of the nested translations that the TLB may hold */
+    uint64_t gst_generation; /* of the nested translations that the TLB may hold */
     uint32_t asid;
 };
 
