@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The frame of a component: how it starts, serves portals and waits.
+ *
+ * A component defines component_main(), which runs on its main thread. A monitor runs its own loop there. A
+ * server calls component_serve() and then component_loop(): every request and every notification is then
+ * handled by the one entry EC, one at a time, without locks. A handler must not block: nt_wait() there is
+ * refused by the kernel. It may call its parent and core.
+ */
+#pragma once
+
+#include "base/include/caps.h"
+#include "base/include/session/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The component's own code; what it returns is its exit code (PARENT_EXIT). */
+int component_main(void);
+
+/* Tells the parent and waits to be destroyed. */
+void component_exit(int code) __attribute__((noreturn));
+
+/* The UTCB of the running thread: UTCB_WORDS words. Written over by every call. */
+static inline uint64_t *utcb(void)
+{
+    uint64_t stack;
+    __asm__("mov %%rsp, %0" : "=r"(stack));
+    return (uint64_t *)((stack | (THREAD_SLOT - 1)) - 0xfff); /* NOLINT: an address */
+}
+
+/*
+ * A request through a portal of this component: id of the portal, `count` words in `words` (the entry EC's
+ * UTCB: copy what is needed before calling anybody). Writes its reply there and returns its words, at most
+ * UTCB_WORDS.
+ */
+typedef unsigned (*request_handler)(uint64_t id, uint64_t *words, unsigned count);
+
+/* Bits of CAP_NT were signalled, or the deadline passed (bits 0). Returns the next deadline, an absolute TSC
+ * value. */
+typedef uint64_t (*notification_handler)(uint64_t bits);
+
+/* Makes the entry EC and CAP_SELF. request may be NULL where nobody but the component itself calls. Once
+ * only. */
+MUST_CHECK enum error component_serve(request_handler request);
+
+/* Calls notified with bits 0 first, then for every wake-up, on the entry EC. After component_serve(). */
+void component_loop(notification_handler notified) __attribute__((noreturn));
+
+static inline uint64_t tsc_read(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+struct pd_info {
+    uint64_t tsc_hz;
+    uint64_t wall_seconds, wall_tsc; /* seconds since 1970-01-01 UTC, at this TSC value */
+    uint64_t features;               /* enum boot_feature */
+    uint64_t cpus;
+    uint64_t ram_free, ram_used;       /* bytes */
+    uint64_t kernel_free, kernel_used; /* pages */
+};
+
+MUST_CHECK enum error pd_info(struct pd_info *info);
+
+/*
+ * A thread with time of its own, in the lowest free slot. priority: at most the component's; stack: bytes, at
+ * most THREAD_STACK_MAX, charged. It must not return and must not use log_line() at the same time as another.
+ */
+MUST_CHECK enum error thread_create(void (*function)(void *), void *argument, unsigned priority,
+                                    size_t stack);
+
+/*
+ * Another notification of the component's own at a free selector; nt_narrow() derives signallers from it.
+ * *handle (may be NULL) is for PD_CLOSE.
+ */
+MUST_CHECK enum error notification_create(selector free, uint64_t *handle);
+/* A portal to the own entry EC at a free selector. */
+MUST_CHECK enum error portal_create(selector free, uint64_t id, uint64_t *handle);
+/* Removes the capability at a selector. */
+MUST_CHECK enum error capability_drop(selector used);

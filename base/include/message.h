@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Writing and reading the words of a message. A string is one word with its length in bytes, then the bytes,
+ * padded with zeros to whole words. Both sides use this: what does not fit or is no proper string makes the
+ * message bad, for good, and one look at `bad` at the end is enough.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SERVICE_SIZE 32u  /* bytes of a service's name, with its NUL */
+#define LABEL_SIZE   128u /* of a label */
+#define ARGS_SIZE    256u /* of a session's arguments */
+
+struct message {
+    uint64_t *words;
+    unsigned limit; /* words to read, or room to write */
+    unsigned at;
+    bool bad;
+};
+
+/* words: a UTCB; limit: how many words came, or how many may be written. */
+struct message message_at(uint64_t *words, unsigned limit);
+void message_put(struct message *message, uint64_t word);
+void message_put_string(struct message *message, const char *string);
+/* Not terminated, any bytes. */
+void message_put_bytes(struct message *message, const char *bytes, size_t length);
+/* 0 once the message is bad. */
+uint64_t message_get(struct message *message);
+/*
+ * Copies a string with its NUL to buffer. Bad: longer than size - 1, beyond the message's end, or with
+ * characters other than printable ASCII. The buffer then holds "".
+ */
+void message_get_string(struct message *message, char *buffer, size_t size);
+/* Any bytes, cut at size; returns how many. */
+size_t message_get_bytes(struct message *message, char *buffer, size_t size);

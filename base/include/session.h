@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The client's and the server's side of sessions: base/include/session/parent.h as functions.
+ */
+#pragma once
+
+#include "base/include/caps.h"
+#include "base/include/message.h"
+#include "base/include/session/error.h"
+#include "base/include/session/parent.h"
+
+#include <stddef.h>
+
+/* What a session is opened with. Strings may be NULL for "". */
+struct session_request {
+    const char *service, *label, *arguments;
+    uint64_t donation; /* RAM in bytes */
+    selector base;     /* where the bundle's capability goes; unused by services that give none */
+    uint64_t bits;     /* of CAP_NT, for the peer to signal */
+};
+
+struct session {
+    uint64_t id; /* for PARENT_POLL and PARENT_CLOSE; for core's services the handle of its operations */
+    uint64_t dataspace; /* handle, 0: none */
+    uint64_t bytes;     /* of the dataspace */
+};
+
+/* ERROR_PENDING: id is set; wait for NT_PARENT_NEWS and call session_poll(). */
+MUST_CHECK enum error session_open(const struct session_request *request, struct session *session);
+/* ERROR_PENDING: not yet. ERROR_CLOSED: the server has gone or refused. */
+MUST_CHECK enum error session_poll(struct session *session);
+/*
+ * Opens and waits until the server has answered; on the main thread only. Other bits of CAP_NT that came
+ * meanwhile are added to *bits, which may be NULL where nothing else is bound to CAP_NT yet.
+ */
+MUST_CHECK enum error session_open_wait(const struct session_request *request, struct session *session,
+                                        uint64_t *bits);
+MUST_CHECK enum error session_close(uint64_t id);
+
+/* The server's side. */
+struct server_request {
+    enum parent_request kind;
+    uint64_t id;
+    uint64_t donation;
+    char service[SERVICE_SIZE], label[LABEL_SIZE], arguments[ARGS_SIZE];
+};
+
+/* ERROR_NOT_FOUND: no more requests for now. */
+MUST_CHECK enum error server_next(struct server_request *request);
+/* base: free selector for the capability that signals the client; bits: of the own CAP_NT. session is filled
+ * in. */
+MUST_CHECK enum error server_ready(uint64_t id, selector base, uint64_t bits, struct session *session);
+MUST_CHECK enum error server_refuse(uint64_t id, enum error reason);
+
+/* Calls a portal with a message in the own UTCB; word 0 of the reply as an error. *count (may be NULL):
+ * words. */
+MUST_CHECK enum error portal_call(selector portal, const struct message *message, unsigned *count);
+/* The same with up to six words, operation first; the reply's words stay in the UTCB. */
+MUST_CHECK enum error core_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+                                uint64_t e);

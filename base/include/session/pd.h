@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a component asks of core, through CAP_CORE: the memory, threads and portals of its own protection
+ * domain, and, for init, those of its children. Word 0 is the operation, word 0 of the reply an enum error.
+ *
+ * Handles are indices, from 1, of the component's own table at core; they name dataspaces, children and
+ * sessions with core. Everything is charged to the component: RAM in bytes (whole pages), kernel memory in
+ * pages.
+ */
+#pragma once
+
+enum pd_operation {
+    /* -> TSC Hz, wall clock in seconds since 1970, TSC value at that time, boot features (abi/boot.h), CPUs,
+     *    free and used RAM bytes, free and used kernel pages */
+    PD_INFO = 1,
+    PD_DATASPACE_ALLOC, /* bytes -> handle. ERROR_MORE: to be cleared first, by the next operation */
+    PD_DATASPACE_CLEAR, /* handle; ERROR_MORE: not done yet, call again */
+    PD_DATASPACE_FREE,  /* handle: detached everywhere in this component; memory freed when the owner frees it
+                         */
+    PD_DATASPACE_INFO,  /* handle -> bytes, rights */
+    PD_ATTACH,          /* handle, offset, bytes (0: to the end), address (0: any), MEM_* rights -> address */
+    PD_DETACH,          /* address that PD_ATTACH gave */
+    PD_THREAD,          /* entry, two words for its stack, priority, stack bytes -> thread number */
+    PD_ENTRY,  /* entry, stack bytes: makes the local EC (once) on which the component's portals are served */
+    PD_PORTAL, /* free selector, id: a portal to the own entry EC -> handle */
+    PD_NOTIFICATION, /* free selector: another notification (wait, signal) -> handle */
+    PD_CLOSE,        /* handle of a notification, portal or vCPU: destroys it and removes its capability */
+    PD_DROP,         /* selector from CAP_FREE on: removes the capability */
+};
+
+/*
+ * Of a child's creator; init only. child: its handle, or 0 for the caller itself where that makes sense.
+ */
+enum child_operation {
+    /* ROM handle, RAM bytes, kernel pages, highest priority, bits of the own CAP_NT to be signalled when a
+     * thread of the child dies of a fault, free selector for a capability that signals NT_PARENT_NEWS to the
+     * child, label -> child. RAM and kernel pages come out of the caller's and cover the program's image and
+     * stacks. */
+    CHILD_CREATE = 0x20,
+    CHILD_START,      /* child, id of its CAP_PARENT, a portal on the caller's entry EC */
+    CHILD_DESTROY,    /* child: everything of it goes back to the caller */
+    CHILD_FAULT,      /* child -> fault as CALL_PD_FAULT gives it (PD_FAULT_VALID clear: none), IP, address */
+    CHILD_INFO,       /* child -> free and used RAM bytes, free and used kernel pages */
+    CHILD_QUOTA,      /* child, bytes: RAM quota given to the child, or, where negative, taken from it */
+    CHILD_SHARE,      /* child, handle of an own dataspace, rights -> handle in the child's table */
+    CHILD_SHARES,     /* handle of an own dataspace -> number of handles to it in other tables */
+    CHILD_CONNECT,    /* child, free selector in it, other child (0: caller), bits: capability to signal the
+                       * other's    CAP_NT with these bits */
+    CHILD_DISCONNECT, /* child, selector: removes the capability */
+    /* child (0: the caller), free selector, signal bits, service, label, arguments -> handle in the child's
+     * table, dataspace handle (0: none), bytes. A service of core: ROM, LOG, IRQ, IO_PORT, VM, PLATFORM,
+     * INFO. */
+    CHILD_OPEN,
+    CHILD_CLOSE, /* child (0: the caller), handle of the session there */
+};

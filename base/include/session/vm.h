@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * VM: one virtual machine: a guest-physical address space and its vCPUs. Label free, no arguments. Page
+ * tables and vCPUs are charged to the client's kernel pages. Guest-physical addresses, offsets and lengths
+ * are multiples of 4096; large pages come of themselves where dataspace and guest-physical address are
+ * aligned alike.
+ */
+#pragma once
+
+#define VM_SERVICE "VM"
+
+enum vm_operation {
+    VM_VCPU = 0x50, /* session handle, free selector -> address of the state page (abi/vcpu.h), handle */
+    VM_ATTACH, /* session handle, dataspace handle, offset, bytes, guest-physical address, MEM_* rights */
+    VM_DETACH, /* session handle, guest-physical address that VM_ATTACH got: the whole of that attachment */
+};

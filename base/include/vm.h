@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A virtual machine as its monitor sees it: base/include/session/vm.h as functions.
+ */
+#pragma once
+
+#include "abi/vcpu.h"
+#include "base/include/dataspace.h"
+
+struct vm {
+    uint64_t session;
+};
+
+/* ERROR_UNSUPPORTED: no SVM or VT-x with nested paging. */
+MUST_CHECK enum error vm_open(const char *label, struct vm *vm);
+/* Its vCPUs and guest-physical space go; dataspaces stay. */
+MUST_CHECK enum error vm_close(struct vm *vm);
+/* A vCPU at a free selector; *state is its page. */
+MUST_CHECK enum error vm_vcpu_create(const struct vm *vm, selector free, struct vcpu_state **state);
+/* All in bytes, multiples of 4096. rights: MEM_READ, MEM_WRITE, MEM_EXECUTE. */
+MUST_CHECK enum error vm_attach(const struct vm *vm, const struct dataspace *dataspace, uint64_t offset,
+                                uint64_t bytes, uint64_t guest_physical, uint64_t rights);
+/* The attachment that begins at this guest-physical address. */
+MUST_CHECK enum error vm_detach(const struct vm *vm, uint64_t guest_physical);
+
+/* PLATFORM and INFO, where the scenario routes them. */
+MUST_CHECK enum error platform_off(void);
+MUST_CHECK enum error platform_restart(void);
+
+struct free_info {
+    uint64_t core_free, core_pages; /* pages of 4 KiB */
+    uint64_t kernel_free, kernel_pages;
+    uint64_t idle_ticks, tsc; /* since boot */
+};
+
+MUST_CHECK enum error free_info(struct free_info *info);

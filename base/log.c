@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The component's lines on the log. The session is the runtime's own: every part of a component may want to
+ * say something, and none should have to carry a session for it.
+ */
+#include "base/include/log.h"
+
+#include "base/include/component.h"
+#include "base/include/session.h"
+#include "base/include/session/log.h"
+
+static enum { LOG_UNOPENED, LOG_OPEN, LOG_SILENT } state;
+static uint64_t session_handle;
+
+void log_line(const char *format, ...)
+{
+    char line[LOG_LINE + 1];
+    va_list arguments;
+    va_start(arguments, format);
+    size_t length = format_list(line, sizeof(line), format, arguments);
+    va_end(arguments);
+
+    if (state == LOG_UNOPENED) {
+        struct session session;
+        bool open = session_open(&(struct session_request){.service = LOG_SERVICE}, &session) == ERROR_OK;
+        session_handle = open ? session.id : 0;
+        state = open ? LOG_OPEN : LOG_SILENT;
+    }
+    if (state == LOG_SILENT)
+        return;
+    struct message message = message_at(utcb(), UTCB_WORDS);
+    message_put(&message, LOG_WRITE);
+    message_put(&message, session_handle);
+    message_put_bytes(&message, line, length);
+    enum error error = portal_call(CAP_CORE, &message, NULL);
+    (void)error;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the runtime's parts have of one another: the places where the kernel enters (start.S) and what they
+ * call.
+ */
+#pragma once
+
+#include <stdint.h>
+
+void thread_begin(void);
+void portal_begin(void);
+
+void component_begin(void) __attribute__((noreturn));
+void component_request(uint64_t id, uint64_t words) __attribute__((noreturn));

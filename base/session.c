@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Sessions from the client's and from the server's side: the parent protocol as functions.
+ */
+#include "base/include/session.h"
+
+#include "base/include/component.h"
+
+enum error portal_call(selector portal, const struct message *message, unsigned *count)
+{
+    unsigned words = 0;
+    if (message->bad)
+        return ERROR_BAD_ARGUMENT;
+    if (ipc_call(portal, message->at, &words) != STATUS_OK || words == 0)
+        return ERROR_FAULT;
+    if (count)
+        *count = words;
+    uint64_t error = utcb()[0];
+    return error < ERRORS ? (enum error)error : ERROR_FAULT;
+}
+
+/* Up to six words through a portal; at least `least` must come back when all is well. */
+static enum error words_call(selector portal, const uint64_t words[6], unsigned least)
+{
+    unsigned count = 0;
+    struct message message = message_at(utcb(), UTCB_WORDS);
+    for (unsigned i = 0; i < 6; i++)
+        message_put(&message, words[i]);
+    enum error error = portal_call(portal, &message, &count);
+    return error == ERROR_OK && count < least ? ERROR_FAULT : error;
+}
+
+enum error core_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
+{
+    return words_call(CAP_CORE, (uint64_t[]){operation, a, b, c, d, e}, 1);
+}
+
+static enum error parent_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, unsigned least)
+{
+    return words_call(CAP_PARENT, (uint64_t[]){operation, a, b, c, 0, 0}, least);
+}
+
+enum error session_open(const struct session_request *request, struct session *session)
+{
+    unsigned count = 0;
+    struct message message = message_at(utcb(), UTCB_WORDS);
+    message_put(&message, PARENT_OPEN);
+    message_put(&message, request->base);
+    message_put(&message, request->donation);
+    message_put(&message, request->bits);
+    message_put_string(&message, request->service);
+    message_put_string(&message, request->label ? request->label : "");
+    message_put_string(&message, request->arguments ? request->arguments : "");
+    enum error error = portal_call(CAP_PARENT, &message, &count);
+    if (error != ERROR_OK && error != ERROR_PENDING)
+        return error;
+    if (count < (error ? 2u : 4u))
+        return ERROR_FAULT;
+    const uint64_t *words = utcb();
+    *session = error ? (struct session){.id = words[1]} : (struct session){words[1], words[2], words[3]};
+    return error;
+}
+
+enum error session_poll(struct session *session)
+{
+    enum error error = parent_call(PARENT_POLL, session->id, 0, 0, 4);
+    if (error == ERROR_OK) {
+        session->dataspace = utcb()[2];
+        session->bytes = utcb()[3];
+    }
+    return error;
+}
+
+enum error session_open_wait(const struct session_request *request, struct session *session, uint64_t *bits)
+{
+    enum error error = session_open(request, session);
+    while (error == ERROR_PENDING) {
+        uint64_t news;
+        if (nt_wait(CAP_NT, DEADLINE_NEVER, &news) != STATUS_OK)
+            return ERROR_FAULT;
+        if (bits)
+            *bits |= news & ~NT_PARENT_NEWS;
+        error = session_poll(session);
+    }
+    return error;
+}
+
+enum error session_close(uint64_t id)
+{
+    return parent_call(PARENT_CLOSE, id, 0, 0, 1);
+}
+
+enum error server_next(struct server_request *request)
+{
+    unsigned count = 0;
+    struct message message = message_at(utcb(), UTCB_WORDS);
+    message_put(&message, PARENT_NEXT_REQUEST);
+    enum error error = portal_call(CAP_PARENT, &message, &count);
+    if (error)
+        return error;
+    message = message_at(utcb(), count);
+    message_get(&message);
+    request->kind = (enum parent_request)message_get(&message);
+    request->id = message_get(&message);
+    request->donation = message_get(&message);
+    message_get_string(&message, request->service, sizeof(request->service));
+    message_get_string(&message, request->label, sizeof(request->label));
+    message_get_string(&message, request->arguments, sizeof(request->arguments));
+    return message.bad ? ERROR_FAULT : ERROR_OK;
+}
+
+enum error server_ready(uint64_t id, selector base, uint64_t bits, struct session *session)
+{
+    enum error error = parent_call(PARENT_READY, id, base, bits, 3);
+    if (error == ERROR_OK)
+        *session = (struct session){id, utcb()[1], utcb()[2]};
+    return error;
+}
+
+enum error server_refuse(uint64_t id, enum error reason)
+{
+    return parent_call(PARENT_REFUSE, id, (uint64_t)reason, 0, 1);
+}

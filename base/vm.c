@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The VM, PLATFORM and INFO services of core as functions.
+ */
+#include "base/include/vm.h"
+
+#include "base/include/component.h"
+#include "base/include/session.h"
+#include "base/include/session/platform.h"
+#include "base/include/session/vm.h"
+
+enum error vm_open(const char *label, struct vm *vm)
+{
+    struct session session;
+    enum error error =
+        session_open(&(struct session_request){.service = VM_SERVICE, .label = label}, &session);
+    if (error)
+        return error;
+    vm->session = session.id;
+    return ERROR_OK;
+}
+
+enum error vm_close(struct vm *vm)
+{
+    return session_close(vm->session);
+}
+
+enum error vm_vcpu_create(const struct vm *vm, selector free, struct vcpu_state **state)
+{
+    enum error error = core_call(VM_VCPU, vm->session, free, 0, 0, 0);
+    *state = error ? NULL : (struct vcpu_state *)utcb()[1]; /* NOLINT: an address */
+    return error;
+}
+
+enum error vm_attach(const struct vm *vm, const struct dataspace *dataspace, uint64_t offset, uint64_t bytes,
+                     uint64_t guest_physical, uint64_t rights)
+{
+    struct message message = message_at(utcb(), UTCB_WORDS);
+    message_put(&message, VM_ATTACH);
+    message_put(&message, vm->session);
+    message_put(&message, dataspace->handle);
+    message_put(&message, offset);
+    message_put(&message, bytes);
+    message_put(&message, guest_physical);
+    message_put(&message, rights);
+    return portal_call(CAP_CORE, &message, NULL);
+}
+
+enum error vm_detach(const struct vm *vm, uint64_t guest_physical)
+{
+    return core_call(VM_DETACH, vm->session, guest_physical, 0, 0, 0);
+}
+
+/* Opens a service of core for one operation and closes it again. */
+static enum error service_call(const char *service, uint64_t operation, uint64_t *words, unsigned count)
+{
+    struct session session;
+    enum error error = session_open(&(struct session_request){.service = service}, &session);
+    if (error)
+        return error;
+    error = core_call(operation, session.id, 0, 0, 0, 0);
+    for (unsigned i = 0; i < count; i++)
+        words[i] = utcb()[i + 1];
+    enum error closed = session_close(session.id);
+    return error ? error : closed;
+}
+
+enum error platform_off(void)
+{
+    return service_call(PLATFORM_SERVICE, PLATFORM_OFF, NULL, 0);
+}
+
+enum error platform_restart(void)
+{
+    return service_call(PLATFORM_SERVICE, PLATFORM_RESTART, NULL, 0);
+}
+
+enum error free_info(struct free_info *info)
+{
+    uint64_t words[6];
+    enum error error = service_call(INFO_SERVICE, INFO_READ, words, 6);
+    if (!error)
+        *info = (struct free_info){words[0], words[1], words[2], words[3], words[4], words[5]};
+    return error;
+}

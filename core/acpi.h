@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What powers the machine off: the two sleep types of the \_S5 object (ACPI 6.5, 7.4.2 and 4.8.3.2). Read
+ * from the static tables by search for the object's name; there is no AML interpreter. The tables are the
+ * firmware's and are not believed.
+ */
+#pragma once
+
+#include "base/include/check.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Gives `bytes` of physical memory, NULL where there is none. */
+typedef const void *(*acpi_memory)(uint64_t physical, size_t bytes);
+
+/* *types: SLP_TYPa | SLP_TYPb << 8. False: not to be found. */
+MUST_CHECK bool acpi_sleep_types(acpi_memory memory, uint64_t rsdp, unsigned *types);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What init asks for its children, and the sessions it opens with core, for them or for itself. Only init
+ * may: it is the one child of core's own, and whom it gives what is its configuration's affair.
+ */
+#include "core/core.h"
+
+#include "base/include/session/parent.h"
+#include "base/include/session/pd.h"
+
+#include <string.h>
+
+/* handle 0: the caller itself. */
+static struct pd *child_get(struct pd *pd, uint64_t handle)
+{
+    struct handle *child = handle_get(pd, handle, HANDLE_CHILD);
+    return handle == 0 ? pd : child ? child->child : NULL;
+}
+
+static enum error child_create(struct pd *pd, struct message *message, struct reply *reply)
+{
+    char name[LABEL_SIZE], label[LABEL_SIZE];
+    unsigned index;
+    uint64_t rom = message_get(message), ram = message_get(message), kernel = message_get(message);
+    uint64_t priority = message_get(message), bits = message_get(message), news = message_get(message);
+    message_get_string(message, name, sizeof(name));
+    if (message->bad || priority >= SC_PRIORITIES)
+        return ERROR_BAD_ARGUMENT;
+    format_text(label, sizeof(label), "%s -> %s", pd->label, name);
+    struct pd_request request = {.rom = handle_get(pd, rom, HANDLE_ROM),
+                                 .ram = ram / PAGE,
+                                 .kernel = kernel,
+                                 .priority = (unsigned)priority,
+                                 .watch_bits = bits,
+                                 .news = news,
+                                 .label = label};
+    if (!request.rom)
+        return ERROR_NOT_FOUND;
+    struct pd *child;
+    enum error error = handle_new(pd, HANDLE_CHILD, &index);
+    if (error)
+        return error;
+    error = pd_create(pd, &request, &child, reply);
+    pd->handle[index].kind = error ? HANDLE_NONE : HANDLE_CHILD;
+    if (!error) {
+        pd->handle[index].child = child;
+        *reply = (struct reply){.word = {index}, .words = 1};
+    }
+    return error;
+}
+
+static enum error child_fault(const struct pd *child, struct reply *reply)
+{
+    reply->words = 3;
+    enum status status = pd_fault(pd_selector(child, SEL_PD), &reply->word[0], &reply->word[1]);
+    reply->word[2] = ((const uint64_t *)CORE_UTCB)[0]; /* NOLINT: an address */
+    return kernel_error(status);
+}
+
+static enum error child_quota(struct pd *pd, struct pd *child, uint64_t bytes)
+{
+    int64_t change = (int64_t)bytes;
+    struct pd *giver = change < 0 ? child : pd;
+    uint64_t pages = (change < 0 ? 0 - bytes : bytes) / PAGE;
+    if (bytes % PAGE || child == pd)
+        return ERROR_BAD_ARGUMENT;
+    if (pages > giver->ram_limit - giver->ram_used)
+        return ERROR_NO_RAM;
+    if (change < 0) {
+        child->ram_limit -= pages;
+        pd->ram_used -= pages;
+    } else {
+        child->ram_limit += pages;
+        pd->ram_used += pages;
+    }
+    return ERROR_OK;
+}
+
+static enum error child_share(struct pd *pd, struct pd *child, const uint64_t *words, struct reply *reply)
+{
+    unsigned index;
+    if (child == pd || !(words[2] & MEM_READ))
+        return ERROR_BAD_ARGUMENT;
+    enum error error = dataspace_share(pd, words[1], child, (unsigned)words[2] & 7, &index);
+    if (!error)
+        *reply = (struct reply){.word = {index}, .words = 1};
+    return error;
+}
+
+static enum error child_connect(struct pd *pd, struct pd *child, const uint64_t *words)
+{
+    struct pd *other = child_get(pd, words[2]);
+    return other ? pd_connect(child, words[1], other, words[3]) : ERROR_NOT_FOUND;
+}
+
+static enum error child_open(struct pd *client, struct message *message, selector at, uint64_t bits,
+                             struct reply *reply)
+{
+    struct open_request request = {.at = at, .bits = bits};
+    message_get_string(message, request.service, sizeof(request.service));
+    message_get_string(message, request.label, sizeof(request.label));
+    message_get_string(message, request.arguments, sizeof(request.arguments));
+    return message->bad ? ERROR_BAD_ARGUMENT : session_create(client, &request, reply);
+}
+
+static enum error child_close(struct pd *client, uint64_t handle)
+{
+    static const enum handle_kind kinds[] = {HANDLE_ROM, HANDLE_LOG,      HANDLE_IRQ, HANDLE_IO_PORT,
+                                             HANDLE_VM,  HANDLE_PLATFORM, HANDLE_INFO};
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+        if (handle_get(client, handle, kinds[i])) {
+            handle_close(client, (unsigned)handle);
+            return ERROR_OK;
+        }
+    return ERROR_NOT_FOUND;
+}
+
+/* Operations whose first word is a child; child == pd: the caller named itself. */
+static enum error child_operation(struct pd *pd, struct pd *child, uint64_t operation, const uint64_t *words,
+                                  struct reply *reply)
+{
+    bool self = child == pd;
+    switch (operation) {
+    case CHILD_START:
+        return self ? ERROR_BAD_ARGUMENT : pd_start(child, words[1]);
+    case CHILD_DESTROY:
+        if (self)
+            return ERROR_BAD_ARGUMENT;
+        handle_close(pd, (unsigned)words[0]);
+        return ERROR_OK;
+    case CHILD_FAULT:
+        return child_fault(child, reply);
+    case CHILD_INFO:
+        reply->words = 4;
+        return quota_info(child, reply->word);
+    case CHILD_QUOTA:
+        return child_quota(pd, child, words[1]);
+    case CHILD_SHARE:
+        return child_share(pd, child, words, reply);
+    case CHILD_CONNECT:
+        return child_connect(pd, child, words);
+    case CHILD_DISCONNECT:
+        if (!selector_usable(words[1]))
+            return ERROR_BAD_ARGUMENT;
+        pd_disconnect(child, words[1]);
+        return ERROR_OK;
+    case CHILD_CLOSE:
+        return child_close(child, words[1]);
+    default:
+        return ERROR_BAD_OPERATION;
+    }
+}
+
+enum error child_request(struct pd *pd, uint64_t operation, struct message *message, const uint64_t *words,
+                         struct reply *reply)
+{
+    struct message strings = *message;
+    switch (operation) {
+    case CHILD_CREATE:
+        return child_create(pd, message, reply);
+    case CHILD_SHARES:
+        if (!handle_get(pd, words[0], HANDLE_RAM))
+            return ERROR_NOT_FOUND;
+        *reply = (struct reply){.word = {dataspace_shares(pd, (unsigned)words[0])}, .words = 1};
+        return ERROR_OK;
+    case PARENT_OPEN: /* init's own: selector, donation, bits, strings */
+        for (unsigned i = 0; i < 3; i++)
+            message_get(&strings);
+        return child_open(pd, &strings, words[0], words[2], reply);
+    case PARENT_CLOSE:
+        return child_close(pd, words[0]);
+    case PARENT_EXIT:
+        log_core("init has ended: code %lu", words[0]);
+        return ERROR_OK;
+    default:
+        break;
+    }
+    struct pd *child = child_get(pd, words[0]);
+    if (!child)
+        return ERROR_NOT_FOUND;
+    if (operation != CHILD_OPEN)
+        return child_operation(pd, child, operation, words, reply);
+    for (unsigned i = 0; i < 3; i++)
+        message_get(&strings);
+    return child_open(child, &strings, words[1], words[2], reply);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The root task's book: protection domains and all they hold. Every structure below lies in pages that its PD
+ * pays for, so no component can use up another's room, and a PD's end is one sweep over its own tables.
+ *
+ * All of it is touched by core's entry EC alone, one request at a time, and needs no locks. A request checks
+ * everything before it changes anything; what is half done when the kernel runs out of pages is undone.
+ */
+#pragma once
+
+#include "abi/boot.h"
+#include "base/include/caps.h"
+#include "base/include/log.h"
+#include "base/include/message.h"
+#include "base/include/session/error.h"
+#include "core/elf.h"
+#include "core/memory.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+#define PDS         64u
+#define HANDLES     128u /* of a PD; handle 0 is none */
+#define ATTACHMENTS 128u
+#define CONNECTIONS 64u
+#define LOG_LABEL   48u
+
+#define CORE_UTCB 0x7fffffffc000ull /* of the entry EC */
+
+#define BOOT_INFO ((const struct boot_info *)BOOT_INFO_ADDRESS)
+
+/* Core's own selectors: its few, then a block for each PD. */
+enum core_selector { CORE_ENTRY_EC = ROOT_SELECTORS, CORE_NT, CORE_SELF };
+
+#define PD_SELECTORS 512u
+enum pd_selector {
+    SEL_PD,
+    SEL_OBJ,
+    SEL_HST,
+    SEL_PIO,
+    SEL_ACCOUNT,
+    SEL_NT,
+    SEL_CORE,   /* portal to core */
+    SEL_PARENT, /* portal to the parent */
+    SEL_ENTRY,  /* entry EC */
+    SEL_WATCH,  /* narrowed: the parent's NT, for faults */
+    SEL_SCRATCH,
+    SEL_THREADS = 16,  /* EC and SC of each */
+    SEL_HANDLES = 128, /* object and narrowed NT of each handle */
+};
+
+enum handle_kind {
+    HANDLE_NONE,
+    HANDLE_RAM,   /* dataspace of its own */
+    HANDLE_ROM,   /* boot module */
+    HANDLE_SHARE, /* another PD's dataspace */
+    HANDLE_CHILD,
+    HANDLE_LOG,
+    HANDLE_IRQ,
+    HANDLE_IO_PORT,
+    HANDLE_VM,
+    HANDLE_VCPU,
+    HANDLE_NT,
+    HANDLE_PORTAL,
+    HANDLE_PLATFORM,
+    HANDLE_INFO,
+};
+
+struct pd;
+
+struct handle {
+    uint8_t kind;
+    uint8_t rights; /* MEM_*, of dataspaces */
+    union {
+        struct {
+            struct run run[RUNS];
+            uint64_t bytes;
+            uint64_t cleared; /* pages from the start that are zero by now */
+        } memory;             /* RAM, ROM */
+        struct {
+            struct pd *owner;
+            unsigned handle;
+        } share;
+        struct pd *child;
+        char label[LOG_LABEL];
+        struct {
+            unsigned base, count;
+        } ports;
+        struct {
+            selector client; /* where the client has the capability */
+            unsigned vm;     /* vCPU: handle of its VM */
+            uint64_t page;   /* vCPU: of its state */
+        } object;            /* IRQ, vCPU, NT, portal */
+    };
+};
+
+struct attachment {
+    uint64_t page, pages; /* in the space; pages 0: unused */
+    unsigned handle;      /* what is attached: dataspace, or vCPU for its state page */
+    unsigned vm;          /* handle of the VM, 0: the own HST space */
+};
+
+/* A capability to signal this PD's NT that another PD holds. */
+struct connection {
+    struct pd *holder; /* NULL: unused */
+    selector at;
+};
+
+struct pd {
+    unsigned index; /* in the table of PDs; the portal's id */
+    struct pd *parent;
+    struct run pages; /* of this structure */
+    char label[LABEL_SIZE];
+    uint64_t ram_limit, ram_used; /* pages; used: own, and given to children */
+    uint64_t kernel_pages;
+    unsigned priority; /* highest of its threads */
+    bool started;
+    uint64_t entry;        /* of the program */
+    uint64_t portal_entry; /* of its portals; 0: no entry EC */
+    struct run image[ELF_SEGMENTS];
+    struct run stack[THREADS]; /* count 0: no thread */
+    struct handle handle[HANDLES];
+    struct attachment attachment[ATTACHMENTS];
+    struct connection connection[CONNECTIONS];
+};
+
+/* What a request is answered with. */
+struct reply {
+    uint64_t word[8]; /* behind the error */
+    unsigned words;
+    const char *text; /* behind these; may be NULL */
+};
+
+extern struct memory free_memory;
+extern uint64_t memory_total; /* pages that were free at the start */
+extern struct pd *pds[PDS];   /* NULL: free; 0 is never used */
+
+static inline selector pd_selector(const struct pd *pd, unsigned which)
+{
+    return (pd->index + 1ull) * PD_SELECTORS + which;
+}
+
+static inline selector handle_selector(const struct pd *pd, unsigned handle)
+{
+    return pd_selector(pd, SEL_HANDLES + 2 * handle);
+}
+
+/* main.c */
+extern uint8_t main_stack[];                               /* start.S knows its size */
+const struct boot_module *module_find(const char *name);   /* page-aligned and not empty; NULL: none */
+void *physical_pointer(uint64_t physical);                 /* of RAM and modules, in core's window */
+const void *physical_map(uint64_t physical, size_t bytes); /* other memory, read-only; NULL: cannot be */
+enum error kernel_error(enum status status);               /* what a kernel call's failure is to a client */
+void capability_remove(
+    selector own); /* destroys the object and empties core's selector; nothing where it is empty */
+void capability_forget(selector own); /* empties core's selector, the object lives on */
+void core_main(void) __attribute__((noreturn));
+void core_entry(void); /* start.S */
+void core_request(uint64_t id, uint64_t words) __attribute__((noreturn));
+
+/* log.c */
+void log_init(void);
+void log_text(const char *label, const char *session, const char *text, size_t length);
+void log_core(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* pd.c */
+MUST_CHECK enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *reply);
+struct pd_request {
+    const struct handle *rom; /* the program */
+    uint64_t ram, kernel;     /* pages */
+    unsigned priority;
+    uint64_t watch_bits;
+    selector news; /* in the parent's OBJ space */
+    const char *label;
+};
+/* parent NULL: init, which core charges to nobody. Nothing remains of a PD that could not be made. */
+MUST_CHECK enum error pd_create(struct pd *parent, const struct pd_request *request, struct pd **result,
+                                struct reply *reply);
+MUST_CHECK enum error pd_start(struct pd *pd, uint64_t parent_portal);
+void pd_destroy(struct pd *pd);
+/* number: the thread's slot. time: global with an SC, else the entry EC. */
+MUST_CHECK enum error pd_thread(struct pd *pd, unsigned number, bool time, uint64_t entry,
+                                const uint64_t words[2], unsigned priority, uint64_t stack_pages,
+                                struct reply *reply);
+MUST_CHECK enum error pd_install(struct pd *pd, selector own, selector at, unsigned permissions);
+void pd_uninstall(struct pd *pd, selector at);
+bool selector_usable(selector at); /* by a client, for a capability to come */
+MUST_CHECK enum error pd_map(struct pd *pd, uint64_t page, const struct run *run, uint64_t rights);
+MUST_CHECK enum error pd_connect(struct pd *holder, selector at, struct pd *target, uint64_t bits);
+void pd_disconnect(struct pd *holder, selector at);
+
+/* dataspace.c */
+MUST_CHECK enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result);
+struct handle *handle_get(struct pd *pd, uint64_t handle, enum handle_kind kind);
+/* The RAM or ROM behind a handle, and what its holder may do; NULL: none. */
+struct handle *handle_memory(struct pd *pd, uint64_t handle, unsigned *rights);
+void handle_close(struct pd *pd, unsigned handle);
+MUST_CHECK enum error dataspace_create(struct pd *pd, uint64_t bytes, unsigned *result, struct reply *reply);
+MUST_CHECK enum error dataspace_clear(struct handle *handle);
+MUST_CHECK enum error dataspace_share(struct pd *owner, uint64_t handle, struct pd *to, unsigned rights,
+                                      unsigned *result);
+unsigned dataspace_shares(const struct pd *owner, unsigned handle);
+struct attach_request {
+    uint64_t handle;
+    uint64_t offset, pages; /* in pages; pages 0: to the end */
+    uint64_t page;          /* where; 0 in the own HST space: anywhere */
+    unsigned vm;            /* 0: own HST space */
+    uint64_t rights;
+};
+MUST_CHECK enum error attachment_create(struct pd *pd, const struct attach_request *request, uint64_t *page);
+/* Pages that are the kernel's or nobody's, kept free of dataspaces. */
+MUST_CHECK enum error attachment_reserve(struct pd *pd, unsigned handle, uint64_t pages, uint64_t *page);
+MUST_CHECK enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page);
+
+/* session.c and vm.c: core's services */
+struct open_request {
+    selector at;
+    uint64_t bits;
+    char service[SERVICE_SIZE], label[LABEL_SIZE], arguments[ARGS_SIZE];
+};
+MUST_CHECK enum error session_create(struct pd *pd, const struct open_request *request, struct reply *reply);
+MUST_CHECK enum error irq_open(struct pd *pd, const struct open_request *request, unsigned handle);
+MUST_CHECK enum error io_port_open(struct pd *pd, const struct open_request *request, unsigned handle);
+void io_port_close(struct pd *pd, const struct handle *handle);
+MUST_CHECK enum error vm_create(struct pd *pd, unsigned handle);
+MUST_CHECK enum error vm_request(struct pd *pd, uint64_t operation, const uint64_t *words,
+                                 struct reply *reply);
+void vm_close(struct pd *pd, unsigned handle);
+
+MUST_CHECK enum error service_request(struct pd *pd, uint64_t operation, uint64_t handle,
+                                      struct message *message, struct reply *reply);
+
+/* request.c */
+MUST_CHECK enum error request_serve(struct pd *pd, struct message *message, struct reply *reply);
+/* word[4]: free and used bytes of RAM, free and used kernel pages. */
+MUST_CHECK enum error quota_info(const struct pd *pd, uint64_t *word);
+
+/* child.c. words: the message's first six behind the operation; the message stands there too. */
+MUST_CHECK enum error child_request(struct pd *pd, uint64_t operation, struct message *message,
+                                    const uint64_t *words, struct reply *reply);

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Handles, dataspaces and attachments. A dataspace stands in its owner's table of handles; others reach it
+ * through a handle that names owner and place. What becomes of those when it goes is found by looking through
+ * all tables: they are few and short, and a list would be one more thing to keep right.
+ */
+#include "core/core.h"
+
+#include <string.h>
+
+#define CLEAR_PAGES 4096u /* cleared in one request: 16 MiB */
+
+enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result)
+{
+    for (unsigned i = 1; i < HANDLES; i++)
+        if (pd->handle[i].kind == HANDLE_NONE) {
+            pd->handle[i] = (struct handle){.kind = (uint8_t)kind};
+            *result = i;
+            return ERROR_OK;
+        }
+    return ERROR_LIMIT;
+}
+
+struct handle *handle_get(struct pd *pd, uint64_t handle, enum handle_kind kind)
+{
+    return handle && handle < HANDLES && pd->handle[handle].kind == kind ? &pd->handle[handle] : NULL;
+}
+
+struct handle *handle_memory(struct pd *pd, uint64_t handle, unsigned *rights)
+{
+    struct handle *found = handle && handle < HANDLES ? &pd->handle[handle] : NULL;
+    if (!found)
+        return NULL;
+    *rights = found->rights;
+    if (found->kind == HANDLE_SHARE)
+        found = &found->share.owner->handle[found->share.handle];
+    return found->kind == HANDLE_RAM || found->kind == HANDLE_ROM ? found : NULL;
+}
+
+static bool shares(const struct handle *handle, const struct pd *owner, unsigned index)
+{
+    return handle->kind == HANDLE_SHARE && handle->share.owner == owner && handle->share.handle == index;
+}
+
+unsigned dataspace_shares(const struct pd *owner, unsigned handle)
+{
+    unsigned count = 0;
+    for (unsigned i = 1; i < PDS; i++)
+        for (unsigned j = 1; pds[i] && j < HANDLES; j++)
+            count += shares(&pds[i]->handle[j], owner, handle);
+    return count;
+}
+
+static uint64_t memory_pages(const struct handle *memory)
+{
+    return (memory->memory.bytes + PAGE - 1) / PAGE;
+}
+
+/* The space that an attachment is in. */
+static selector attachment_space(const struct pd *pd, unsigned vm)
+{
+    return vm ? handle_selector(pd, vm) : pd_selector(pd, SEL_HST);
+}
+
+static void attachment_drop(struct pd *pd, struct attachment *attachment)
+{
+    enum status status =
+        space_remove(attachment_space(pd, attachment->vm), attachment->page, attachment->pages);
+    (void)status;
+    *attachment = (struct attachment){0};
+}
+
+/* All attachments of a handle, and all that are in a VM when it is that VM's. */
+static void attachments_drop(struct pd *pd, unsigned handle)
+{
+    for (unsigned i = 0; i < ATTACHMENTS; i++) {
+        struct attachment *attachment = &pd->attachment[i];
+        if (attachment->pages && (attachment->handle == handle || attachment->vm == handle))
+            attachment_drop(pd, attachment);
+    }
+}
+
+static void object_close(struct pd *pd, unsigned handle)
+{
+    capability_remove(handle_selector(pd, handle));
+    capability_forget(handle_selector(pd, handle) + 1);
+    pd_uninstall(pd, pd->handle[handle].object.client);
+}
+
+static void ram_close(struct pd *pd, unsigned handle)
+{
+    struct handle *memory = &pd->handle[handle];
+    for (unsigned i = 1; i < PDS; i++)
+        for (unsigned j = 1; pds[i] && j < HANDLES; j++)
+            if (shares(&pds[i]->handle[j], pd, handle))
+                handle_close(pds[i], j);
+    for (unsigned i = 0; i < RUNS; i++)
+        pd->ram_used -= memory->memory.run[i].count;
+    memory_free(&free_memory, memory->memory.run, RUNS);
+}
+
+void handle_close(struct pd *pd, unsigned handle)
+{
+    struct handle *closed = &pd->handle[handle];
+    if (closed->kind == HANDLE_VM)
+        vm_close(pd, handle);
+    attachments_drop(pd, handle);
+    switch (closed->kind) {
+    case HANDLE_RAM:
+        ram_close(pd, handle);
+        break;
+    case HANDLE_CHILD:
+        pd_destroy(closed->child);
+        break;
+    case HANDLE_IO_PORT:
+        io_port_close(pd, closed);
+        break;
+    case HANDLE_IRQ:
+    case HANDLE_VCPU:
+    case HANDLE_NT:
+    case HANDLE_PORTAL:
+        object_close(pd, handle);
+        break;
+    default:
+        break;
+    }
+    closed->kind = HANDLE_NONE;
+}
+
+enum error dataspace_create(struct pd *pd, uint64_t bytes, unsigned *result, struct reply *reply)
+{
+    unsigned index;
+    if (bytes == 0 || bytes > UINT64_MAX / 2)
+        return ERROR_BAD_ARGUMENT;
+    uint64_t pages = (bytes + PAGE - 1) / PAGE;
+    enum error error = handle_new(pd, HANDLE_RAM, &index);
+    if (error)
+        return error;
+    struct handle *handle = &pd->handle[index];
+    error = ram_charge(pd, pages, reply);
+    if (!error && !memory_alloc(&free_memory, pages, handle->memory.run, RUNS)) {
+        pd->ram_used -= pages;
+        *reply = (struct reply){.word = {pages * PAGE, free_memory.free * PAGE}, .words = 2};
+        error = ERROR_NO_RAM;
+    }
+    if (error) {
+        handle->kind = HANDLE_NONE;
+        return error;
+    }
+    handle->rights = MEM_READ | MEM_WRITE | MEM_EXECUTE;
+    handle->memory.bytes = pages * PAGE;
+    *result = index;
+    return dataspace_clear(handle);
+}
+
+/* Looks before it writes: memory that nobody has used yet is mostly zero, and an emulator need not come up
+ * with it. */
+static void page_clear(uint64_t *word)
+{
+    for (unsigned i = 0; i < PAGE / 8; i += 8)
+        if (word[i] | word[i + 1] | word[i + 2] | word[i + 3] | word[i + 4] | word[i + 5] | word[i + 6] |
+            word[i + 7]) {
+            memset(word, 0, PAGE);
+            return;
+        }
+}
+
+enum error dataspace_clear(struct handle *handle)
+{
+    uint64_t skip = handle->memory.cleared, left = CLEAR_PAGES;
+    for (unsigned i = 0; i < RUNS && left; i++) {
+        struct run run = handle->memory.run[i];
+        uint64_t from = skip < run.count ? skip : run.count;
+        uint64_t count = run.count - from < left ? run.count - from : left;
+        for (uint64_t page = run.page + from; page < run.page + from + count; page++)
+            page_clear(physical_pointer(page * PAGE));
+        handle->memory.cleared += count;
+        left -= count;
+        skip -= from;
+    }
+    return handle->memory.cleared * PAGE < handle->memory.bytes ? ERROR_MORE : ERROR_OK;
+}
+
+enum error dataspace_share(struct pd *owner, uint64_t handle, struct pd *to, unsigned rights,
+                           unsigned *result)
+{
+    struct handle *own = handle_get(owner, handle, HANDLE_RAM);
+    if (!own)
+        return ERROR_NOT_FOUND;
+    if (own->memory.cleared * PAGE < own->memory.bytes)
+        return ERROR_BUSY;
+    enum error error = handle_new(to, HANDLE_SHARE, result);
+    if (error)
+        return error;
+    struct handle *share = &to->handle[*result];
+    share->rights = (uint8_t)(rights & own->rights);
+    share->share.owner = owner;
+    share->share.handle = (unsigned)handle;
+    return ERROR_OK;
+}
+
+/* An attachment in the same space that has one of the pages; NULL: all free. */
+static const struct attachment *attachment_overlap(const struct pd *pd, unsigned vm, uint64_t page,
+                                                   uint64_t pages)
+{
+    for (unsigned i = 0; i < ATTACHMENTS; i++) {
+        const struct attachment *other = &pd->attachment[i];
+        if (other->pages && other->vm == vm && page < other->page + other->pages &&
+            other->page < page + pages)
+            return other;
+    }
+    return NULL;
+}
+
+/* Where this many pages are free in the own HST space; 0: nowhere. */
+static uint64_t attachment_place(const struct pd *pd, uint64_t pages)
+{
+    uint64_t align = pages >= LARGE_PAGES ? LARGE_PAGES : 1;
+    uint64_t page = ATTACH_BASE / PAGE;
+    const struct attachment *other;
+    while ((other = attachment_overlap(pd, 0, page, pages)))
+        page = (other->page + other->pages + align - 1) / align * align;
+    return page + pages <= ATTACH_LIMIT / PAGE ? page : 0;
+}
+
+static struct attachment *attachment_new(struct pd *pd)
+{
+    for (unsigned i = 0; i < ATTACHMENTS; i++)
+        if (!pd->attachment[i].pages)
+            return &pd->attachment[i];
+    return NULL;
+}
+
+enum error attachment_reserve(struct pd *pd, unsigned handle, uint64_t pages, uint64_t *page)
+{
+    struct attachment *attachment = attachment_new(pd);
+    *page = attachment_place(pd, pages);
+    if (!attachment || !*page)
+        return ERROR_LIMIT;
+    *attachment = (struct attachment){.page = *page, .pages = pages, .handle = handle};
+    return ERROR_OK;
+}
+
+/* Enters the part [offset, offset + pages) of a dataspace. On failure the caller removes what was entered. */
+static enum status memory_enter(const struct handle *memory, selector space, uint64_t page, uint64_t offset,
+                                uint64_t pages, uint64_t rights)
+{
+    enum status status = STATUS_OK;
+    for (unsigned i = 0; i < RUNS && pages && status == STATUS_OK; i++) {
+        struct run run = memory->memory.run[i];
+        uint64_t skip = offset < run.count ? offset : run.count;
+        uint64_t count = run.count - skip < pages ? run.count - skip : pages;
+        if (count)
+            status = space_copy(ROOT_MEM, run.page + skip, space, page, count, rights);
+        offset -= skip;
+        page += count;
+        pages -= count;
+    }
+    return status;
+}
+
+static bool place_valid(const struct attach_request *request, uint64_t pages)
+{
+    uint64_t limit = request->vm ? GST_PAGES : ATTACH_LIMIT / PAGE;
+    uint64_t lowest = request->vm ? 0 : ELF_LIMIT / PAGE;
+    return request->page >= lowest && request->page < limit && pages <= limit - request->page;
+}
+
+enum error attachment_create(struct pd *pd, const struct attach_request *request, uint64_t *page)
+{
+    unsigned rights;
+    const struct handle *memory = handle_memory(pd, request->handle, &rights);
+    if (!memory)
+        return ERROR_NOT_FOUND;
+    uint64_t all = memory_pages(memory), pages = request->pages ? request->pages : all - request->offset;
+    if (request->offset >= all || pages > all - request->offset)
+        return ERROR_BAD_ARGUMENT;
+    if (request->rights & ~(uint64_t)rights)
+        return ERROR_DENIED;
+    if (!(request->rights & MEM_READ) ||
+        (!request->vm && (request->rights & MEM_WRITE) && (request->rights & MEM_EXECUTE)))
+        return ERROR_BAD_ARGUMENT;
+    if (memory->kind == HANDLE_RAM && memory->memory.cleared < all)
+        return ERROR_BUSY;
+    *page = request->page;
+    if (!request->vm && !request->page)
+        *page = attachment_place(pd, pages);
+    else if (!place_valid(request, pages))
+        return ERROR_BAD_ARGUMENT;
+    else if (attachment_overlap(pd, request->vm, request->page, pages))
+        return ERROR_EXISTS;
+    struct attachment *attachment = attachment_new(pd);
+    if (!attachment || (!request->vm && !*page))
+        return ERROR_LIMIT;
+
+    *attachment = (struct attachment){
+        .page = *page, .pages = pages, .handle = (unsigned)request->handle, .vm = request->vm};
+    enum status status = memory_enter(memory, attachment_space(pd, request->vm), *page, request->offset,
+                                      pages, request->rights);
+    if (status != STATUS_OK)
+        attachment_drop(pd, attachment);
+    return kernel_error(status);
+}
+
+enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page)
+{
+    for (unsigned i = 0; i < ATTACHMENTS; i++) {
+        struct attachment *attachment = &pd->attachment[i];
+        if (attachment->pages && attachment->vm == vm && attachment->page == page &&
+            pd->handle[attachment->handle].kind != HANDLE_VCPU) {
+            attachment_drop(pd, attachment);
+            return ERROR_OK;
+        }
+    }
+    return ERROR_NOT_FOUND;
+}

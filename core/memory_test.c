@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: ISC */
+/* The book of memory: exhaustion, alignment, no page given twice, nothing lost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+
+#include <string.h>
+
+#define PAGES 8192u
+
+static uint64_t map[PAGES / 64];
+
+static void all_comes_back(void **state)
+{
+    (void)state;
+    struct memory memory;
+    struct run run[RUNS];
+    memory_init(&memory, map, PAGES);
+    assert_int_equal(memory.free, 0);
+    memory_give(&memory, 5, 4000);
+    assert_int_equal(memory.free, 4000);
+    assert_false(memory_alloc(&memory, 4001, run, RUNS));
+    assert_int_equal(memory.free, 4000);
+    assert_true(memory_alloc(&memory, 4000, run, RUNS));
+    assert_int_equal(memory.free, 0);
+    memory_free(&memory, run, RUNS);
+    assert_int_equal(memory.free, 4000);
+    assert_int_equal(run[0].count, 0);
+}
+
+static void large_runs_are_aligned(void **state)
+{
+    (void)state;
+    struct memory memory;
+    struct run run[RUNS];
+    memory_init(&memory, map, PAGES);
+    memory_give(&memory, 100, 3000);
+    memory_give(&memory, 4100, 4000);
+    assert_true(memory_alloc(&memory, 5000, run, RUNS));
+    for (unsigned i = 0; i < RUNS && run[i].count; i++) {
+        assert_int_equal(run[i].page % LARGE_PAGES, 0);
+        if (i + 1 < RUNS && run[i + 1].count)
+            assert_int_equal(run[i].count % LARGE_PAGES, 0);
+    }
+    memory_free(&memory, run, RUNS);
+    /* Too much for aligned runs: better unaligned than not at all. */
+    assert_true(memory_alloc(&memory, 6900, run, RUNS));
+    assert_int_equal(memory.free, 100);
+}
+
+static void best_fit_and_limits(void **state)
+{
+    (void)state;
+    struct memory memory;
+    struct run run[RUNS];
+    memory_init(&memory, map, PAGES);
+    memory_give(&memory, 1000, 1000);
+    memory_give(&memory, 10, 20);
+    memory_give(&memory, 50, 10);
+    assert_true(memory_alloc(&memory, 10, run, 1));
+    assert_int_equal(run[0].page, 50);
+    assert_false(memory_alloc(&memory, 1010, run, 1)); /* in two runs only */
+    assert_int_equal(memory.free, 1020);
+    assert_true(memory_alloc(&memory, 1010, run, 2));
+    /* Beyond the map: left out. */
+    memory_give(&memory, PAGES - 2, UINT64_MAX);
+    assert_int_equal(memory.free, 12);
+    memory_give(&memory, PAGES, 5);
+    assert_int_equal(memory.free, 12);
+}
+
+static void random_use(void **state)
+{
+    (void)state;
+    enum { HELD = 40 };
+    static uint8_t owner[PAGES];
+    static struct run held[HELD][RUNS];
+    struct memory memory;
+    uint64_t seed = 1;
+    memory_init(&memory, map, PAGES);
+    memory_give(&memory, 64, PAGES - 64);
+    memory_reserve(&memory, 3000, 77);
+    uint64_t all = memory.free;
+    for (unsigned step = 0; step < 20000; step++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        unsigned i = (unsigned)(seed >> 33) % HELD;
+        uint64_t pages = 1 + (seed >> 40) % (step % 7 ? 60 : 1500);
+        for (unsigned j = 0; j < RUNS; j++)
+            memset(owner + held[i][j].page, 0, held[i][j].count);
+        memory_free(&memory, held[i], RUNS);
+        if (!memory_alloc(&memory, pages, held[i], RUNS))
+            continue;
+        uint64_t got = 0;
+        for (unsigned j = 0; j < RUNS; j++)
+            for (uint64_t k = 0; k < held[i][j].count; k++, got++) {
+                assert_int_equal(owner[held[i][j].page + k], 0);
+                owner[held[i][j].page + k] = 1;
+            }
+        assert_int_equal(got, pages);
+    }
+    for (unsigned i = 0; i < HELD; i++)
+        memory_free(&memory, held[i], RUNS);
+    assert_int_equal(memory.free, all);
+    assert_int_equal(owner[10] + owner[3010], 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_comes_back),
+        cmocka_unit_test(large_runs_are_aligned),
+        cmocka_unit_test(best_fit_and_limits),
+        cmocka_unit_test(random_use),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

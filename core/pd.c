@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Protection domains: from a program in a ROM to a running component, and back to nothing. Every kernel
+ * object of a PD has a fixed selector in the PD's block, so that its end needs no list of what was made.
+ */
+#include "core/core.h"
+
+#include <string.h>
+
+#define STACK_PAGES 16u /* of the main thread */
+
+enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *reply)
+{
+    uint64_t left = pd->ram_limit - pd->ram_used;
+    if (pages > left) {
+        *reply = (struct reply){.word = {pages * PAGE, left * PAGE}, .words = 2};
+        return ERROR_NO_RAM;
+    }
+    pd->ram_used += pages;
+    return ERROR_OK;
+}
+
+bool selector_usable(selector at)
+{
+    return at >= CAP_FREE && at < OBJ_SELECTORS;
+}
+
+enum error pd_install(struct pd *pd, selector own, selector at, unsigned permissions)
+{
+    return kernel_error(space_copy(ROOT_OBJ, own, pd_selector(pd, SEL_OBJ), at, 1, permissions));
+}
+
+void pd_uninstall(struct pd *pd, selector at)
+{
+    if (!at)
+        return;
+    enum status status = space_remove(pd_selector(pd, SEL_OBJ), at, 1);
+    (void)status;
+}
+
+enum error pd_map(struct pd *pd, uint64_t page, const struct run *run, uint64_t rights)
+{
+    return kernel_error(space_copy(ROOT_MEM, run->page, pd_selector(pd, SEL_HST), page, run->count, rights));
+}
+
+enum error pd_connect(struct pd *holder, selector at, struct pd *target, uint64_t bits)
+{
+    selector scratch = pd_selector(target, SEL_SCRATCH);
+    struct connection *place = NULL;
+    if (!selector_usable(at) || !bits)
+        return ERROR_BAD_ARGUMENT;
+    for (unsigned i = 0; i < CONNECTIONS && !place; i++)
+        place = target->connection[i].holder ? NULL : &target->connection[i];
+    if (!place)
+        return ERROR_LIMIT;
+    enum error error = kernel_error(nt_narrow(pd_selector(target, SEL_NT), scratch, bits));
+    if (error)
+        return error;
+    error = pd_install(holder, scratch, at, PERM_NT_SIGNAL);
+    capability_forget(scratch);
+    if (!error)
+        *place = (struct connection){holder, at};
+    return error;
+}
+
+void pd_disconnect(struct pd *holder, selector at)
+{
+    for (unsigned i = 1; i < PDS; i++)
+        for (unsigned j = 0; pds[i] && j < CONNECTIONS; j++) {
+            struct connection *connection = &pds[i]->connection[j];
+            if (connection->holder == holder && connection->at == at)
+                *connection = (struct connection){0};
+        }
+    pd_uninstall(holder, at);
+}
+
+/* Nobody holds a capability to this PD's notification any more, and it is in nobody's list. */
+static void connections_end(struct pd *pd)
+{
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        if (pd->connection[i].holder)
+            pd_uninstall(pd->connection[i].holder, pd->connection[i].at);
+    for (unsigned i = 1; i < PDS; i++)
+        for (unsigned j = 0; pds[i] && j < CONNECTIONS; j++)
+            if (pds[i]->connection[j].holder == pd)
+                pds[i]->connection[j] = (struct connection){0};
+}
+
+static enum error segment_load(struct pd *pd, const struct elf_segment *segment, const uint8_t *file,
+                               struct run *run)
+{
+    uint64_t rights =
+        MEM_READ | (segment->writable ? MEM_WRITE : 0) | (segment->executable ? MEM_EXECUTE : 0);
+    if (!memory_alloc(&free_memory, segment->pages, run, 1))
+        return ERROR_NO_RAM;
+    uint8_t *memory = physical_pointer(run->page * PAGE);
+    memset(memory, 0, segment->pages * PAGE);
+    memcpy(memory + segment->skip, file + segment->offset, segment->file_bytes);
+    return pd_map(pd, segment->address / PAGE, run, rights);
+}
+
+static enum error image_load(struct pd *pd, const struct elf *elf, const uint8_t *file)
+{
+    enum error error = ERROR_OK;
+    for (unsigned i = 0; i < elf->segments && !error; i++)
+        error = segment_load(pd, &elf->segment[i], file, &pd->image[i]);
+    pd->entry = elf->entry;
+    return error;
+}
+
+/* The kernel's objects, and what of them the component itself gets. */
+static enum error objects_create(struct pd *pd)
+{
+    selector account = pd_selector(pd, SEL_ACCOUNT), self = pd_selector(pd, SEL_PD);
+    selector payer = pd->parent ? pd_selector(pd->parent, SEL_ACCOUNT) : (selector)ROOT_ACCOUNT;
+    enum status status = create_account(account, payer, pd->kernel_pages);
+    if (status == STATUS_OK)
+        status = create_pd(self, account);
+    if (status == STATUS_OK)
+        status = create_space(pd_selector(pd, SEL_OBJ), account, SPACE_OBJ, self);
+    if (status == STATUS_OK)
+        status = create_space(pd_selector(pd, SEL_HST), account, SPACE_HST, self);
+    if (status == STATUS_OK)
+        status = create_nt(pd_selector(pd, SEL_NT), account);
+    if (status == STATUS_OK)
+        status =
+            create_pt(pd_selector(pd, SEL_CORE), account, CORE_ENTRY_EC, (uintptr_t)core_entry, pd->index);
+    enum error error = kernel_error(status);
+    if (!error)
+        error = pd_install(pd, pd_selector(pd, SEL_NT), CAP_NT, PERM_NT_SIGNAL | PERM_NT_WAIT);
+    if (!error)
+        error = pd_install(pd, pd_selector(pd, SEL_CORE), CAP_CORE, PERM_PT_CALL);
+    return error;
+}
+
+/* A fault of the child signals its parent, and the parent can give it news. */
+static enum error parent_link(struct pd *pd, const struct pd_request *request)
+{
+    selector watch = pd_selector(pd, SEL_WATCH);
+    selector notification = pd->parent ? pd_selector(pd->parent, SEL_NT) : (selector)CORE_NT;
+    enum status status = nt_narrow(notification, watch, request->watch_bits);
+    if (status == STATUS_OK)
+        status = pd_watch(pd_selector(pd, SEL_PD), watch);
+    enum error error = kernel_error(status);
+    if (!error && pd->parent)
+        error = pd_connect(pd->parent, request->news, pd, NT_PARENT_NEWS);
+    return error;
+}
+
+static enum error pd_fill(struct pd *pd, const struct pd_request *request, const struct elf *elf)
+{
+    enum error error = objects_create(pd);
+    if (!error)
+        error = parent_link(pd, request);
+    if (!error)
+        error = image_load(pd, elf, physical_pointer(request->rom->memory.run[0].page * PAGE));
+    return error;
+}
+
+static unsigned index_free(void)
+{
+    for (unsigned i = 1; i < PDS; i++)
+        if (!pds[i])
+            return i;
+    return 0;
+}
+
+/* What the request asks for is there, and what the component needs is in it. */
+static enum error limits_check(const struct pd *parent, const struct pd_request *request, uint64_t need,
+                               struct reply *reply)
+{
+    uint64_t left[4] = {request->ram * PAGE, 0, request->kernel, 0};
+    enum error error = parent ? quota_info(parent, left) : ERROR_OK;
+    if (error)
+        return error;
+    if (request->ram * PAGE > left[0] || need > request->ram) {
+        bool lacks = request->ram * PAGE <= left[0];
+        *reply = (struct reply){
+            .word = {(lacks ? need : request->ram) * PAGE, lacks ? request->ram * PAGE : left[0]},
+            .words = 2};
+        return ERROR_NO_RAM;
+    }
+    if (request->kernel > left[2]) {
+        *reply = (struct reply){.word = {request->kernel, left[2]}, .words = 2};
+        return ERROR_NO_KMEM;
+    }
+    if (parent &&
+        (!selector_usable(request->news) || !request->watch_bits || request->priority > parent->priority))
+        return ERROR_BAD_ARGUMENT;
+    return ERROR_OK;
+}
+
+enum error pd_create(struct pd *parent, const struct pd_request *request, struct pd **result,
+                     struct reply *reply)
+{
+    struct elf elf;
+    struct run run;
+    uint64_t own = (sizeof(struct pd) + PAGE - 1) / PAGE;
+    unsigned index = index_free();
+    const struct handle *rom = request->rom;
+    const char *reason = elf_parse(physical_pointer(rom->memory.run[0].page * PAGE), rom->memory.bytes, &elf);
+    if (reason) {
+        *reply = (struct reply){.text = reason};
+        return ERROR_BAD_ELF;
+    }
+    enum error error = limits_check(parent, request, own + elf.pages + STACK_PAGES, reply);
+    if (error)
+        return error;
+    if (!index)
+        return ERROR_LIMIT;
+    if (!memory_alloc(&free_memory, own, &run, 1))
+        return ERROR_NO_RAM;
+    struct pd *pd = physical_pointer(run.page * PAGE);
+    memset(pd, 0, sizeof(*pd));
+    pd->index = index;
+    pd->parent = parent;
+    pd->pages = run;
+    pd->ram_limit = request->ram;
+    pd->ram_used = own + elf.pages;
+    pd->kernel_pages = request->kernel;
+    pd->priority = request->priority;
+    memcpy(pd->label, request->label, strnlen(request->label, LABEL_SIZE - 1));
+    if (parent)
+        parent->ram_used += request->ram;
+    pds[index] = pd;
+    error = pd_fill(pd, request, &elf);
+    if (error)
+        pd_destroy(pd);
+    else
+        *result = pd;
+    return error;
+}
+
+static enum error thread_objects(struct pd *pd, unsigned number, bool time, uint64_t entry, uint64_t stack,
+                                 unsigned priority)
+{
+    selector ec = time ? pd_selector(pd, SEL_THREADS + 2 * number) : pd_selector(pd, SEL_ENTRY);
+    selector account = pd_selector(pd, SEL_ACCOUNT);
+    uint64_t thread_utcb = THREAD_BASE + (number + 1ull) * THREAD_SLOT - PAGE;
+    enum status status =
+        create_ec(ec, account, pd_selector(pd, SEL_PD), thread_utcb, time ? EC_GLOBAL : 0, stack, entry);
+    if (status == STATUS_OK && time)
+        status = create_sc(ec + 1, account, ec, priority, BOOT_INFO->tsc_hz / 100);
+    if (status != STATUS_OK)
+        capability_remove(ec);
+    return kernel_error(status);
+}
+
+enum error pd_thread(struct pd *pd, unsigned number, bool time, uint64_t entry, const uint64_t words[2],
+                     unsigned priority, uint64_t stack_pages, struct reply *reply)
+{
+    uint64_t top = THREAD_BASE + (number + 1ull) * THREAD_SLOT - PAGE;
+    struct run *stack = &pd->stack[number];
+    if (!stack_pages || stack_pages > THREAD_STACK_MAX / PAGE || priority > pd->priority ||
+        entry >= USER_ADDRESS_LIMIT)
+        return ERROR_BAD_ARGUMENT;
+    enum error error = ram_charge(pd, stack_pages, reply);
+    if (error)
+        return error;
+    if (!memory_alloc(&free_memory, stack_pages, stack, 1)) {
+        pd->ram_used -= stack_pages;
+        return ERROR_NO_RAM;
+    }
+    uint64_t *memory = physical_pointer((stack->page + stack_pages) * PAGE);
+    memset(memory - stack_pages * (PAGE / 8), 0, stack_pages * PAGE);
+    memory[-2] = words[0];
+    memory[-1] = words[1];
+    error = pd_map(pd, top / PAGE - stack_pages, stack, MEM_READ | MEM_WRITE);
+    if (!error)
+        error = thread_objects(pd, number, time, entry, top - 16, priority);
+    if (error) {
+        enum status status = space_remove(pd_selector(pd, SEL_HST), top / PAGE - stack_pages, stack_pages);
+        (void)status;
+        memory_free(&free_memory, stack, 1);
+        pd->ram_used -= stack_pages;
+    }
+    return error;
+}
+
+enum error pd_start(struct pd *pd, uint64_t parent_portal)
+{
+    const uint64_t words[2] = {0, 0};
+    struct reply reply;
+    selector portal = pd_selector(pd, SEL_CORE);
+    enum error error = ERROR_OK;
+    if (pd->started)
+        return ERROR_EXISTS;
+    if (pd->parent) {
+        struct pd *parent = pd->parent;
+        portal = pd_selector(pd, SEL_PARENT);
+        if (!parent->portal_entry)
+            return ERROR_NOT_FOUND;
+        error = kernel_error(create_pt(portal, pd_selector(pd, SEL_ACCOUNT), pd_selector(parent, SEL_ENTRY),
+                                       parent->portal_entry, parent_portal));
+    }
+    if (!error)
+        error = pd_install(pd, portal, CAP_PARENT, PERM_PT_CALL);
+    if (!error)
+        error = pd_thread(pd, 0, true, pd->entry, words, pd->priority, STACK_PAGES, &reply);
+    pd->started = !error;
+    if (error && pd->parent) {
+        pd_uninstall(pd, CAP_PARENT);
+        capability_remove(portal);
+    }
+    return error;
+}
+
+/* What is left of its kernel objects once the PD itself is dead; the account last, as it pays for the others.
+ */
+static void objects_destroy(struct pd *pd)
+{
+    static const uint8_t objects[] = {SEL_PARENT, SEL_CORE, SEL_ENTRY, SEL_NT, SEL_PIO, SEL_HST, SEL_OBJ};
+    for (unsigned i = 0; i < THREADS; i++) {
+        capability_remove(pd_selector(pd, SEL_THREADS + 2 * i) + 1);
+        capability_remove(pd_selector(pd, SEL_THREADS + 2 * i));
+    }
+    for (unsigned i = 0; i < sizeof(objects); i++)
+        capability_remove(pd_selector(pd, objects[i]));
+    capability_forget(pd_selector(pd, SEL_WATCH));
+    capability_remove(pd_selector(pd, SEL_ACCOUNT));
+}
+
+void pd_destroy(struct pd *pd)
+{
+    struct pd *parent = pd->parent;
+    struct run pages = pd->pages;
+
+    capability_remove(pd_selector(pd, SEL_PD)); /* its threads end here */
+    connections_end(pd);
+    for (unsigned i = 1; i < HANDLES; i++)
+        if (pd->handle[i].kind != HANDLE_NONE)
+            handle_close(pd, i);
+    objects_destroy(pd);
+    memory_free(&free_memory, pd->stack, THREADS);
+    memory_free(&free_memory, pd->image, ELF_SEGMENTS);
+    pds[pd->index] = NULL;
+    if (parent)
+        parent->ram_used -= pd->ram_limit;
+    memory_free(&free_memory, &pages, 1);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The VM service: guest-physical spaces and vCPUs. What a monitor can do here is bounded by its own
+ * dataspaces and its own kernel pages.
+ */
+#include "core/core.h"
+
+#include "base/include/session/vm.h"
+
+enum error vm_create(struct pd *pd, unsigned handle)
+{
+    if (!(BOOT_INFO->features & (BOOT_FEATURE_SVM | BOOT_FEATURE_VMX)))
+        return ERROR_UNSUPPORTED;
+    return kernel_error(
+        create_space(handle_selector(pd, handle), pd_selector(pd, SEL_ACCOUNT), SPACE_GST, 0));
+}
+
+void vm_close(struct pd *pd, unsigned handle)
+{
+    for (unsigned i = 1; i < HANDLES; i++)
+        if (pd->handle[i].kind == HANDLE_VCPU && pd->handle[i].object.vm == handle)
+            handle_close(pd, i);
+    capability_remove(handle_selector(pd, handle)); /* takes all attachments with it */
+    for (unsigned i = 0; i < ATTACHMENTS; i++)
+        if (pd->attachment[i].vm == handle)
+            pd->attachment[i] = (struct attachment){0};
+}
+
+static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, struct reply *reply)
+{
+    unsigned index;
+    uint64_t page = 0;
+    if (!selector_usable(at))
+        return ERROR_BAD_ARGUMENT;
+    enum error error = handle_new(pd, HANDLE_VCPU, &index);
+    if (error)
+        return error;
+    selector own = handle_selector(pd, index);
+    error = attachment_reserve(pd, index, 1, &page);
+    if (!error)
+        error = kernel_error(create_vcpu(own, pd_selector(pd, SEL_ACCOUNT), pd_selector(pd, SEL_PD),
+                                         handle_selector(pd, vm), page * PAGE));
+    if (!error)
+        error = pd_install(pd, own, at, PERM_VCPU_RUN);
+    if (error) {
+        handle_close(pd, index);
+        return error;
+    }
+    pd->handle[index].object.client = at;
+    pd->handle[index].object.vm = vm;
+    *reply = (struct reply){.word = {page * PAGE, index}, .words = 2};
+    return ERROR_OK;
+}
+
+enum error vm_request(struct pd *pd, uint64_t operation, const uint64_t *words, struct reply *reply)
+{
+    unsigned vm = (unsigned)words[0];
+    uint64_t page;
+    if (!handle_get(pd, words[0], HANDLE_VM))
+        return ERROR_NOT_FOUND;
+    switch (operation) {
+    case VM_VCPU:
+        return vcpu_create(pd, vm, words[1], reply);
+    case VM_ATTACH:
+        if ((words[2] | words[3] | words[4]) % PAGE || words[3] == 0)
+            return ERROR_BAD_ARGUMENT;
+        return attachment_create(pd,
+                                 &(struct attach_request){.handle = words[1],
+                                                          .offset = words[2] / PAGE,
+                                                          .pages = words[3] / PAGE,
+                                                          .page = words[4] / PAGE,
+                                                          .vm = vm,
+                                                          .rights = words[5]},
+                                 &page);
+    case VM_DETACH:
+        return words[1] % PAGE ? ERROR_BAD_ARGUMENT : attachment_remove(pd, vm, words[1] / PAGE);
+    default:
+        return ERROR_BAD_OPERATION;
+    }
+}
