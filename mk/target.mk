@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: ISC
+#
+# What runs on the machine: the kernel, and one ELF program for each folder that is a component. A component is linked
+# from all sources below its folder, the runtime (base) and the libraries (lib), of which only the parts it reaches are
+# taken. The kernel shares no object with user level: its code model differs. What is linked also depends on the folders
+# of its sources: one that was deleted must not live on in it.
+
+TARGET := $(BUILD)/target
+KERNEL := $(BUILD)/kernel
+
+# The compiler's own freestanding headers. Asked late: there may be no compiler yet when make only installs one.
+CC_INCLUDE = $(eval CC_INCLUDE := $$(wildcard $$(shell $(CC) -print-file-name=include) \
+	$$(if $$(findstring clang,$$(CC)),$$(shell $(CC) -print-resource-dir)/include)))$(CC_INCLUDE)
+
+# gcc's <limits.h> looks for a C library's unless it is told (_LIBC_LIMITS_H_) that it was read from one.
+FREESTANDING := -std=gnu17 -O2 -g -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -fno-stack-protector \
+	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections \
+	-ffile-prefix-map=$(CURDIR)/= -nostdinc -D_LIBC_LIMITS_H_
+TARGET_FLAGS = $(FREESTANDING) $(addprefix -isystem ,$(CC_INCLUDE)) -isystem base/libc -I. $(WARNINGS) -MMD -MP
+KERNEL_FLAGS = $(FREESTANDING) -mcmodel=kernel -mno-red-zone $(addprefix -isystem ,$(CC_INCLUDE)) -I. $(WARNINGS) \
+	-MMD -MP
+ASSEMBLER := -Wa,--noexecstack -D__ASSEMBLER__
+LINK := -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack \
+	-Wl,-z,max-page-size=4096 -Wl,--fatal-warnings
+
+# foo.c becomes foo.o and foo.S foo.S.o: the two may stand side by side.
+objects = $(patsubst %,$(1)/obj/%.o,$(patsubst %.c,%,$(2)))
+target_objects = $(call objects,$(TARGET),$(1))
+
+BASE_OBJECTS := $(call target_objects,$(call no_tests,$(call sources,base,c)) $(call sources,base,S))
+LIB_OBJECTS := $(call target_objects,$(call no_tests,$(call sources,lib,c)) $(call sources,lib,S))
+BASE_FOLDERS := $(sort $(dir $(call sources,base,c)))
+LIB_FOLDERS := $(sort $(dir $(call sources,lib,c)))
+KERNEL_SOURCES := $(call no_tests,$(call sources,kernel,c)) $(call sources,kernel,S)
+KERNEL_OBJECTS := $(call objects,$(KERNEL),$(KERNEL_SOURCES))
+
+# A folder without sources is no component yet.
+component_sources = $(call no_tests,$(call sources,$(1),c)) $(call sources,$(1),S)
+COMPONENT_DIRS := $(foreach d,$(patsubst %/,%,$(wildcard core/ init/ vmm/ drivers/*/ servers/*/ tests/components/*/)),\
+	$(if $(strip $(call component_sources,$(d))),$(d)))
+COMPONENTS := $(foreach d,$(COMPONENT_DIRS),$(TARGET)/$(notdir $(d)).elf)
+
+.PHONY: kernel components
+
+kernel: $(if $(strip $(KERNEL_OBJECTS)),$(KERNEL)/kernel.elf $(KERNEL)/kernel.mb1)
+
+components: $(COMPONENTS)
+
+$(TARGET)/obj/%.o: %.c Makefile mk/target.mk
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_FLAGS) -c $< -o $@
+
+$(TARGET)/obj/%.S.o: %.S Makefile mk/target.mk
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_FLAGS) $(ASSEMBLER) -c $< -o $@
+
+$(TARGET)/libbase.a: $(BASE_OBJECTS) $(BASE_FOLDERS)
+	@rm -f $@ && mkdir -p $(@D)
+	$(Q)ar rcs $@ $(BASE_OBJECTS)
+
+$(TARGET)/libs.a: $(LIB_OBJECTS) $(LIB_FOLDERS)
+	@rm -f $@ && mkdir -p $(@D)
+	$(Q)ar rcs $@ $(LIB_OBJECTS)
+
+# $(call component,DIR): how DIR's program is linked. The runtime calls the program and the libraries call the runtime's
+# string functions, hence the group.
+define component
+$(TARGET)/$(notdir $(1)).elf: $(call target_objects,$(call component_sources,$(1))) $(TARGET)/libbase.a $(TARGET)/libs.a \
+		base/component.ld $(sort $(dir $(call component_sources,$(1))))
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LINK) -Wl,--gc-sections -Wl,-T,base/component.ld -Wl,-Map,$$(basename $$@).map -o $$@ $$(filter %.o,$$^) \
+	    -Wl,--start-group $(TARGET)/libbase.a $(TARGET)/libs.a -Wl,--end-group
+-include $(patsubst %.o,%.d,$(call target_objects,$(call component_sources,$(1))))
+endef
+$(foreach d,$(COMPONENT_DIRS),$(eval $(call component,$(d))))
+
+$(KERNEL)/obj/%.o: %.c Makefile mk/target.mk
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KERNEL_FLAGS) -c $< -o $@
+
+$(KERNEL)/obj/%.S.o: %.S Makefile mk/target.mk
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(KERNEL_FLAGS) $(ASSEMBLER) -c $< -o $@
+
+# Nothing is collected here: no code refers to the headers that boot loaders look for.
+$(KERNEL)/kernel.elf: $(KERNEL_OBJECTS) kernel/kernel.ld $(sort $(dir $(KERNEL_SOURCES)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK) -Wl,-T,kernel/kernel.ld -Wl,-Map,$(basename $@).map -o $@ $(KERNEL_OBJECTS)
+
+# QEMU's loader takes 32-bit ELF only; it loads by physical address, so the cut virtual ones do no harm.
+$(KERNEL)/kernel.mb1: $(KERNEL)/kernel.elf
+	$(call say,MB1,$@)
+	$(Q)objcopy -g -O elf32-i386 $< $@
+
+-include $(BASE_OBJECTS:.o=.d) $(LIB_OBJECTS:.o=.d) $(KERNEL_OBJECTS:.o=.d)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: ISC
+"""A QEMU machine and its two serial lines: COM1 carries the log, COM2 is the first guest's terminal.
+
+QEMU emulates the CPU (TCG): /dev/kvm, where it exists, need not give SVM to a guest. The lines are socket pairs, so
+nothing is polled and no name is left in the file system.
+"""
+
+import codecs
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+import tty
+
+from scenario import ROOT, build_path
+
+CTRL_BRACKET = b"\x1d"
+ESCAPES = re.compile("\x1b\\[[0-9;?=]*[A-Za-z]|\x1b[()][A-B0-2]|\x1b[=>78]|\r|\0")
+DETERMINISTIC = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "1"]
+FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+# What a kernel under test writes to the exit device makes QEMU's status odd; 0x10 stands for an orderly end.
+ORDERLY = (0, 0x10 << 1 | 1)
+
+
+def qemu_arguments(options, kernel, modules, append):
+    """The command line but for the serial lines. modules is [(name, path)], paths relative to ROOT."""
+    arguments = ["qemu-system-x86_64", "-accel", "tcg", "-machine", options.machine, "-m", str(options.memory)]
+    arguments += ["-cpu", "EPYC,-rdrand" if options.deterministic else "EPYC", "-smp", "1"]
+    arguments += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"]
+    arguments += ["-device", "isa-debug-exit,iobase=0xf4"]
+    if options.deterministic:
+        arguments += DETERMINISTIC
+    if options.gdb:
+        arguments += ["-s", "-S"]
+    if options.iso:
+        image = build_path(f"donjon-{options.name}.iso")
+        arguments += ["-drive", f"if=none,id=cd,media=cdrom,readonly=on,format=raw,file={image}"]
+        arguments += ["-device", "ide-cd,drive=cd,bootindex=0"]
+        if options.iso == "uefi":
+            arguments += ["-bios", FIRMWARE]
+    else:
+        arguments += ["-kernel", kernel, "-initrd", ",".join(f"{path} {name}" for name, path in modules)]
+        if append:
+            arguments += ["-append", append]
+    return arguments
+
+
+class Line:
+    """One serial line: its socket, the file that keeps what it said, and the text still to be searched."""
+
+    def __init__(self, path):
+        self.ours, self.theirs = socket.socketpair()
+        self.path = path
+        self.file = open(path, "wb", buffering=0)
+        self.open = True
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.escape = ""
+        self.pending = ""
+
+    def read(self):
+        """Takes what has come and returns it; b"" when the machine has hung up."""
+        try:
+            data = self.ours.recv(65536)
+        except (ConnectionError, InterruptedError):
+            data = b""
+        if not data:
+            self.open = False
+            return b""
+        self.file.write(data)
+        # An escape sequence may be cut at the end: it waits for its rest.
+        text = self.escape + self.decoder.decode(data)
+        cut = text.rfind("\x1b", max(0, len(text) - 16))
+        cut = len(text) if cut < 0 or ESCAPES.match(text, cut) else cut
+        self.pending += ESCAPES.sub("", text[:cut])
+        self.escape = text[cut:]
+        return data
+
+    def search(self, pattern):
+        """Searches line by line; (the line found in, the offset of its rest in pending) or None."""
+        start = 0
+        for line in self.pending.split("\n"):
+            match = pattern.search(line)
+            if match:
+                return line, start + match.end()
+            start += len(line) + 1
+        return None
+
+    def skip(self, offset):
+        """Forgets the text up to offset."""
+        self.pending = self.pending[offset:]
+
+    def skip_lines(self):
+        """Forgets complete lines: they have been searched."""
+        self.skip(self.pending.rfind("\n") + 1)
+
+    def tail(self, count):
+        with open(self.path, "rb") as file:
+            text = ESCAPES.sub("", file.read().decode("utf-8", "replace"))
+        return text.rstrip("\n").split("\n")[-count:] if text.strip() else []
+
+
+class Machine:
+    """A running QEMU. status is None until it has ended; cpu_seconds is known then."""
+
+    def __init__(self, arguments, log_path, terminal_path):
+        self.log, self.terminal = Line(log_path), Line(terminal_path)
+        self.monitor, monitor = socket.socketpair()
+        ends = [self.log.theirs.fileno(), self.terminal.theirs.fileno()]
+        for name, end in zip(("log", "terminal"), ends):
+            arguments = arguments + ["-chardev", f"socket,id={name},fd={end}", "-serial", f"chardev:{name}"]
+        arguments = arguments + ["-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control"]
+        self.started = time.monotonic()
+        self.errors = open(log_path + ".qemu", "w+b")
+        self.process = subprocess.Popen(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.errors,
+                                        stderr=self.errors, pass_fds=[*ends, monitor.fileno()], start_new_session=True)
+        self.log.theirs.close()
+        self.terminal.theirs.close()
+        monitor.close()
+        # Only then are events told, of which was_reset() reads.
+        self.monitor.sendall(b'{"execute": "qmp_capabilities"}\n')
+        self.status, self.cpu_seconds = None, 0.0
+
+    def elapsed(self):
+        return time.monotonic() - self.started
+
+    def read(self, seconds, extra=()):
+        """Waits for input on the lines and on the descriptors in extra; [(Line or descriptor, data or None)]."""
+        lines = {line.ours.fileno(): line for line in (self.log, self.terminal) if line.open}
+        ready = select.select(list(lines) + list(extra), [], [], max(0.0, seconds))[0]
+        return [(lines[fd], lines[fd].read()) if fd in lines else (fd, None) for fd in ready]
+
+    def ended(self):
+        """Both lines closed: the machine is gone and all it said has been read."""
+        return not self.log.open and not self.terminal.open
+
+    def send(self, data):
+        try:
+            self.terminal.ours.sendall(data)
+        except ConnectionError:
+            pass
+
+    def stop(self):
+        """Ends QEMU if it still runs, and returns its status."""
+        if self.status is None:
+            if not self.ended():
+                self.process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + 5
+            pid = 0
+            while pid == 0:
+                pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+                if pid == 0:
+                    if time.monotonic() > deadline:
+                        self.process.kill()
+                    time.sleep(0.01)
+            self.status = os.waitstatus_to_exitcode(status)
+            self.process.returncode = self.status
+            self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        return self.status
+
+    def was_reset(self):
+        """Whether the ended machine asked for a reset, or fell into one by a triple fault, and not for power-off."""
+        self.monitor.setblocking(False)
+        try:
+            return b'"guest-reset"' in self.monitor.recv(65536)
+        except OSError:
+            return False
+
+    def complaint(self):
+        """The last that QEMU itself printed, warnings left out; "" if nothing."""
+        self.errors.seek(0)
+        lines = self.errors.read().decode("utf-8", "replace").splitlines()
+        return next((line for line in reversed(lines) if line.strip() and " warning: " not in line), "")
+
+
+class Keyboard:
+    """The user's terminal in raw mode, given back on leaving; plain input when standard input is no terminal."""
+
+    def __init__(self):
+        self.descriptor = sys.stdin.fileno()
+        self.saved = None
+
+    def __enter__(self):
+        if os.isatty(self.descriptor):
+            self.saved = termios.tcgetattr(self.descriptor)
+            tty.setraw(self.descriptor)
+        return self
+
+    def __exit__(self, *_):
+        if self.saved:
+            termios.tcsetattr(self.descriptor, termios.TCSADRAIN, self.saved)
+
+    def read(self):
+        """The bytes typed; None when the user quits; b"" at the end of plain input."""
+        data = os.read(self.descriptor, 4096)
+        return None if self.saved and CTRL_BRACKET in data else data

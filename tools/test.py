@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: ISC
+"""make test and make test-host: builds, runs all host test programs and the commands of tests/system.py.
+
+One line per test: verdict, name, seconds. What a failed one printed follows it. The last line is the total, and the exit
+status is 0 only if nothing failed.
+  test.py [--host] [PATTERN]   --host: unit tests only; PATTERN: only tests whose name it is found in
+"""
+
+import argparse
+import concurrent.futures
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from scenario import BUILD, ROOT, build_environment, build_path
+
+PARALLEL = 2
+HOST_LIMIT, SYSTEM_LIMIT = 120, 900
+OUTPUT_LINES = 60
+
+
+class Report:
+    """Counts verdicts and prints them as they come."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.lock = threading.Lock()
+
+    def add(self, name, reason, seconds, detail="", output=""):
+        with self.lock:
+            if reason is None:
+                self.passed += 1
+                print(f"ok    {name:<48} {seconds:6.1f} s{detail}", flush=True)
+            else:
+                self.failed += 1
+                print(f"FAIL  {name:<48} {seconds:6.1f} s  {reason}", flush=True)
+                for line in output.rstrip().splitlines()[-OUTPUT_LINES:]:
+                    print(f"      | {line}", flush=True)
+
+
+def execute(command, limit):
+    """(exit status or None when out of time, output, seconds)."""
+    started = time.monotonic()
+    # A group of its own: a test that hangs is ended with all that it started.
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env=build_environment(), start_new_session=True) as process:
+        try:
+            output, status = process.communicate(timeout=limit)[0], process.returncode
+        except subprocess.TimeoutExpired:
+            # tools/run ends its QEMU on SIGTERM; what is deaf to that is killed.
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                output = process.communicate(timeout=10)[0]
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                output = process.communicate()[0]
+            status = None
+    return status, output.decode("utf-8", "replace"), time.monotonic() - started
+
+
+def make(*arguments):
+    return execute(["make", f"-j{os.cpu_count() or 1}", f"BUILD={BUILD}", *arguments], 1800)
+
+
+def host_test(path, report):
+    name = os.path.relpath(path, build_path("host", "tests"))
+    if not os.path.exists(path):
+        report.add(name, "not built", 0)
+        return
+    status, output, seconds = execute([path], HOST_LIMIT)
+    cases = re.search(r"^\[=+\] (?:\S+: )?(\d+) test\(s\) run", output, re.MULTILINE)
+    reason = None if status == 0 else "out of time" if status is None else f"exit status {status}"
+    report.add(name, reason, seconds, f"  {cases.group(1)} cases" if cases else "", output)
+
+
+def system_test(test, report):
+    log = build_path("log", "test-" + re.sub(r"\W+", "-", test.name) + ".log")
+    status, output, seconds = execute([word.replace("{log}", log) for word in test.command], SYSTEM_LIMIT)
+    if status != test.status:
+        reason = "out of time" if status is None else f"exit status {status}, expected {test.status}"
+    elif test.output and not re.search(test.output, output, re.MULTILINE):
+        reason = f"its output lacks '{test.output}'"
+    else:
+        reason = test.check(output) if test.check else None
+    report.add(test.name, reason, seconds, "", output)
+
+
+def build(report, name, *targets):
+    """A build is a test too: the sources must be clean under the compiler."""
+    status, output, seconds = make("-k", *targets)
+    report.add(name, None if status == 0 else "the build failed", seconds, "", output)
+    return status == 0
+
+
+def system_tests():
+    specification = importlib.util.spec_from_file_location("system", os.path.join(ROOT, "tests", "system.py"))
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module.TESTS
+
+
+def prepare_system(report):
+    """What the system tests boot; False when there is no point in booting."""
+    if not build(report, "build (gcc)" if "clang" not in os.environ.get("CC", "") else "build", "all"):
+        return False
+    build(report, "build (clang)", "all", "CC=clang", f"BUILD={build_path('clang')}")
+    status, output, seconds = execute(["tools/guest"], 1200)
+    report.add("guest: kernel and initramfs", None if status == 0 else "failed", seconds, "", output)
+    if os.path.exists("scenarios/linux.xml"):
+        status, output, seconds = execute(["tools/iso", "--no-build", "linux"], 300)
+        report.add("iso", None if status == 0 else "failed", seconds, "", output)
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--host", action="store_true", help="host unit tests only")
+    parser.add_argument("pattern", nargs="?", default="", help="regular expression: only tests whose name matches")
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    report = Report()
+    wanted = re.compile(options.pattern)
+
+    build(report, "build of the host tests", "host-tests")
+    programs = make("-s", "list-host-tests")[1].split()
+    jobs = [(host_test, path) for path in programs if wanted.search(path)]
+    if not options.host and prepare_system(report):
+        jobs += [(system_test, test) for test in system_tests() if wanted.search(test.name)]
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        for future in [pool.submit(job, argument, report) for job, argument in jobs]:
+            future.result()
+
+    print(f"{report.passed} passed, {report.failed} failed", flush=True)
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
