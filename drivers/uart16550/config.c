@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From the driver's <config> element to a table of ports, all checked.
+ */
+#include "drivers/uart16550/config.h"
+
+#include "drivers/uart16550/uart.h"
+
+#include <string.h>
+
+#define NODES      16u
+#define ATTRIBUTES 32u
+
+static const char *const port_attributes[] = {"service-label!", "base!", "irq!", NULL};
+static const struct xml_schema port_schema = {.name = "port", .attributes = port_attributes};
+static const struct xml_child_rule config_children[] = {{&port_schema, 1, UART_CONFIGS}, {NULL, 0, 0}};
+static const struct xml_schema config_schema = {.name = "config", .children = config_children};
+
+bool uart_label_equal(const struct uart_config *config, const char *label)
+{
+    return strcmp(config->label, label) == 0;
+}
+
+static bool port_read(const struct xml_node *node, struct uart_config *config, struct xml_error *error)
+{
+    static const struct xml_range bases = {.min = 0x100, .max = 0x10000 - UART_PORTS};
+    static const struct xml_range interrupts = {.min = 1, .max = 15};
+    const char *label = xml_get_string_or(node, "service-label", "");
+    uint64_t base = 0, irq = 0;
+    if (!xml_get_unsigned(node, "base", &bases, &base, error) ||
+        !xml_get_unsigned(node, "irq", &interrupts, &irq, error)) {
+        return false;
+    }
+    if (label[0] == '\0' || strlen(label) >= UART_LABEL_SIZE) {
+        return xml_fail(error, node->line, "service-label=\"%\" is empty or too long", label, NULL);
+    }
+    memcpy(config->label, label, strlen(label) + 1);
+    config->base = (uint16_t)base;
+    config->irq = (unsigned)irq;
+    return true;
+}
+
+bool uart_config_read(char *text, size_t bytes, struct uart_configs *configs, struct xml_error *error)
+{
+    struct xml_node nodes[NODES];
+    struct xml_attribute attributes[ATTRIBUTES];
+    struct xml_document document = {
+        .nodes = nodes, .attributes = attributes, .node_limit = NODES, .attribute_limit = ATTRIBUTES};
+    *configs = (struct uart_configs){0};
+    if (!xml_parse(&document, text, bytes, error) || !xml_check(document.root, &config_schema, error)) {
+        return false;
+    }
+    for (const struct xml_node *n = xml_child(document.root, "port"); n != NULL; n = xml_next(n, "port")) {
+        if (!port_read(n, &configs->port[configs->count], error)) {
+            return false;
+        }
+        for (unsigned i = 0; i < configs->count; i++) {
+            if (uart_label_equal(&configs->port[i], configs->port[configs->count].label) ||
+                configs->port[i].base == configs->port[configs->count].base) {
+                return xml_fail(error, n->line, "port %: its label or base is taken", configs->port[i].label,
+                                NULL);
+            }
+        }
+        configs->count++;
+    }
+    return true;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The driver's configuration: which serial ports there are.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/xml/xml.h"
+
+#define UART_CONFIGS      4u
+#define UART_LABEL_SIZE   32u
+#define UART_CONFIG_BYTES 16384u
+
+struct uart_config {
+    char label[UART_LABEL_SIZE]; /* of the session */
+    uint16_t base;               /* first of its eight I/O ports */
+    unsigned irq;                /* number of its ISA interrupt */
+};
+
+struct uart_configs {
+    unsigned count;
+    struct uart_config port[UART_CONFIGS];
+};
+
+/* Reads the XML text, which is changed. False: line and reason are in *error. */
+bool uart_config_read(char *text, size_t bytes, struct uart_configs *configs, struct xml_error *error)
+    __attribute__((warn_unused_result));
+
+bool uart_label_equal(const struct uart_config *config, const char *label);

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The configuration's elements:
+ *
+ *   <donjon>
+ *     <module name="uart16550" file="uart16550.elf"/>          what boots; init checks that it is there
+ *     <run memory="1024"/>                                     for tools/run only
+ *     <start name="uart" binary="uart16550" ram="1M" kernel="64" priority="40" restart="yes">
+ *       <provides service="Terminal"/>
+ *       <route>
+ *         <service name="LOG"><core/></service>                any label, any arguments
+ *         <service name="IO_PORT" label="0x2f8" arguments="8"><core/></service>
+ *         <service name="Terminal" label="console"><child name="other"/></service>
+ *       </route>
+ *       <config> ... </config>                               the component's own, not looked into
+ *     </start>
+ *     <info seconds="10"/>                                     a line on what is free and how idle the CPU is
+ *     <kill name="vmm" times="100" milliseconds="500" seed="1"/>   a test: see struct config_kill
+ *   </donjon>
+ *
+ * ram: bytes, K, M, G, or "rest" (once): what is left. kernel: pages of kernel memory, 64 by default.
+ * restart: after a failure it is started again. essential: when it has ended well, the machine is powered
+ * off.
+ */
+#include "init/config.h"
+
+#include "abi/syscall.h"
+
+#include <string.h>
+
+#define PAGE_SIZE      4096u
+#define RAM_MAXIMUM    (UINT64_C(1) << 46)
+#define KERNEL_DEFAULT 64u
+#define KERNEL_MAXIMUM (1u << 20)
+
+static const char *const module_attributes[] = {"name!", "file!", NULL};
+static const char *const run_attributes[] = {"memory", "append", NULL};
+static const char *const start_attributes[] = {"name!",    "binary!", "ram!",      "kernel",
+                                               "priority", "restart", "essential", NULL};
+static const char *const provides_attributes[] = {"service!", NULL};
+static const char *const service_attributes[] = {"name!", "label", "arguments", NULL};
+static const char *const child_attributes[] = {"name!", NULL};
+static const char *const info_attributes[] = {"seconds!", NULL};
+static const char *const kill_attributes[] = {"name!", "times!", "milliseconds!", "seed", NULL};
+
+static const struct xml_schema core_schema = {.name = "core"};
+static const struct xml_schema child_schema = {.name = "child", .attributes = child_attributes};
+static const struct xml_child_rule service_children[] = {
+    {&core_schema, 0, 1}, {&child_schema, 0, 1}, {NULL, 0, 0}};
+static const struct xml_schema service_schema = {
+    .name = "service", .attributes = service_attributes, .children = service_children};
+static const struct xml_child_rule route_children[] = {{&service_schema, 0, CONFIG_ROUTES}, {NULL, 0, 0}};
+static const struct xml_schema route_schema = {.name = "route", .children = route_children};
+static const struct xml_schema provides_schema = {.name = "provides", .attributes = provides_attributes};
+static const struct xml_schema config_schema = {.name = "config", .opaque = true};
+static const struct xml_child_rule start_children[] = {
+    {&provides_schema, 0, CONFIG_PROVIDES}, {&route_schema, 0, 1}, {&config_schema, 0, 1}, {NULL, 0, 0}};
+static const struct xml_schema start_schema = {
+    .name = "start", .attributes = start_attributes, .children = start_children};
+static const struct xml_schema module_schema = {.name = "module", .attributes = module_attributes};
+static const struct xml_schema run_schema = {.name = "run", .attributes = run_attributes};
+static const struct xml_schema info_schema = {.name = "info", .attributes = info_attributes};
+static const struct xml_schema kill_schema = {.name = "kill", .attributes = kill_attributes};
+static const struct xml_child_rule donjon_children[] = {
+    {&module_schema, 0, CONFIG_MODULES}, {&run_schema, 0, 1},
+    {&start_schema, 0, CONFIG_STARTS},   {&info_schema, 0, 1},
+    {&kill_schema, 0, CONFIG_KILLS},     {NULL, 0, 0}};
+static const struct xml_schema donjon_schema = {.name = "donjon", .children = donjon_children};
+
+/* Copies an attribute that is there or has a fallback into a field of `size` bytes. */
+static bool config_string(const struct xml_node *node, const char *name, char *field, size_t size,
+                          struct xml_error *error)
+{
+    const char *value = xml_get_string_or(node, name, "");
+    size_t length = strlen(value);
+    if (length >= size) {
+        return xml_fail(error, node->line, "attribute %=\"%\" is too long", name, value);
+    }
+    for (size_t i = 0; i < length; i++) {
+        if (value[i] < ' ' || value[i] > '~') {
+            return xml_fail(error, node->line, "attribute %=\"%\": expected printable ASCII", name, value);
+        }
+    }
+    memcpy(field, value, length + 1);
+    return true;
+}
+
+/* The same for names, which must not be empty and hold no white space. */
+static bool config_name(const struct xml_node *node, const char *name, char *field, size_t size,
+                        struct xml_error *error)
+{
+    if (!config_string(node, name, field, size, error)) {
+        return false;
+    }
+    return field[0] != '\0' && memchr(field, ' ', strlen(field)) == NULL
+               ? true
+               : xml_fail(error, node->line, "attribute %=\"%\" is no name", name, field);
+}
+
+static bool config_route_read(const struct xml_node *node, struct config_route *route,
+                              struct xml_error *error)
+{
+    const struct xml_node *core = xml_child(node, "core"), *child = xml_child(node, "child");
+    if (!config_name(node, "name", route->service, sizeof route->service, error) ||
+        !config_string(node, "label", route->label, sizeof route->label, error) ||
+        !config_string(node, "arguments", route->arguments, sizeof route->arguments, error)) {
+        return false;
+    }
+    if ((core != NULL) == (child != NULL)) {
+        return xml_fail(error, node->line, "service %: expected one of <core/> and <child name=.../>",
+                        route->service, NULL);
+    }
+    route->any_label = xml_attribute(node, "label") == NULL;
+    route->any_arguments = xml_attribute(node, "arguments") == NULL;
+    route->to_core = core != NULL;
+    route->line = node->line;
+    return core != NULL || config_name(child, "name", route->child, sizeof route->child, error);
+}
+
+static bool config_ram(const struct xml_node *node, struct config_start *start, struct xml_error *error)
+{
+    static const struct xml_range range = {.min = PAGE_SIZE, .max = RAM_MAXIMUM, .size = true};
+    if (strcmp(xml_get_string_or(node, "ram", ""), "rest") == 0) {
+        start->ram = CONFIG_RAM_REST;
+        return true;
+    }
+    if (!xml_get_unsigned(node, "ram", &range, &start->ram, error)) {
+        return false;
+    }
+    start->ram = (start->ram + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
+    return true;
+}
+
+static bool config_start_read(const struct xml_node *node, struct config_start *start,
+                              struct xml_error *error)
+{
+    static const struct xml_range kernel = {.min = 1, .max = KERNEL_MAXIMUM};
+    static const struct xml_range priorities = {.min = 0, .max = CONFIG_PRIORITY_MAX};
+    uint64_t priority = 0;
+    if (!config_name(node, "name", start->name, sizeof start->name, error) ||
+        !config_name(node, "binary", start->binary, sizeof start->binary, error) ||
+        !config_ram(node, start, error) ||
+        !xml_get_unsigned_or(node, "kernel", &kernel, KERNEL_DEFAULT, &start->kernel, error) ||
+        !xml_get_unsigned_or(node, "priority", &priorities, CONFIG_PRIORITY, &priority, error) ||
+        !xml_get_bool_or(node, "restart", false, &start->restart, error) ||
+        !xml_get_bool_or(node, "essential", false, &start->essential, error)) {
+        return false;
+    }
+    start->priority = (unsigned)priority;
+    start->line = node->line;
+    for (const struct xml_node *n = xml_child(node, "provides"); n != NULL; n = xml_next(n, "provides")) {
+        if (!config_name(n, "service", start->service[start->provides], SERVICE_SIZE, error)) {
+            return false;
+        }
+        start->provides++;
+    }
+    const struct xml_node *route = xml_child(node, "route");
+    for (const struct xml_node *n = route != NULL ? xml_child(route, "service") : NULL; n != NULL;
+         n = xml_next(n, "service")) {
+        if (!config_route_read(n, &start->route[start->routes], error)) {
+            return false;
+        }
+        start->routes++;
+    }
+    const struct xml_node *config = xml_child(node, "config");
+    if (config != NULL) {
+        start->config_at = config->start;
+        start->config_bytes = config->end - config->start;
+        start->config_line = config->line;
+    }
+    return true;
+}
+
+static bool config_find(const struct init_config *config, const char *name, unsigned *index)
+{
+    for (*index = 0; *index < config->starts; (*index)++) {
+        if (strcmp(config->start[*index].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool config_kill_read(const struct xml_node *node, const struct init_config *config,
+                             struct config_kill *kill, struct xml_error *error)
+{
+    static const struct xml_range times = {.min = 1, .max = 100000};
+    static const struct xml_range milliseconds = {.min = 1, .max = 60000};
+    static const struct xml_range seeds = {.min = 0, .max = UINT32_MAX};
+    uint64_t count = 0, period = 0, seed = 0;
+    if (!config_name(node, "name", kill->name, sizeof kill->name, error) ||
+        !xml_get_unsigned(node, "times", &times, &count, error) ||
+        !xml_get_unsigned(node, "milliseconds", &milliseconds, &period, error) ||
+        !xml_get_unsigned_or(node, "seed", &seeds, 1, &seed, error)) {
+        return false;
+    }
+    kill->times = (unsigned)count;
+    kill->milliseconds = (unsigned)period;
+    kill->seed = (unsigned)seed;
+    kill->line = node->line;
+    return config_find(config, kill->name, &kill->start)
+               ? true
+               : xml_fail(error, node->line, "kill: no component is called '%'", kill->name, NULL);
+}
+
+static bool config_provides(const struct config_start *start, const char *service)
+{
+    for (unsigned i = 0; i < start->provides; i++) {
+        if (strcmp(start->service[i], service) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Names are unique, at most one takes the rest of the RAM, and every route leads to one that provides the
+ * service. */
+static bool config_check(struct init_config *config, struct xml_error *error)
+{
+    const struct config_start *rest = NULL;
+    for (unsigned i = 0; i < config->starts; i++) {
+        struct config_start *start = &config->start[i];
+        unsigned first;
+        if (config_find(config, start->name, &first) && first != i) {
+            return xml_fail(error, start->line, "a second component is called '%'", start->name, NULL);
+        }
+        if (start->ram == CONFIG_RAM_REST && rest != NULL) {
+            return xml_fail(error, start->line, "'%': ram=\"rest\" is taken by '%'", start->name, rest->name);
+        }
+        rest = start->ram == CONFIG_RAM_REST ? start : rest;
+        for (unsigned j = 0; j < start->routes; j++) {
+            struct config_route *route = &start->route[j];
+            if (route->to_core) {
+                continue;
+            }
+            if (!config_find(config, route->child, &route->child_index)) {
+                return xml_fail(error, route->line, "route of service % leads to '%', which is not started",
+                                route->service, route->child);
+            }
+            if (!config_provides(&config->start[route->child_index], route->service)) {
+                return xml_fail(error, route->line,
+                                "route of service % leads to '%', which does not provide it", route->service,
+                                route->child);
+            }
+        }
+    }
+    return true;
+}
+
+bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, struct init_config *config,
+                      struct xml_error *error)
+{
+    struct xml_document document = {
+        .nodes = scratch->nodes,
+        .attributes = scratch->attributes,
+        .node_limit = CONFIG_NODES,
+        .attribute_limit = CONFIG_ATTRIBUTES,
+    };
+    memset(config, 0, sizeof *config);
+    if (!xml_parse(&document, text, bytes, error) || !xml_check(document.root, &donjon_schema, error)) {
+        return false;
+    }
+    const struct xml_node *node;
+    for (node = xml_child(document.root, "module"); node != NULL; node = xml_next(node, "module")) {
+        if (!config_name(node, "name", config->module[config->modules], CONFIG_NAME_SIZE, error)) {
+            return false;
+        }
+        config->module_line[config->modules++] = node->line;
+    }
+    for (node = xml_child(document.root, "start"); node != NULL; node = xml_next(node, "start")) {
+        if (!config_start_read(node, &config->start[config->starts], error)) {
+            return false;
+        }
+        config->starts++;
+    }
+    static const struct xml_range seconds = {.min = 1, .max = 3600};
+    node = xml_child(document.root, "info");
+    if (node != NULL && !xml_get_unsigned(node, "seconds", &seconds, &config->info_seconds, error)) {
+        return false;
+    }
+    for (node = xml_child(document.root, "kill"); node != NULL; node = xml_next(node, "kill")) {
+        if (!config_kill_read(node, config, &config->kill[config->kills], error)) {
+            return false;
+        }
+        config->kills++;
+    }
+    return config_check(config, error);
+}

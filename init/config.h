@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The configuration as init uses it: what the scenario's XML says, read and validated as a whole before
+ * anything is started. The elements and attributes stand in config.c beside the code that reads them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/include/message.h"
+#include "lib/xml/xml.h"
+
+#define CONFIG_STARTS       24u
+#define CONFIG_MODULES      24u
+#define CONFIG_ROUTES       16u /* of one component */
+#define CONFIG_PROVIDES     4u
+#define CONFIG_KILLS        4u
+#define CONFIG_NAME_SIZE    32u
+#define CONFIG_LABEL_SIZE   64u
+#define CONFIG_NODES        1024u
+#define CONFIG_ATTRIBUTES   2048u
+#define CONFIG_PRIORITY     20u        /* of a component that names none */
+#define CONFIG_PRIORITY_MAX 61u        /* below init's own, which is below core's */
+#define CONFIG_RAM_REST     UINT64_MAX /* ram="rest": what the others leave */
+
+/* One rule: requests for `service` that match label and arguments go to core or to a child. */
+struct config_route {
+    char service[SERVICE_SIZE];
+    bool any_label, any_arguments;
+    char label[CONFIG_LABEL_SIZE];
+    char arguments[CONFIG_LABEL_SIZE];
+    bool to_core;
+    char child[CONFIG_NAME_SIZE];
+    unsigned child_index; /* into start[], when not to_core */
+    unsigned line;
+};
+
+struct config_start {
+    char name[CONFIG_NAME_SIZE];
+    char binary[CONFIG_NAME_SIZE]; /* name of the ROM with the program */
+    uint64_t ram;                  /* bytes, a multiple of 4096, or CONFIG_RAM_REST */
+    uint64_t kernel;               /* pages */
+    unsigned priority;
+    bool restart;
+    bool essential; /* when it has ended well, the machine is powered off */
+    unsigned provides;
+    char service[CONFIG_PROVIDES][SERVICE_SIZE];
+    unsigned routes;
+    struct config_route route[CONFIG_ROUTES];
+    size_t config_at, config_bytes; /* its <config> element in the text; 0 bytes: none */
+    unsigned config_line;
+    unsigned line;
+};
+
+/* <kill>: a test of robustness. The component is killed and started again at random moments. */
+struct config_kill {
+    char name[CONFIG_NAME_SIZE];
+    unsigned start; /* index */
+    unsigned times;
+    unsigned milliseconds; /* it lives for 0 to this many between two kills */
+    unsigned seed;
+    unsigned line;
+};
+
+struct init_config {
+    unsigned modules;
+    char module[CONFIG_MODULES][CONFIG_NAME_SIZE];
+    unsigned module_line[CONFIG_MODULES];
+    unsigned starts;
+    struct config_start start[CONFIG_STARTS];
+    uint64_t info_seconds; /* <info>: a line on the log this often; 0: never */
+    unsigned kills;
+    struct config_kill kill[CONFIG_KILLS];
+};
+
+/* What the parser works in; of no use afterwards. */
+struct config_scratch {
+    struct xml_node nodes[CONFIG_NODES];
+    struct xml_attribute attributes[CONFIG_ATTRIBUTES];
+};
+
+/*
+ * Reads the XML text, which is changed: config_at counts in a copy that was not. False: the first error, with
+ * line and reason, is in *error and *config is not to be used.
+ */
+bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, struct init_config *config,
+                      struct xml_error *error) __attribute__((warn_unused_result));

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The configuration: what is right is read as it stands, what is wrong is refused with its line, and routes
+ * decide as they are written: first match, exact, nothing implied.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "init/config.h"
+#include "init/route.h"
+
+static struct config_scratch scratch;
+static struct init_config config;
+static struct xml_error wrong;
+
+static bool read_text(const char *text)
+{
+    size_t bytes = strlen(text);
+    char *copy = malloc(bytes);
+    assert_non_null(copy);
+    memcpy(copy, text, bytes);
+    bool good = init_config_read(copy, bytes, &scratch, &config, &wrong);
+    free(copy); /* nothing read may point into it */
+    return good;
+}
+
+static const char good_text[] =
+    "<donjon>\n"
+    "  <module name=\"vmm\" file=\"vmm.elf\"/>\n"
+    "  <module name=\"uart16550\" file=\"uart16550.elf\"/>\n"
+    "  <run memory=\"1024\"/>\n"
+    "  <start name=\"uart\" binary=\"uart16550\" ram=\"1M\" priority=\"40\">\n"
+    "    <provides service=\"Terminal\"/>\n"
+    "    <route>\n"
+    "      <service name=\"IO_PORT\" label=\"0x2f8\" arguments=\"8\"><core/></service>\n"
+    "    </route>\n"
+    "    <config><port base=\"0x2f8\"/></config>\n"
+    "  </start>\n"
+    "  <start name=\"vm\" binary=\"vmm\" ram=\"rest\" kernel=\"128\" restart=\"yes\">\n"
+    "    <route>\n"
+    "      <service name=\"ROM\" label=\"initrd\"><core/></service>\n"
+    "      <service name=\"Terminal\" label=\"\"><core/></service>\n"
+    "      <service name=\"Terminal\"><child name=\"uart\"/></service>\n"
+    "    </route>\n"
+    "  </start>\n"
+    "  <kill name=\"vm\" times=\"100\" milliseconds=\"200\" seed=\"7\"/>\n"
+    "</donjon>\n";
+
+static void test_reads_what_is_written(void **state)
+{
+    (void)state;
+    assert_true(read_text(good_text));
+    assert_int_equal(config.modules, 2);
+    assert_string_equal(config.module[1], "uart16550");
+    assert_int_equal(config.module_line[1], 3);
+    assert_int_equal(config.starts, 2);
+    const struct config_start *uart = &config.start[0], *vm = &config.start[1];
+    assert_string_equal(uart->name, "uart");
+    assert_string_equal(uart->binary, "uart16550");
+    assert_int_equal(uart->ram, 1 << 20);
+    assert_int_equal(uart->kernel, 64);
+    assert_int_equal(uart->priority, 40);
+    assert_false(uart->restart);
+    assert_int_equal(uart->config_line, 10);
+    static const char own[] = "<config><port base=\"0x2f8\"/></config>";
+    assert_int_equal(uart->config_bytes, sizeof own - 1);
+    assert_memory_equal(good_text + uart->config_at, own, sizeof own - 1);
+    assert_true(vm->ram == CONFIG_RAM_REST);
+    assert_int_equal(vm->kernel, 128);
+    assert_int_equal(vm->priority, CONFIG_PRIORITY);
+    assert_true(vm->restart);
+    assert_int_equal(vm->config_bytes, 0);
+    assert_int_equal(config.kills, 1);
+    assert_int_equal(config.kill[0].start, 1);
+    assert_int_equal(config.kill[0].times, 100);
+    assert_int_equal(config.kill[0].seed, 7);
+}
+
+static void test_routes(void **state)
+{
+    (void)state;
+    unsigned server = 99;
+    assert_true(read_text(good_text));
+    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f8", "8", &server), ROUTE_CORE);
+    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f8", "80", &server), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f", "8", &server), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "IO_PORT", "", "8", &server), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "LOG", "", "", &server), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "ROM", "initrd", "", &server), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "ROM", "config", "", &server), ROUTE_CONFIG);
+    assert_int_equal(route_find(&config, 1, "ROM", "initrd", "anything", &server), ROUTE_CORE);
+    assert_int_equal(route_find(&config, 1, "Terminal", "", "", &server), ROUTE_CORE);
+    assert_int_equal(route_find(&config, 1, "Terminal", "console", "", &server), ROUTE_CHILD);
+    assert_int_equal(server, 0);
+    assert_int_equal(route_find(&config, 1, "terminal", "console", "", &server), ROUTE_DENIED);
+}
+
+/* Refused with this line, and the reason names this word. */
+static void refused(const char *text, unsigned line, const char *word)
+{
+    assert_false(read_text(text));
+    assert_int_equal(wrong.line, line);
+    if (strstr(wrong.reason, word) == NULL) {
+        fail_msg("'%s' does not name '%s'", wrong.reason, word);
+    }
+}
+
+#define START "<start name=\"a\" binary=\"b\" ram=\"1M\">"
+
+static void test_refuses_with_line_and_reason(void **state)
+{
+    (void)state;
+    refused("", 1, "");
+    refused("<other/>", 1, "other");
+    refused("<donjon>\n<strat/></donjon>", 2, "strat");
+    refused("<donjon>\n<start name=\"a\" binary=\"b\"/></donjon>", 2, "ram");
+    refused("<donjon>\n<start name=\"a\" binary=\"b\" ram=\"1X\"/></donjon>", 2, "1X");
+    refused("<donjon>\n<start name=\"\" binary=\"b\" ram=\"1M\"/></donjon>", 2, "name");
+    refused("<donjon>\n<start name=\"a b\" binary=\"b\" ram=\"1M\"/></donjon>", 2, "a b");
+    refused("<donjon>\n<start name=\"0123456789012345678901234567890123\" binary=\"b\" ram=\"1M\"/></donjon>",
+            2, "too long");
+    refused("<donjon>\n<start name=\"a\" binary=\"b\" ram=\"1M\" priority=\"64\"/></donjon>", 2, "64");
+    refused("<donjon>\n<start name=\"a\" binary=\"b\" ram=\"1M\" restart=\"maybe\"/></donjon>", 2, "maybe");
+    refused("<donjon>" START "</start>\n" START "</start></donjon>", 2, "'a'");
+    refused("<donjon>" START "<route>\n<service name=\"X\"/></route></start></donjon>", 2, "X");
+    refused("<donjon>" START
+            "<route>\n<service name=\"X\"><core/><child name=\"a\"/></service></route></start></donjon>",
+            2, "X");
+    refused("<donjon>" START
+            "<route>\n<service name=\"X\"><child name=\"c\"/></service></route></start></donjon>",
+            2, "'c'");
+    refused("<donjon>" START
+            "<route>\n<service name=\"X\"><child name=\"a\"/></service></route></start></donjon>",
+            2, "provide");
+    refused("<donjon><start name=\"a\" binary=\"b\" ram=\"rest\"/>\n<start name=\"c\" binary=\"b\" "
+            "ram=\"rest\"/></donjon>",
+            2, "rest");
+    refused("<donjon>\n<kill name=\"x\" times=\"1\" milliseconds=\"1\"/></donjon>", 2, "'x'");
+    refused("<donjon>\n" START "</donjon>", 2, "");
+}
+
+static void test_refuses_too_many(void **state)
+{
+    (void)state;
+    static char text[8192];
+    size_t at = (size_t)0;
+    static const char head[] = "<donjon>" START "<route>", rule[] = "<service name=\"X\"><core/></service>",
+                      tail[] = "</route></start></donjon>";
+    memcpy(text, head, sizeof head - 1);
+    at += sizeof head - 1;
+    for (unsigned i = 0; i <= CONFIG_ROUTES; i++) {
+        memcpy(text + at, rule, sizeof rule - 1);
+        at += sizeof rule - 1;
+    }
+    memcpy(text + at, tail, sizeof tail);
+    refused(text, 1, "service");
+}
+
+/* No prefix of a good text does harm; all but the whole one are refused. */
+static void test_refuses_every_cut(void **state)
+{
+    (void)state;
+    static char text[sizeof good_text];
+    for (size_t bytes = 0; bytes + 2 < sizeof good_text; bytes++) {
+        memcpy(text, good_text, bytes);
+        text[bytes] = '\0';
+        assert_false(read_text(text));
+        assert_true(wrong.line >= 1 && wrong.reason[0] != '\0');
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_what_is_written),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_refuses_with_line_and_reason),
+        cmocka_unit_test(test_refuses_too_many),
+        cmocka_unit_test(test_refuses_every_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Marshalling of the creator's operations. One function an operation; nothing is decided here.
+ */
+#include "init/creator.h"
+
+#include "base/include/component.h"
+#include "base/include/message.h"
+#include "base/include/session.h"
+#include "base/include/session/pd.h"
+
+#include <string.h>
+
+enum error creator_create(const struct creator_request *request, uint64_t *child, uint64_t *needed,
+                          uint64_t *there, char *reason, size_t size)
+{
+    struct message message = message_at(utcb(), UTCB_WORDS);
+    message_put(&message, CHILD_CREATE);
+    message_put(&message, request->rom);
+    message_put(&message, request->ram);
+    message_put(&message, request->kernel);
+    message_put(&message, request->priority);
+    message_put(&message, request->fault_bits);
+    message_put(&message, request->news);
+    message_put_string(&message, request->label);
+    unsigned count = 0;
+    enum error error = portal_call(CAP_CORE, &message, &count);
+    struct message reply = message_at(utcb() + 1, count > 1 ? count - 1 : 0);
+    *needed = *there = 0;
+    reason[0] = '\0';
+    if (error == ERROR_OK) {
+        *child = message_get(&reply);
+    } else if (error == ERROR_BAD_ELF) {
+        message_get_string(&reply, reason, size);
+    } else if (error == ERROR_NO_RAM || error == ERROR_NO_KMEM) {
+        *needed = message_get(&reply);
+        *there = message_get(&reply);
+    }
+    return error;
+}
+
+enum error creator_start(uint64_t child, uint64_t portal_id)
+{
+    return core_call(CHILD_START, child, portal_id, 0, 0, 0);
+}
+
+enum error creator_destroy(uint64_t child)
+{
+    enum error error;
+    do {
+        error = core_call(CHILD_DESTROY, child, 0, 0, 0, 0);
+    } while (error == ERROR_MORE);
+    return error;
+}
+
+enum error creator_fault(uint64_t child, uint64_t *fault, uint64_t *instruction, uint64_t *address)
+{
+    enum error error = core_call(CHILD_FAULT, child, 0, 0, 0, 0);
+    if (error == ERROR_OK) {
+        *fault = utcb()[1];
+        *instruction = utcb()[2];
+        *address = utcb()[3];
+    }
+    return error;
+}
+
+enum error creator_quota(uint64_t child, int64_t bytes)
+{
+    return core_call(CHILD_QUOTA, child, (uint64_t)bytes, 0, 0, 0);
+}
+
+enum error creator_share(uint64_t child, uint64_t dataspace, uint64_t rights, uint64_t *handle)
+{
+    enum error error = core_call(CHILD_SHARE, child, dataspace, rights, 0, 0);
+    if (error == ERROR_OK) {
+        *handle = utcb()[1];
+    }
+    return error;
+}
+
+enum error creator_shares(uint64_t dataspace, uint64_t *count)
+{
+    enum error error = core_call(CHILD_SHARES, dataspace, 0, 0, 0, 0);
+    if (error == ERROR_OK) {
+        *count = utcb()[1];
+    }
+    return error;
+}
+
+enum error creator_connect(uint64_t child, selector free, uint64_t other, uint64_t bits)
+{
+    return core_call(CHILD_CONNECT, child, free, other, bits, 0);
+}
+
+void creator_disconnect(uint64_t child, selector used)
+{
+    enum error error = core_call(CHILD_DISCONNECT, child, used, 0, 0, 0);
+    (void)error;
+}
+
+void creator_signal(selector nt)
+{
+    enum status status = nt_signal(nt);
+    (void)status;
+}
+
+enum error creator_open(uint64_t child, selector free, uint64_t bits, const char *service, const char *label,
+                        const char *arguments, uint64_t *session, uint64_t *dataspace, uint64_t *bytes)
+{
+    struct message message = message_at(utcb(), UTCB_WORDS);
+    message_put(&message, CHILD_OPEN);
+    message_put(&message, child);
+    message_put(&message, free);
+    message_put(&message, bits);
+    message_put_string(&message, service);
+    message_put_string(&message, label);
+    message_put_string(&message, arguments);
+    unsigned count = 0;
+    enum error error = portal_call(CAP_CORE, &message, &count);
+    if (error == ERROR_OK) {
+        *session = utcb()[1];
+        *dataspace = utcb()[2];
+        *bytes = utcb()[3];
+    }
+    return error;
+}
+
+enum error creator_close(uint64_t child, uint64_t session)
+{
+    return core_call(CHILD_CLOSE, child, session, 0, 0, 0);
+}

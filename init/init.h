@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * init's state and how its parts share it. There is one `struct init`, in main.c; everything runs on the
+ * entry EC, one handler at a time, so nothing is locked. Nothing here waits.
+ *
+ *   main.c     reads the configuration, answers the children's requests, is told of notifications
+ *   child.c    a component's life: start, death, restart, kill
+ *   session.c  sessions between two components: bundle, news, closing
+ *   config.c   the configuration; route.c: who serves whom; creator.c: core's operations on children
+ */
+#pragma once
+
+#include "base/include/dataspace.h"
+#include "base/include/vm.h"
+#include "init/config.h"
+#include "init/creator.h"
+
+#define INIT_SESSIONS           64u
+#define INIT_SESSIONS_OF_CLIENT 8u
+#define INIT_DONATION_MAX       0x100000u    /* bytes of one session's buffer */
+#define INIT_RAM_RESERVE        0x200000u    /* of init's own quota, kept from ram="rest" */
+#define INIT_DENIALS            16u          /* lines about one component's refused requests */
+#define INIT_WORK               (1ull << 62) /* bit of CAP_NT: something is left to do outside of a request */
+#define INIT_OWN_SESSION        (1ull << 32) /* set in ids of sessions that core does not know */
+#define INIT_CONFIG_SESSION     (INIT_OWN_SESSION | 0xffffffffu)
+#define INIT_CAP_WORK           CAP_FREE
+#define INIT_CAP_NEWS(index)    (CAP_FREE + 1 + (index))
+
+_Static_assert(CONFIG_STARTS <= 48, "each component has a fault bit of its own");
+
+enum child_state {
+    CHILD_STOPPED, /* not started yet, or could not be; restart_at says whether it is tried again */
+    CHILD_RUNS,
+    CHILD_EXITING, /* it has said so; to be destroyed outside of its own request */
+    CHILD_ENDED,   /* for good */
+};
+
+struct child {
+    enum child_state state;
+    uint64_t handle;     /* at core, while it runs */
+    uint32_t generation; /* counts starts */
+    uint64_t exit_code;
+    struct dataspace config; /* its <config> as a ROM; handle 0: not made yet */
+    uint64_t config_handle;  /* the same in its own table */
+    uint64_t ram;            /* bytes it was created with; 0 while it does not run */
+    uint64_t started;        /* TSC */
+    uint64_t restart_at;     /* TSC; DEADLINE_NEVER: not to be started */
+    uint64_t backoff;        /* ticks until the next restart after a failure */
+    unsigned denials;        /* lines so far */
+};
+
+enum session_state {
+    SESSION_FREE,
+    SESSION_REQUESTED, /* the server has not heard of it */
+    SESSION_OFFERED,   /* it has, and has not answered */
+    SESSION_READY,
+    SESSION_ENDED, /* waits until both sides have let go of it and of the dataspace */
+};
+
+struct session_entry {
+    enum session_state state;
+    uint32_t generation;
+    unsigned client, server; /* indices of children */
+    uint32_t client_generation;
+    bool client_here, server_here; /* that side still knows the session */
+    enum error reason;             /* why it has ended */
+    uint64_t donation;
+    struct dataspace dataspace;
+    uint64_t client_handle;
+    selector client_base, server_base;
+    uint64_t client_bits, server_bits;
+    char service[SERVICE_SIZE], label[LABEL_SIZE], arguments[ARGS_SIZE];
+};
+
+struct init {
+    const char *text; /* the scenario's XML */
+    struct init_config config;
+    struct child child[CONFIG_STARTS];
+    struct session_entry session[INIT_SESSIONS];
+    struct {
+        unsigned done;
+        uint64_t at; /* TSC of the next; DEADLINE_NEVER: no more */
+        uint32_t random;
+        struct free_info before; /* with the component dead for the first time */
+    } kill[CONFIG_KILLS];
+    uint64_t tsc_hz;
+    uint64_t info_at; /* TSC of the next <info> line */
+    struct free_info info_last;
+};
+
+static inline uint64_t init_earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* child.c */
+
+/* Which requests come from whom: the id of the portal that the child was given. */
+uint64_t child_portal_id(const struct init *init, unsigned index);
+/* False: no running child has this portal. */
+bool child_by_portal(const struct init *init, uint64_t id, unsigned *index);
+/* The child is to look for news. Nothing happens when it does not run. */
+void child_signal(const struct init *init, unsigned index);
+bool child_will_run(const struct init *init, unsigned index);
+/* A read-only handle to its configuration in its own table. ERROR_NOT_FOUND: it has none. */
+MUST_CHECK enum error child_config(struct init *init, unsigned index, uint64_t *handle, uint64_t *bytes);
+/* To be called once, before the first children_work(). */
+void children_init(struct init *init);
+/* It has said that it is done (0) or has failed. */
+void child_exits(struct init *init, unsigned index, uint64_t code);
+/* Faults, exits, kills and restarts. Returns the TSC at which it wants to be called again. */
+uint64_t children_work(struct init *init, uint64_t bits);
+
+/* session.c */
+
+/* A request of `client`, routed to `server`. ERROR_PENDING: *id is the session. */
+MUST_CHECK enum error session_request(struct init *init, unsigned client, unsigned server,
+                                      const struct session_entry *wanted, uint64_t *id);
+MUST_CHECK enum error session_state_of(struct init *init, unsigned client, uint64_t id, uint64_t *handle,
+                                       uint64_t *bytes);
+MUST_CHECK enum error session_client_closes(struct init *init, unsigned client, uint64_t id);
+/* The next thing that a server has to hear: its entry, or NULL. *closed: it is to be closed, not opened. */
+const struct session_entry *session_next(struct init *init, unsigned server, uint64_t *id, bool *closed);
+MUST_CHECK enum error session_server_ready(struct init *init, unsigned server, uint64_t id, selector base,
+                                           uint64_t bits, uint64_t *handle, uint64_t *bytes);
+MUST_CHECK enum error session_server_refuses(struct init *init, unsigned server, uint64_t id,
+                                             enum error reason);
+/* The component is dead, its handles and capabilities are gone with it. */
+void sessions_child_died(struct init *init, unsigned index);
+/* Frees what both sides have let go of. Returns the TSC at which it wants to be called again. */
+uint64_t sessions_reap(struct init *init);

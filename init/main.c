@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * init: starts the components that the scenario names and routes their sessions by its whitelist. It holds no
+ * service of its own but each component's configuration. The configuration is validated as a whole first; one
+ * that is wrong starts nothing.
+ */
+#include "init/init.h"
+
+#include "base/include/component.h"
+#include "base/include/log.h"
+#include "base/include/session.h"
+#include "base/include/session/rom.h"
+#include "init/route.h"
+
+#include <string.h>
+
+/* The kernel enters a handler with an id only, so the state is here. */
+static struct init state;
+static struct config_scratch scratch;
+
+/* What goes back to a child: words, then for PARENT_NEXT_REQUEST the strings of a session. */
+struct reply {
+    enum error error;
+    uint64_t word[3];
+    unsigned words;
+    const struct session_entry *session;
+    bool closed;
+};
+
+static void reply_words(struct reply *reply, uint64_t first, uint64_t second, uint64_t third)
+{
+    reply->word[0] = first;
+    reply->word[1] = second;
+    reply->word[2] = third;
+    reply->words = 3;
+}
+
+/* A line about a request that was not granted; a component that asks again and again is cut off. */
+static void request_not_granted(unsigned client, const struct session_entry *wanted, enum error error)
+{
+    const char *name = state.config.start[client].name;
+    if (state.child[client].denials > INIT_DENIALS) {
+        return;
+    }
+    if (++state.child[client].denials > INIT_DENIALS) {
+        log_line("%s: more requests are refused without a line", name);
+    } else if (error == ERROR_DENIED) {
+        log_line("%s: no route for service %s label '%s'%s%s", name, wanted->service, wanted->label,
+                 wanted->arguments[0] != '\0' ? " arguments " : "", wanted->arguments);
+    } else {
+        log_line("%s: %s '%s': %s", name, wanted->service, wanted->label, error_text(error));
+    }
+}
+
+static void request_open_core(unsigned client, const struct session_entry *wanted, struct reply *reply)
+{
+    uint64_t session = 0, dataspace = 0, bytes = 0;
+    reply->error =
+        creator_open(state.child[client].handle, wanted->client_base, wanted->client_bits, wanted->service,
+                     wanted->label, wanted->arguments, &session, &dataspace, &bytes);
+    if (reply->error == ERROR_OK) {
+        reply_words(reply, session, dataspace, bytes);
+    } else if (reply->error == ERROR_NO_RAM || reply->error == ERROR_NO_KMEM) {
+        reply_words(reply, utcb()[1], utcb()[2], 0);
+    }
+}
+
+static void request_open(unsigned client, struct message *message, struct reply *reply)
+{
+    struct session_entry wanted = {0};
+    wanted.client_base = message_get(message);
+    wanted.donation = message_get(message);
+    wanted.client_bits = message_get(message) & ~NT_PARENT_NEWS;
+    message_get_string(message, wanted.service, sizeof wanted.service);
+    message_get_string(message, wanted.label, sizeof wanted.label);
+    message_get_string(message, wanted.arguments, sizeof wanted.arguments);
+    if (message->bad) {
+        reply->error = ERROR_BAD_ARGUMENT;
+        return;
+    }
+    unsigned server = 0;
+    uint64_t id = 0, handle = 0, bytes = 0;
+    switch (route_find(&state.config, client, wanted.service, wanted.label, wanted.arguments, &server)) {
+    case ROUTE_CORE:
+        request_open_core(client, &wanted, reply);
+        break;
+    case ROUTE_CHILD:
+        reply->error = session_request(&state, client, server, &wanted, &id);
+        reply_words(reply, id, 0, 0);
+        break;
+    case ROUTE_CONFIG:
+        reply->error = child_config(&state, client, &handle, &bytes);
+        reply_words(reply, INIT_CONFIG_SESSION, handle, bytes);
+        break;
+    default:
+        reply->error = ERROR_DENIED;
+        break;
+    }
+    if (reply->error != ERROR_OK && reply->error != ERROR_PENDING) {
+        request_not_granted(client, &wanted, reply->error);
+    }
+}
+
+static void request_close(unsigned client, uint64_t id, struct reply *reply)
+{
+    if (id == INIT_CONFIG_SESSION) {
+        reply->error = ERROR_OK; /* the handle is kept and given again */
+    } else if ((id & INIT_OWN_SESSION) != 0) {
+        reply->error = session_client_closes(&state, client, id);
+    } else {
+        reply->error = creator_close(state.child[client].handle, id);
+    }
+}
+
+static void request_answer(unsigned client, struct message *message, struct reply *reply)
+{
+    uint64_t operation = message_get(message), id = 0, handle = 0, bytes = 0;
+    if (operation == PARENT_OPEN) {
+        request_open(client, message, reply);
+        return;
+    }
+    uint64_t first = operation == PARENT_NEXT_REQUEST ? 0 : message_get(message);
+    uint64_t second = 0, third = 0;
+    if (operation == PARENT_READY || operation == PARENT_REFUSE) {
+        second = message_get(message);
+    }
+    if (operation == PARENT_READY) {
+        third = message_get(message) & ~NT_PARENT_NEWS;
+    }
+    if (message->bad) {
+        reply->error = ERROR_BAD_ARGUMENT;
+        return;
+    }
+    switch (operation) {
+    case PARENT_POLL:
+        reply->error = session_state_of(&state, client, first, &handle, &bytes);
+        reply_words(reply, first, handle, bytes);
+        break;
+    case PARENT_CLOSE:
+        request_close(client, first, reply);
+        break;
+    case PARENT_NEXT_REQUEST:
+        reply->session = session_next(&state, client, &id, &reply->closed);
+        reply->error = reply->session != NULL ? ERROR_OK : ERROR_NOT_FOUND;
+        if (reply->session != NULL) {
+            reply_words(reply, reply->closed ? REQUEST_CLOSE : REQUEST_OPEN, id, reply->session->donation);
+        }
+        break;
+    case PARENT_READY:
+        reply->error = session_server_ready(&state, client, first, second, third, &handle, &bytes);
+        reply_words(reply, handle, bytes, 0);
+        break;
+    case PARENT_REFUSE:
+        reply->error =
+            session_server_refuses(&state, client, first, second < ERRORS ? (enum error)second : ERROR_FAULT);
+        break;
+    case PARENT_EXIT:
+        child_exits(&state, client, first);
+        reply->error = ERROR_OK;
+        break;
+    default:
+        reply->error = ERROR_BAD_OPERATION;
+        break;
+    }
+}
+
+/* The request is copied to this stack before anybody is called, for every call writes over the UTCB. */
+static unsigned init_request(uint64_t id, uint64_t *words, unsigned count)
+{
+    uint64_t copy[(SERVICE_SIZE + LABEL_SIZE + ARGS_SIZE) / 8 + 16];
+    unsigned room = sizeof copy / sizeof copy[0], client;
+    count = count < room ? count : room;
+    memcpy(copy, words, count * sizeof copy[0]);
+
+    struct message request = message_at(copy, count);
+    struct reply reply = {.error = ERROR_DENIED};
+    if (child_by_portal(&state, id, &client)) {
+        request_answer(client, &request, &reply);
+    }
+    struct message answer = message_at(words, UTCB_WORDS);
+    message_put(&answer, reply.error);
+    for (unsigned i = 0; i < reply.words; i++) {
+        message_put(&answer, reply.word[i]);
+    }
+    if (reply.session != NULL) {
+        message_put_string(&answer, reply.closed ? "" : reply.session->service);
+        message_put_string(&answer, reply.closed ? "" : reply.session->label);
+        message_put_string(&answer, reply.closed ? "" : reply.session->arguments);
+    }
+    return answer.at;
+}
+
+static uint64_t init_notified(uint64_t bits)
+{
+    uint64_t deadline = children_work(&state, bits);
+    return init_earlier(deadline, sessions_reap(&state));
+}
+
+/* Modules that the scenario names and the boot loader did not bring: one line each, and the rest goes on. */
+static void check_modules(void)
+{
+    for (unsigned i = 0; i < state.config.modules; i++) {
+        struct session session;
+        enum error error = session_open(
+            &(struct session_request){.service = ROM_SERVICE, .label = state.config.module[i]}, &session);
+        if (error == ERROR_OK) {
+            error = creator_close(0, session.id);
+        }
+        if (error != ERROR_OK) {
+            log_line("config:%u: module '%s': %s", state.config.module_line[i], state.config.module[i],
+                     error == ERROR_NOT_FOUND ? "not among the boot modules" : error_text(error));
+        }
+    }
+}
+
+int component_main(void)
+{
+    struct pd_info info;
+    struct rom rom;
+    struct xml_error wrong;
+    struct dataspace copy;
+    void *text;
+    if (pd_info(&info) != ERROR_OK) {
+        return 1;
+    }
+    state.tsc_hz = info.tsc_hz;
+    enum error error = rom_open("config", &rom);
+    if (error != ERROR_OK || rom.bytes == 0) {
+        log_line("config: %s", error != ERROR_OK ? error_text(error) : "empty");
+        return 1;
+    }
+    state.text = rom.data;
+    error = memory_alloc(rom.bytes, &copy, &text); /* the parser changes its text */
+    if (error != ERROR_OK) {
+        log_line("config: %s", error_text(error));
+        return 1;
+    }
+    memcpy(text, rom.data, rom.bytes);
+    if (!init_config_read(text, rom.bytes, &scratch, &state.config, &wrong)) {
+        log_line("config:%u: %s", wrong.line, wrong.reason);
+        return 1;
+    }
+    error = dataspace_free(&copy);
+    if (error != ERROR_OK) {
+        log_line("config: %s", error_text(error));
+    }
+    check_modules();
+    error = component_serve(init_request);
+    enum status status = nt_narrow(CAP_NT, INIT_CAP_WORK, INIT_WORK);
+    if (error != ERROR_OK || status != STATUS_OK) {
+        log_line("cannot serve: %s", error_text(error != ERROR_OK ? error : ERROR_FAULT));
+        return 1;
+    }
+    children_init(&state);
+    component_loop(init_notified);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Routing: a whitelist, exact strings, first match. There is no rule that is implied but one: a component may
+ * read its own configuration.
+ */
+#include "init/route.h"
+
+#include <string.h>
+
+static bool route_matches(const struct config_route *route, const char *service, const char *label,
+                          const char *arguments)
+{
+    return strcmp(route->service, service) == 0 && (route->any_label || strcmp(route->label, label) == 0) &&
+           (route->any_arguments || strcmp(route->arguments, arguments) == 0);
+}
+
+enum route_decision route_find(const struct init_config *config, unsigned client, const char *service,
+                               const char *label, const char *arguments, unsigned *server)
+{
+    const struct config_start *start = &config->start[client];
+    if (strcmp(service, "ROM") == 0 && strcmp(label, "config") == 0) {
+        return ROUTE_CONFIG;
+    }
+    for (unsigned i = 0; i < start->routes; i++) {
+        const struct config_route *route = &start->route[i];
+        if (route_matches(route, service, label, arguments)) {
+            *server = route->child_index;
+            return route->to_core ? ROUTE_CORE : ROUTE_CHILD;
+        }
+    }
+    return ROUTE_DENIED;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Sessions between two components. The buffer is init's own memory, paid for by the client's donation; each
+ * side gets a handle to it and a capability to signal the other. A session ends when either side closes it or
+ * dies: the capabilities are removed at once, the other side is told, and the buffer is freed and the
+ * donation returned when no side holds a handle any more. A side that never lets go keeps the client's
+ * memory, nobody else's, until it dies.
+ */
+#include "init/init.h"
+
+#include "base/include/component.h"
+#include "base/include/session.h"
+
+#include <string.h>
+
+#define PAGE_SIZE         4096u
+#define REAP_MILLISECONDS 20u
+
+static uint64_t session_id(const struct init *init, const struct session_entry *session)
+{
+    uint64_t index = (uint64_t)(session - init->session);
+    return INIT_OWN_SESSION | (uint64_t)(session->generation & 0xffffu) << 8 | index;
+}
+
+static struct session_entry *session_by_id(struct init *init, uint64_t id)
+{
+    uint64_t index = id & 0xffu;
+    if (index >= INIT_SESSIONS) {
+        return NULL;
+    }
+    struct session_entry *session = &init->session[index];
+    return session->state != SESSION_FREE && session_id(init, session) == id ? session : NULL;
+}
+
+static struct session_entry *session_of_client(struct init *init, unsigned client, uint64_t id)
+{
+    struct session_entry *session = session_by_id(init, id);
+    return session != NULL && session->client_here && session->client == client ? session : NULL;
+}
+
+static struct session_entry *session_of_server(struct init *init, unsigned server, uint64_t id)
+{
+    struct session_entry *session = session_by_id(init, id);
+    return session != NULL && session->server_here && session->server == server ? session : NULL;
+}
+
+static bool child_is_client(const struct init *init, const struct session_entry *session)
+{
+    const struct child *client = &init->child[session->client];
+    return client->ram != 0 && client->generation == session->client_generation;
+}
+
+/* Ends a session; sides that have closed it or died are marked as not here before. */
+static void session_end(struct init *init, struct session_entry *session, enum error reason)
+{
+    if (session->state == SESSION_ENDED) {
+        return;
+    }
+    if (session->state == SESSION_READY) {
+        if (child_is_client(init, session)) {
+            creator_disconnect(init->child[session->client].handle, session->client_base);
+        }
+        if (session->server_here) {
+            creator_disconnect(init->child[session->server].handle, session->server_base);
+        }
+    }
+    session->state = SESSION_ENDED;
+    session->reason = reason;
+    if (session->client_here) {
+        child_signal(init, session->client);
+    }
+    if (session->server_here) {
+        child_signal(init, session->server);
+    }
+}
+
+/* False: somebody still holds the buffer. */
+static bool session_release(struct init *init, struct session_entry *session)
+{
+    uint64_t shares = 0;
+    if (session->dataspace.handle != 0) {
+        if (creator_shares(session->dataspace.handle, &shares) != ERROR_OK || shares != 0) {
+            return false;
+        }
+        if (dataspace_free(&session->dataspace) != ERROR_OK) {
+            return false;
+        }
+    }
+    if (child_is_client(init, session)) {
+        enum error error = creator_quota(init->child[session->client].handle, (int64_t)session->donation);
+        (void)error; /* the client died just now: its quota comes back with it */
+    }
+    session->state = SESSION_FREE;
+    return true;
+}
+
+uint64_t sessions_reap(struct init *init)
+{
+    bool left = false;
+    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
+        struct session_entry *session = &init->session[i];
+        if (session->state == SESSION_ENDED && !session->client_here && !session->server_here) {
+            left |= !session_release(init, session);
+        }
+    }
+    return left ? tsc_read() + init->tsc_hz / 1000 * REAP_MILLISECONDS : DEADLINE_NEVER;
+}
+
+static struct session_entry *session_find_free(struct init *init, unsigned client)
+{
+    struct session_entry *found = NULL;
+    unsigned own = 0;
+    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
+        struct session_entry *session = &init->session[i];
+        if (session->state == SESSION_FREE) {
+            found = session;
+        } else if (session->client == client) {
+            own++;
+        }
+    }
+    return own < INIT_SESSIONS_OF_CLIENT ? found : NULL;
+}
+
+enum error session_request(struct init *init, unsigned client, unsigned server,
+                           const struct session_entry *wanted, uint64_t *id)
+{
+    if (wanted->donation > INIT_DONATION_MAX) {
+        return ERROR_BAD_ARGUMENT;
+    }
+    if (!child_will_run(init, server)) {
+        return ERROR_CLOSED;
+    }
+    struct session_entry *session = session_find_free(init, client);
+    if (session == NULL) {
+        return ERROR_LIMIT;
+    }
+    uint64_t donation = (wanted->donation + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+    donation = donation < PAGE_SIZE ? PAGE_SIZE : donation;
+    enum error error = creator_quota(init->child[client].handle, -(int64_t)donation);
+    if (error != ERROR_OK) {
+        return error;
+    }
+    struct dataspace dataspace = {0};
+    error = dataspace_alloc(donation, &dataspace);
+    if (error != ERROR_OK) {
+        enum error returned = creator_quota(init->child[client].handle, (int64_t)donation);
+        (void)returned;
+        return error;
+    }
+    uint32_t generation = session->generation + 1;
+    *session = *wanted;
+    session->generation = generation;
+    session->state = SESSION_REQUESTED;
+    session->client = client;
+    session->server = server;
+    session->client_generation = init->child[client].generation;
+    session->client_here = true;
+    session->server_here = false;
+    session->reason = ERROR_OK;
+    session->donation = donation;
+    session->dataspace = dataspace;
+    *id = session_id(init, session);
+    child_signal(init, server);
+    return ERROR_PENDING;
+}
+
+enum error session_state_of(struct init *init, unsigned client, uint64_t id, uint64_t *handle,
+                            uint64_t *bytes)
+{
+    struct session_entry *session = session_of_client(init, client, id);
+    if (session == NULL) {
+        return ERROR_NOT_FOUND;
+    }
+    switch (session->state) {
+    case SESSION_REQUESTED:
+    case SESSION_OFFERED:
+        return ERROR_PENDING;
+    case SESSION_READY:
+        *handle = session->client_handle;
+        *bytes = session->dataspace.bytes;
+        return ERROR_OK;
+    default:
+        if (session->client_handle == 0) {
+            /* It has nothing to let go of, so it need not close what was never open. */
+            session->client_here = false;
+            (void)sessions_reap(init);
+        }
+        return session->reason;
+    }
+}
+
+enum error session_client_closes(struct init *init, unsigned client, uint64_t id)
+{
+    struct session_entry *session = session_of_client(init, client, id);
+    if (session == NULL) {
+        return ERROR_NOT_FOUND;
+    }
+    session->client_here = false;
+    session_end(init, session, ERROR_CLOSED);
+    creator_signal(INIT_CAP_WORK);
+    return ERROR_OK;
+}
+
+const struct session_entry *session_next(struct init *init, unsigned server, uint64_t *id, bool *closed)
+{
+    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
+        struct session_entry *session = &init->session[i];
+        if (session->server != server) {
+            continue;
+        }
+        if (session->state == SESSION_REQUESTED) {
+            session->state = SESSION_OFFERED;
+            session->server_here = true;
+            *closed = false;
+        } else if (session->state == SESSION_ENDED && session->server_here) {
+            session->server_here = false;
+            *closed = true;
+            creator_signal(INIT_CAP_WORK);
+        } else {
+            continue;
+        }
+        *id = session_id(init, session);
+        return session;
+    }
+    return NULL;
+}
+
+enum error session_server_ready(struct init *init, unsigned server, uint64_t id, selector base, uint64_t bits,
+                                uint64_t *handle, uint64_t *bytes)
+{
+    struct session_entry *session = session_of_server(init, server, id);
+    if (session == NULL || session->state == SESSION_READY) {
+        return ERROR_NOT_FOUND;
+    }
+    if (session->state == SESSION_ENDED) {
+        return ERROR_CLOSED; /* it will hear of it by its next request */
+    }
+    uint64_t client_child = init->child[session->client].handle, server_child = init->child[server].handle;
+    uint64_t rights = MEM_READ | MEM_WRITE;
+    enum error error = creator_connect(server_child, base, client_child, session->client_bits);
+    if (error != ERROR_OK) {
+        return error; /* the server's affair: it may try again or refuse */
+    }
+    enum error client_error = creator_connect(client_child, session->client_base, server_child, bits);
+    if (client_error != ERROR_OK) {
+        creator_disconnect(server_child, base);
+        session->server_here = false;
+        session_end(init, session, client_error);
+        return ERROR_CLOSED;
+    }
+    session->server_base = base;
+    session->server_bits = bits;
+    error = creator_share(server_child, session->dataspace.handle, rights, handle);
+    if (error != ERROR_OK) {
+        creator_disconnect(server_child, base);
+        creator_disconnect(client_child, session->client_base);
+        return error;
+    }
+    session->state = SESSION_READY;
+    *bytes = session->dataspace.bytes;
+    client_error = creator_share(client_child, session->dataspace.handle, rights, &session->client_handle);
+    if (client_error != ERROR_OK) {
+        /* The server holds its handle already: it is told to close as for any session that ends. */
+        session->client_handle = 0;
+        session_end(init, session, client_error);
+        return ERROR_OK;
+    }
+    child_signal(init, session->client);
+    return ERROR_OK;
+}
+
+enum error session_server_refuses(struct init *init, unsigned server, uint64_t id, enum error reason)
+{
+    struct session_entry *session = session_of_server(init, server, id);
+    if (session == NULL || session->state != SESSION_OFFERED) {
+        return ERROR_NOT_FOUND;
+    }
+    session->server_here = false;
+    session_end(init, session, reason == ERROR_OK || reason == ERROR_PENDING ? ERROR_CLOSED : reason);
+    return ERROR_OK;
+}
+
+void sessions_child_died(struct init *init, unsigned index)
+{
+    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
+        struct session_entry *session = &init->session[i];
+        if (session->state == SESSION_FREE) {
+            continue;
+        }
+        /* Both first: a component may be its own server, and nothing may be done to a side that is dead. */
+        bool client_died = session->client == index && session->client_here;
+        bool server_died = session->server == index && session->server_here;
+        session->client_here = session->client_here && !client_died;
+        session->server_here = session->server_here && !server_died;
+        if (!client_died && server_died && session->state == SESSION_OFFERED) {
+            session->state = SESSION_REQUESTED; /* the next one of this name may answer */
+        } else if (client_died || server_died) {
+            session_end(init, session, ERROR_CLOSED);
+        }
+        if (session->server == index && session->state == SESSION_REQUESTED && !child_will_run(init, index)) {
+            session_end(init, session, ERROR_CLOSED);
+        }
+    }
+}

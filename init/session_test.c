@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Sessions between components against a model of core's book: whatever either side does or whenever it dies,
+ * the other is told, no foreign session can be touched, and in the end every byte and every capability is
+ * back.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "init/init.h"
+
+#define CHILDREN   3u
+#define DATASPACES 128u
+#define QUOTA      0x100000
+#define CLIENT     0u
+#define SERVER     1u
+#define STRANGER   2u
+
+/* The model. Handle of child i: 100 + i + 10 for each death. */
+static struct {
+    int64_t quota[CHILDREN]; /* of the child that lives */
+    struct {
+        bool live;
+        unsigned holder[CHILDREN]; /* handles in the tables of children */
+    } dataspace[DATASPACES];
+    unsigned connected[CHILDREN]; /* capabilities that the child was given */
+    unsigned signals[CHILDREN];
+    unsigned fail_connect, fail_share; /* the n-th call from now fails; 0: none */
+    bool gone[CHILDREN];               /* will not run again */
+} book;
+
+static struct init init;
+
+static unsigned by_handle(uint64_t handle)
+{
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        if (init.child[i].ram != 0 && init.child[i].handle == handle) {
+            return i;
+        }
+    }
+    fail_msg("no child has handle %lu", handle);
+    return 0;
+}
+
+static bool fails(unsigned *count)
+{
+    return *count != 0 && --*count == 0;
+}
+
+enum error creator_quota(uint64_t child, int64_t bytes)
+{
+    unsigned index = by_handle(child);
+    if (book.quota[index] + bytes < 0) {
+        return ERROR_NO_RAM;
+    }
+    book.quota[index] += bytes;
+    return ERROR_OK;
+}
+
+enum error dataspace_alloc(uint64_t bytes, struct dataspace *dataspace)
+{
+    for (unsigned i = 1; i < DATASPACES; i++) {
+        if (!book.dataspace[i].live) {
+            memset(&book.dataspace[i], 0, sizeof book.dataspace[i]);
+            book.dataspace[i].live = true;
+            *dataspace = (struct dataspace){.handle = i, .bytes = bytes};
+            return ERROR_OK;
+        }
+    }
+    return ERROR_NO_RAM;
+}
+
+enum error dataspace_free(struct dataspace *dataspace)
+{
+    assert_true(book.dataspace[dataspace->handle].live);
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        assert_int_equal(book.dataspace[dataspace->handle].holder[i], 0);
+    }
+    book.dataspace[dataspace->handle].live = false;
+    *dataspace = (struct dataspace){0};
+    return ERROR_OK;
+}
+
+enum error creator_share(uint64_t child, uint64_t dataspace, uint64_t rights, uint64_t *handle)
+{
+    assert_int_equal(rights, MEM_READ | MEM_WRITE);
+    assert_true(book.dataspace[dataspace].live);
+    if (fails(&book.fail_share)) {
+        return ERROR_LIMIT;
+    }
+    book.dataspace[dataspace].holder[by_handle(child)]++;
+    *handle = dataspace;
+    return ERROR_OK;
+}
+
+enum error creator_shares(uint64_t dataspace, uint64_t *count)
+{
+    *count = 0;
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        *count += book.dataspace[dataspace].holder[i];
+    }
+    return ERROR_OK;
+}
+
+enum error creator_connect(uint64_t child, selector free, uint64_t other, uint64_t bits)
+{
+    (void)free;
+    (void)bits;
+    (void)by_handle(other);
+    if (fails(&book.fail_connect)) {
+        return ERROR_EXISTS;
+    }
+    book.connected[by_handle(child)]++;
+    return ERROR_OK;
+}
+
+void creator_disconnect(uint64_t child, selector used)
+{
+    (void)used;
+    unsigned index = by_handle(child);
+    assert_true(book.connected[index] > 0);
+    book.connected[index]--;
+}
+
+void creator_signal(selector nt)
+{
+    assert_int_equal(nt, INIT_CAP_WORK);
+}
+
+void child_signal(const struct init *of, unsigned index)
+{
+    book.signals[index] += of->child[index].state == CHILD_RUNS;
+}
+
+bool child_will_run(const struct init *of, unsigned index)
+{
+    (void)of;
+    return !book.gone[index];
+}
+
+/* What the components do. */
+
+static void child_begins(unsigned index)
+{
+    init.child[index].state = CHILD_RUNS;
+    init.child[index].generation++;
+    init.child[index].handle = 100 + index + 10ull * init.child[index].generation;
+    init.child[index].ram = QUOTA;
+    book.quota[index] = QUOTA;
+}
+
+/* As core does it: handles and capabilities of a child go with it, and those that signal it too. */
+static void child_dies(unsigned index)
+{
+    init.child[index].state = CHILD_STOPPED;
+    init.child[index].ram = 0;
+    init.child[index].handle = 0;
+    book.connected[index] = 0;
+    for (unsigned i = 0; i < DATASPACES; i++) {
+        book.dataspace[i].holder[index] = 0;
+    }
+    sessions_child_died(&init, index);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&init, 0, sizeof init);
+    memset(&book, 0, sizeof book);
+    init.tsc_hz = 1000000000;
+    init.config.starts = CHILDREN;
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        child_begins(i);
+    }
+    return 0;
+}
+
+static enum error request(unsigned client, unsigned server, uint64_t donation, uint64_t *id)
+{
+    struct session_entry wanted = {.donation = donation, .client_base = 20, .client_bits = 1};
+    memcpy(wanted.service, "Terminal", 9);
+    return session_request(&init, client, server, &wanted, id);
+}
+
+static void release(unsigned child, uint64_t handle)
+{
+    assert_true(book.dataspace[handle].holder[child] > 0);
+    book.dataspace[handle].holder[child]--;
+}
+
+/* Nothing is left anywhere, but in the children that hold what the test says. */
+static void assert_clean(void)
+{
+    (void)sessions_reap(&init);
+    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
+        assert_int_equal(init.session[i].state, SESSION_FREE);
+    }
+    for (unsigned i = 0; i < DATASPACES; i++) {
+        assert_false(book.dataspace[i].live);
+    }
+    for (unsigned i = 0; i < CHILDREN; i++) {
+        assert_int_equal(book.connected[i], 0);
+        if (init.child[i].ram != 0) {
+            assert_int_equal(book.quota[i], QUOTA);
+        }
+    }
+}
+
+/* An open session; returns its id and both handles. */
+static uint64_t opened(uint64_t *client_handle, uint64_t *server_handle)
+{
+    uint64_t id = 0, seen = 0, bytes = 0;
+    bool closed = true;
+    assert_int_equal(request(CLIENT, SERVER, 5000, &id), ERROR_PENDING);
+    assert_int_equal(session_state_of(&init, CLIENT, id, client_handle, &bytes), ERROR_PENDING);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    assert_false(closed);
+    assert_int_equal(seen, id);
+    assert_null(session_next(&init, SERVER, &seen, &closed));
+    assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, server_handle, &bytes), ERROR_OK);
+    assert_int_equal(bytes, 8192);
+    assert_int_equal(session_state_of(&init, CLIENT, id, client_handle, &bytes), ERROR_OK);
+    assert_int_equal(book.quota[CLIENT], QUOTA - 8192);
+    return id;
+}
+
+static void test_open_and_close(void **state)
+{
+    (void)state;
+    uint64_t client, server, seen, bytes, id = opened(&client, &server);
+    bool closed = false;
+    assert_int_equal(book.signals[SERVER], 1);
+    assert_int_equal(book.signals[CLIENT], 1);
+    release(CLIENT, client);
+    assert_int_equal(session_client_closes(&init, CLIENT, id), ERROR_OK);
+    assert_int_equal(book.connected[CLIENT] + book.connected[SERVER], 0);
+    assert_int_equal(session_state_of(&init, CLIENT, id, &client, &bytes), ERROR_NOT_FOUND);
+    assert_int_equal(book.signals[SERVER], 2);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    assert_true(closed);
+    assert_int_equal(seen, id);
+    assert_true(sessions_reap(&init) != DEADLINE_NEVER); /* the server holds the buffer still */
+    assert_int_equal(book.quota[CLIENT], QUOTA - 8192);
+    release(SERVER, server);
+    assert_clean();
+    assert_int_equal(session_client_closes(&init, CLIENT, id), ERROR_NOT_FOUND);
+}
+
+static void test_server_dies(void **state)
+{
+    (void)state;
+    uint64_t client, server, bytes, id = opened(&client, &server);
+    child_dies(SERVER);
+    assert_int_equal(session_state_of(&init, CLIENT, id, &client, &bytes), ERROR_CLOSED);
+    assert_int_equal(session_state_of(&init, CLIENT, id, &client, &bytes), ERROR_CLOSED);
+    child_begins(SERVER);
+    assert_int_equal(session_client_closes(&init, CLIENT, id), ERROR_OK);
+    release(CLIENT, client);
+    assert_clean();
+}
+
+static void test_server_dies_before_it_answers(void **state)
+{
+    (void)state;
+    uint64_t id = 0, seen = 0, handle, bytes;
+    bool closed;
+    assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_PENDING);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    child_dies(SERVER);
+    child_begins(SERVER);
+    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_PENDING);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed)); /* the next one hears of it */
+    assert_int_equal(seen, id);
+    book.gone[SERVER] = true;
+    child_dies(SERVER);
+    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_CLOSED);
+    assert_clean();
+    assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_CLOSED);
+}
+
+static void test_client_dies(void **state)
+{
+    (void)state;
+    uint64_t client, server, seen;
+    bool closed = false;
+    (void)opened(&client, &server);
+    child_dies(CLIENT);
+    child_begins(CLIENT); /* the next one must not get its predecessor's donation */
+    assert_int_equal(book.connected[SERVER], 0);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    assert_true(closed);
+    release(SERVER, server);
+    assert_clean();
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    uint64_t id = 0, seen = 0, handle, bytes;
+    bool closed;
+    assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_PENDING);
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY),
+                     ERROR_NOT_FOUND); /* not offered */
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_OK);
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_NOT_FOUND);
+    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_BUSY);
+    assert_clean();
+}
+
+static void test_selector_of_the_client_is_taken(void **state)
+{
+    (void)state;
+    uint64_t id = 0, seen = 0, handle, bytes;
+    bool closed;
+    assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_PENDING);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    book.fail_connect = 2;
+    assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &handle, &bytes), ERROR_CLOSED);
+    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_EXISTS);
+    assert_clean();
+}
+
+static void test_selector_of_the_server_is_taken(void **state)
+{
+    (void)state;
+    uint64_t id = 0, seen = 0, handle, bytes;
+    bool closed;
+    assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_PENDING);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    book.fail_connect = 1;
+    assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &handle, &bytes), ERROR_EXISTS);
+    book.fail_share = 1;
+    assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &handle, &bytes), ERROR_LIMIT);
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_LIMIT), ERROR_OK);
+    assert_int_equal(session_client_closes(&init, CLIENT, id), ERROR_OK);
+    assert_clean();
+}
+
+static void test_table_of_the_client_is_full(void **state)
+{
+    (void)state;
+    uint64_t id = 0, seen = 0, handle, bytes, server;
+    bool closed = false;
+    assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_PENDING);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    book.fail_share = 2;
+    assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &server, &bytes), ERROR_OK);
+    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_LIMIT);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    assert_true(closed);
+    release(SERVER, server);
+    assert_clean();
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    uint64_t ids[INIT_SESSIONS_OF_CLIENT], id = 0;
+    assert_int_equal(request(CLIENT, SERVER, INIT_DONATION_MAX + 1, &id), ERROR_BAD_ARGUMENT);
+    assert_int_equal(request(CLIENT, SERVER, UINT64_MAX, &id), ERROR_BAD_ARGUMENT);
+    for (unsigned i = 0; i < INIT_SESSIONS_OF_CLIENT; i++) {
+        assert_int_equal(request(CLIENT, SERVER, 4096, &ids[i]), ERROR_PENDING);
+    }
+    assert_int_equal(request(CLIENT, SERVER, 4096, &id), ERROR_LIMIT);
+    assert_int_equal(request(STRANGER, SERVER, INIT_DONATION_MAX, &id), ERROR_PENDING);
+    assert_int_equal(session_client_closes(&init, STRANGER, id), ERROR_OK);
+    for (unsigned i = 0; i < INIT_SESSIONS_OF_CLIENT; i++) {
+        assert_int_equal(session_client_closes(&init, CLIENT, ids[i]), ERROR_OK);
+    }
+    assert_clean();
+    book.quota[CLIENT] = 4095;
+    assert_int_equal(request(CLIENT, SERVER, 1, &id), ERROR_NO_RAM);
+    book.quota[CLIENT] = QUOTA;
+    assert_clean();
+}
+
+static void test_foreign_sessions(void **state)
+{
+    (void)state;
+    uint64_t client, server, handle, bytes, id = opened(&client, &server);
+    assert_int_equal(session_state_of(&init, STRANGER, id, &handle, &bytes), ERROR_NOT_FOUND);
+    assert_int_equal(session_state_of(&init, SERVER, id, &handle, &bytes), ERROR_NOT_FOUND);
+    assert_int_equal(session_client_closes(&init, STRANGER, id), ERROR_NOT_FOUND);
+    assert_int_equal(session_server_ready(&init, STRANGER, id, 1, 1, &handle, &bytes), ERROR_NOT_FOUND);
+    assert_int_equal(session_server_ready(&init, SERVER, id, 1, 1, &handle, &bytes),
+                     ERROR_NOT_FOUND); /* twice */
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_NOT_FOUND);
+    for (uint64_t other = 0; other < 0x300; other++) {
+        assert_int_equal(session_client_closes(&init, CLIENT, id ^ (other + 1)), ERROR_NOT_FOUND);
+    }
+    assert_int_equal(session_client_closes(&init, CLIENT, UINT64_MAX), ERROR_NOT_FOUND);
+    child_dies(CLIENT);
+    child_dies(SERVER);
+    assert_clean();
+}
+
+/* Any order of anything, then both sides die: the book is balanced. */
+static void test_random(void **state)
+{
+    uint32_t random = 1;
+    for (unsigned run = 0; run < 300; run++) {
+        uint64_t ids[4] = {0}, handle, bytes;
+        bool closed;
+        (void)setup(state);
+        for (unsigned step = 0; step < 60; step++) {
+            random = random * 1664525u + 1013904223u;
+            unsigned what = random >> 28, which = random >> 20 & 3, who = (random >> 16 & 0xf) % CHILDREN;
+            book.fail_connect = (random >> 8 & 0xf) < 2 ? (random >> 8 & 0xf) + 1 : 0;
+            book.fail_share = (random >> 12 & 0xf) < 2 ? (random >> 12 & 0xf) + 1 : 0;
+            enum error error = ERROR_OK;
+            if (what < 3) {
+                error = request(who, SERVER, random & 0xffff, &ids[which]);
+            } else if (what < 5) {
+                uint64_t id;
+                if (session_next(&init, SERVER, &id, &closed) != NULL) {
+                    ids[which] = id;
+                }
+            } else if (what < 8) {
+                error = session_server_ready(&init, who != STRANGER ? SERVER : who, ids[which], 21, 2,
+                                             &handle, &bytes);
+            } else if (what == 8) {
+                error = session_server_refuses(&init, SERVER, ids[which], ERROR_BUSY);
+            } else if (what < 11) {
+                error = session_state_of(&init, who, ids[which], &handle, &bytes);
+            } else if (what < 13) {
+                error = session_client_closes(&init, who, ids[which]);
+            } else if (what == 13) {
+                child_dies(who);
+                child_begins(who);
+            } else {
+                (void)sessions_reap(&init);
+            }
+            assert_true(error < ERRORS);
+        }
+        for (unsigned i = 0; i < CHILDREN; i++) {
+            child_dies(i);
+        }
+        for (unsigned i = 0; i < CHILDREN; i++) {
+            book.gone[i] = true;
+            sessions_child_died(&init, i);
+        }
+        assert_clean();
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_open_and_close, setup),
+        cmocka_unit_test_setup(test_server_dies, setup),
+        cmocka_unit_test_setup(test_server_dies_before_it_answers, setup),
+        cmocka_unit_test_setup(test_client_dies, setup),
+        cmocka_unit_test_setup(test_refused, setup),
+        cmocka_unit_test_setup(test_selector_of_the_client_is_taken, setup),
+        cmocka_unit_test_setup(test_selector_of_the_server_is_taken, setup),
+        cmocka_unit_test_setup(test_table_of_the_client_is_full, setup),
+        cmocka_unit_test_setup(test_limits, setup),
+        cmocka_unit_test_setup(test_foreign_sessions, setup),
+        cmocka_unit_test_setup(test_random, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
