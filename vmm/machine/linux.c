@@ -217,10 +217,11 @@ static bool check_addresses(struct loader *loader)
         return fail_found(loader,
                           "kernel: expected kernel_alignment to be a power of two from 4 KiB to 1 GiB",
                           image->alignment);
-    if (!image->relocatable &&
-        (image->pref_address < E820_HIGH_MEMORY || image->pref_address >= E820_PCI_HOLE))
+    if (!image->relocatable && image->pref_address < E820_HIGH_MEMORY)
         return fail_found(loader, "kernel: not relocatable, expected its address in 1 MiB..3 GiB",
                           image->pref_address);
+    if (image->pref_address >= E820_PCI_HOLE)
+        return fail_found(loader, "kernel: expected its address below 3 GiB", image->pref_address);
     if (image->init_size < image->payload_size)
         image->init_size = image->payload_size;
     return true;
@@ -240,25 +241,23 @@ static uint64_t memory_needed(const struct loader *loader, uint64_t kernel)
     return kernel + ((loader->image.init_size + PAGE - 1) & ~(PAGE - 1)) + initrd + E820_ACPI_LENGTH;
 }
 
+/* The kernel runs from pref_address or, if it can be moved and was loaded above, from there: never from below
+ * (boot.rst, "init_size"). So the preferred place is also the one that needs least memory. */
 static bool place_kernel(struct loader *loader)
 {
     const struct image *image = &loader->image;
-    uint64_t lowest = E820_HIGH_MEMORY;
-    uint64_t end = memory_end(loader);
+    uint64_t place = image->pref_address;
 
     if (loader->config->initrd_size > UINT32_MAX)
         return fail_found(loader, "initrd: expected less than 4 GiB", loader->config->initrd_size);
-    loader->at.kernel = image->pref_address;
     if (image->relocatable) {
-        bool usable = image->pref_address >= E820_HIGH_MEMORY && image->pref_address < end &&
-                      image->pref_address % image->alignment == 0;
-
-        lowest = (lowest + image->alignment - 1) & ~(image->alignment - 1);
-        if (!usable || memory_needed(loader, image->pref_address) > loader->config->map->low_size)
-            loader->at.kernel = lowest;
+        if (place < E820_HIGH_MEMORY)
+            place = E820_HIGH_MEMORY;
+        place = (place + image->alignment - 1) & ~(uint64_t)(image->alignment - 1);
     }
-    if (memory_needed(loader, loader->at.kernel) > loader->config->map->low_size)
-        return fail_memory(loader, memory_needed(loader, loader->at.kernel));
+    loader->at.kernel = place;
+    if (memory_needed(loader, place) > loader->config->map->low_size)
+        return fail_memory(loader, memory_needed(loader, place));
     return true;
 }
 
