@@ -116,10 +116,11 @@ enum space_kind {
     SPACE_KINDS
 };
 
-#define OBJ_SELECTORS (512u * 256u)           /* selectors of an OBJ space: 0 to OBJ_SELECTORS - 1 */
-#define HST_PAGES     (0x800000000000u >> 12) /* page numbers of an HST space */
-#define GST_PAGES     (0x1000000000000u >> 12)
-#define PIO_PORTS     0x10000u
+#define OBJ_SELECTORS (512u * 256u) /* selectors of an OBJ space: 0 to OBJ_SELECTORS - 1 */
+#define HST_PAGES                                                                                            \
+    0x7ffffffffu /* page numbers of an HST space; the last of the half stays empty, SYSRET would fault */
+#define GST_PAGES (0x1000000000000u >> 12)
+#define PIO_PORTS 0x10000u
 
 /* Rights of memory in SPACE_COPY. At most one memory type; write-back without one. */
 #define MEM_READ          0x01u

@@ -127,15 +127,11 @@ void account_destroy(struct account *account)
 
 void account_free(struct account *account)
 {
-    /* Iterative: the last reference to a chain of dead accounts may go at once. */
-    while (account) {
-        struct account *parent = account->parent;
+    struct account *parent = account->parent;
 
-        slab_free(account);
-        if (!parent || --parent->object.references)
-            return;
-        account = parent;
-    }
+    slab_free(account);
+    if (parent)
+        object_release(&parent->object);
 }
 
 void *account_page(struct account *account)

@@ -11,6 +11,8 @@ enum status cap_prepare(struct space *space, uint64_t selector)
 
     if (selector >= OBJ_SELECTORS)
         return STATUS_BAD_ARG;
+    if (space->object.dead)
+        return STATUS_DEAD;
     leaf = &space->obj.table[selector / CAPS_PER_LEAF];
     if (!*leaf)
         *leaf = account_page(space->object.account);

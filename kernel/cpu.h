@@ -19,6 +19,7 @@ struct space;
 struct frame;
 
 #define HAZARD_SCHEDULE 1u /* somebody better may be ready, or the budget is used up */
+#define HAZARD_FREE     2u /* objects without references are to be freed */
 
 struct tss {
     uint32_t reserved0;

@@ -28,14 +28,16 @@ enum status shared_map(struct space *hst, uint64_t address, const void *page)
 
 void shared_unmap(struct space *hst, uint64_t address, const void *page)
 {
+    uint64_t number = address / PAGE_SIZE, leaf;
     bool removed = false;
 
-    if (hst->object.dead)
+    /* Also from a space that is being destroyed: until that is done, its PD may still run. */
+    if (!hst->memory.root)
         return;
-    /* The PD's manager may have put something else there. */
-    if ((pagetable_leaf(hst->memory.root, address / PAGE_SIZE) & PTE_ADDRESS) != physical_address(page))
-        return;
-    (void)pagetable_remove(hst->memory.root, address / PAGE_SIZE, address / PAGE_SIZE + 1, &removed);
+    leaf = pagetable_leaf(hst->memory.root, number);
+    if ((leaf & PTE_LARGE) || (leaf & PTE_ADDRESS) != physical_address(page))
+        return; /* the PD's manager has put something else there */
+    (void)pagetable_remove(hst->memory.root, number, number + 1, &removed);
     if (this_cpu()->cr3 == hst->memory.physical)
         invlpg(address);
 }
@@ -77,6 +79,8 @@ enum status ec_create(struct account *account, struct pd *pd, bool global, bool 
     if (status != STATUS_OK) {
         if (ec->utcb)
             page_free(ec->utcb);
+        if (ec->fpu)
+            fpu_free(ec->fpu);
         ec->utcb = NULL;
         object_release(&ec->object);
         return status;

@@ -55,7 +55,7 @@ struct ec {
     uint64_t utcb_user; /* where the PD sees it */
     struct ec *partner; /* see state */
     struct ec *caller;  /* local: whom it serves; EC_ABANDONED if that died */
-    struct sc *donor;   /* local: the SC that ran when the call came; only compared */
+    uint64_t donor;     /* local: id of the SC that ran when the call came */
     uint64_t stack;     /* local: stack pointer at a portal's entry */
     struct fpu *fpu;    /* NULL: without */
     struct sc *sc;      /* global: its time; not referenced (the SC references the EC) */

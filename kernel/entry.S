@@ -143,7 +143,8 @@ trap_entry:
     push %r15
     mov %rsp, %rdi
     mov %gs:CPU_STACK, %rsp
-    cld
+    push $2 /* no flag of the user's: AC would switch SMAP off */
+    popf
     call trap_user
     jmp resume
 

@@ -32,5 +32,6 @@ void nt_destroy(struct nt *nt)
 
 void nt_free(struct nt *nt)
 {
+    nt_wake(nt);
     slab_free(nt);
 }

@@ -3,6 +3,7 @@
 #include "kernel/object.h"
 
 #include "kernel/account.h"
+#include "kernel/cpu.h"
 #include "kernel/ec.h"
 #include "kernel/interrupt.h"
 #include "kernel/nt.h"
@@ -30,8 +31,14 @@ uint64_t object_count(enum object_type type)
     return counts[type];
 }
 
-static void object_free(struct object *object)
+/* Objects without references, still to be freed. */
+static struct object *to_free;
+
+/* False: part of the work is done. */
+static bool object_free(struct object *object)
 {
+    if (object->type == OBJECT_SPACE && !space_destroy((struct space *)object))
+        return false;
     counts[object->type]--;
     switch (object->type) {
     case OBJECT_ACCOUNT:
@@ -64,12 +71,32 @@ static void object_free(struct object *object)
     default: /* the platform is static and never without a reference */
         break;
     }
+    return true;
 }
 
 void object_release(struct object *object)
 {
-    if (!--object->references)
-        object_free(object);
+    if (--object->references)
+        return;
+    object->dead = true;
+    object->next = to_free;
+    to_free = object;
+    this_cpu()->hazard |= HAZARD_FREE;
+}
+
+void object_free_some(void)
+{
+    struct object *object = to_free;
+
+    if (object) {
+        to_free = object->next;
+        if (!object_free(object)) {
+            object->next = to_free;
+            to_free = object;
+        }
+    }
+    if (!to_free)
+        this_cpu()->hazard &= ~HAZARD_FREE;
 }
 
 bool object_destroy(struct object *object)

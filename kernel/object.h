@@ -20,6 +20,7 @@ struct object {
     bool dead;
     uint32_t references;
     struct account *account; /* that pays for it; referenced by the pages it has given */
+    struct object *next;     /* without references: in the list of those to be freed */
 };
 
 /* Allocate an object of `size` bytes (at most a page), zero but for its header, with one reference. NULL if
@@ -31,8 +32,12 @@ static inline void object_reference(struct object *object)
     object->references++;
 }
 
-/* Drop a reference; the last one frees. The object is dead or has no part that death would have to end. */
+/* Drop a reference. The last one puts the object on a list that is worked off before anyone leaves the
+ * kernel: an object may hold the last reference of the next, and so on without end. */
 void object_release(struct object *object);
+
+/* Do a bounded part of that work; called as long as HAZARD_FREE is set. */
+void object_free_some(void);
 
 /* End the object's life. False: part of the work is done and has to be continued by calling again. */
 bool object_destroy(struct object *object) must_check;

@@ -117,7 +117,7 @@ uint64_t pagetable_leaf(const uint64_t *root, uint64_t page)
     for (unsigned level = LEVELS; level > 1; level--) {
         entry = table[index_at(page, level)];
         if (!(entry & PTE_PRESENT) || (entry & PTE_LARGE))
-            return 0;
+            return entry;
         table = table_of(entry);
     }
     return table[index_at(page, 1)];

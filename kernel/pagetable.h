@@ -29,7 +29,7 @@ enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t pa
  * behind the hole), at most `end` unless a large leaf reaches beyond. */
 uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, bool *removed);
 
-/* The 4 KiB leaf at `page`, 0 if none. */
+/* The leaf at `page`, of either size; 0 if none. */
 uint64_t pagetable_leaf(const uint64_t *root, uint64_t page);
 
 /* Free the tables below the first `entries` entries of the root, a batch at a time; true when done. */

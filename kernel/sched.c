@@ -56,6 +56,7 @@ struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, 
     sc->ec = ec;
     object_reference(&ec->object);
     ec->sc = sc;
+    sc->id = ++this_cpu()->scheduler.ids;
     sc->priority = (uint8_t)priority;
     sc->budget = sc->left = budget;
     sc_wake(sc);
@@ -73,7 +74,7 @@ void sc_destroy(struct sc *sc)
         s->current = NULL;
         this_cpu()->hazard |= HAZARD_SCHEDULE;
     }
-    if (sc->ec)
+    if (sc->ec->sc == sc)
         sc->ec->sc = NULL;
 }
 
@@ -157,8 +158,14 @@ static void idle(struct cpu *cpu)
 
     cpu->ec = NULL;
     sched_set_timer(cpu);
-    while (!cpu->scheduler.ready)
-        __asm__ volatile("sti; hlt; cli" : : : "memory");
+    while (!cpu->scheduler.ready) {
+        if (cpu->hazard & HAZARD_FREE) {
+            object_free_some();
+            interrupt_window();
+        } else {
+            __asm__ volatile("sti; hlt; cli" : : : "memory");
+        }
+    }
     cpu->idle_ticks += rdtsc() - start;
 }
 
@@ -188,7 +195,14 @@ void schedule(void)
 
 void hazard_handle(void)
 {
-    schedule();
+    struct cpu *cpu = this_cpu();
+
+    if (cpu->hazard & HAZARD_SCHEDULE) {
+        schedule();
+        return;
+    }
+    object_free_some();
+    interrupt_window();
 }
 
 void sched_set_timer(struct cpu *cpu)

@@ -14,6 +14,7 @@ struct cpu;
 struct sc {
     struct object object;
     struct ec *ec; /* referenced; global */
+    uint64_t id;   /* of no other SC, living or dead */
     uint8_t priority;
     bool queued;
     uint64_t budget, left; /* TSC ticks */
@@ -25,6 +26,7 @@ struct scheduler {
     struct sc *head[SC_PRIORITIES], *tail[SC_PRIORITIES];
     struct sc *current; /* NULL: none, or it was destroyed */
     uint64_t slice_end; /* TSC when the budget of the current SC is used up */
+    uint64_t ids;       /* given out to SCs */
 };
 
 struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, uint64_t budget) must_check;

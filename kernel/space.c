@@ -86,6 +86,16 @@ bool space_destroy(struct space *space)
         space->memory.physical =
             memory_kernel_root(); /* an EC of the PD still to die finds no user memory there */
         return true;
+    case SPACE_PIO:
+        memset(space->pio.bitmap[0], 0xff, PAGE_SIZE);
+        memset(space->pio.bitmap[1], 0xff, PAGE_SIZE);
+        space->pio.low = PIO_PORTS / 8;
+        space->pio.high = 0;
+        if (cpu->pio == space) { /* another space may come to lie here */
+            cpu->pio = NULL;
+            cpu->tss.iomap = TSS_NO_BITMAP;
+        }
+        return true;
     default:
         return true;
     }
@@ -93,10 +103,6 @@ bool space_destroy(struct space *space)
 
 void space_free(struct space *space)
 {
-    /* Without DESTROY before, the last reference ends it all; an OBJ space that refers to itself lives on. */
-    space->object.references = 1;
-    while (!space_destroy(space))
-        ;
     if (space->kind == SPACE_OBJ)
         page_free(space->obj.table);
     if (space->kind == SPACE_PIO) {

@@ -489,10 +489,12 @@ static enum virt_result svm_run(struct vcpu *vcpu)
         code = EXIT_INTR;
     }
     if (code >= EXIT_INTR && code <= EXIT_INIT) {
-        v->event = v->exit_interrupt & VCPU_EVENT_VALID ? v->exit_interrupt : 0;
+        vcpu->delivering = v->exit_interrupt & VCPU_EVENT_VALID;
+        v->event = vcpu->delivering ? v->exit_interrupt : 0;
         return VIRT_HOST;
     }
     v->event = 0;
+    vcpu->delivering = false;
     s->interrupted = v->exit_interrupt;
     exit = describe(v, s, code);
     s->exit = exit;

@@ -283,6 +283,8 @@ static void vcpu_leave(struct ec *ec, struct vcpu *vcpu, enum status status, uin
 {
     ec->runs = NULL;
     vcpu->runner = NULL;
+    if (ec->fpu)
+        fpu_load(this_cpu(), ec->fpu); /* the guest's was in its place */
     finish_values(status, bits, 0);
 }
 
@@ -296,27 +298,29 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
     enum status status = look_up_object(selector, OBJECT_VCPU, PERM_VCPU_RUN, &vcpu);
 
     UNUSED3;
+    if (ec->runs) /* this call has waited, or given way, and begins anew */
+        ec->runs->runner = NULL;
+    ec->runs = NULL;
     if (status == STATUS_OK)
         status = look_up_wait(ec, nt_selector, &nt);
     if (status == STATUS_OK && vcpu->gst->object.dead)
         status = STATUS_DEAD;
-    if (status == STATUS_OK && vcpu->runner && vcpu->runner != ec)
+    if (status == STATUS_OK && vcpu->runner)
         status = STATUS_BUSY;
     if (status != STATUS_OK) {
         finish_values(status, 0, 0);
         return;
     }
-    if (ec->runs && ec->runs != vcpu) /* a wait that was taken back, and then another vCPU instead */
-        ec->runs->runner = NULL;
     ec->runs = vcpu;
     vcpu->runner = ec;
     for (;;) {
-        if (nt->word) {
+        /* An event that was on its way into the guest goes there before the monitor can give another. */
+        if (nt->word && !vcpu->delivering) {
             vcpu_leave(ec, vcpu, STATUS_SIGNAL, nt->word);
             nt->word = 0;
             return;
         }
-        if (rdtsc() >= deadline) {
+        if (rdtsc() >= deadline && !vcpu->delivering) {
             vcpu_leave(ec, vcpu, STATUS_TIMEOUT, 0);
             return;
         }

@@ -57,8 +57,11 @@ void vcpu_destroy(struct vcpu *vcpu)
     vcpu->object.dead = true;
     if (vcpu->state && vcpu->pd)
         shared_unmap(vcpu->pd->hst, vcpu->state_user, vcpu->state);
-    if (vcpu->runner)
+    if (vcpu->runner) {
         vcpu->runner->runs = NULL;
+        if (vcpu->runner->state == EC_WAITING)
+            ec_wake(vcpu->runner); /* its call begins anew and finds the vCPU dead */
+    }
     vcpu->runner = NULL;
     if (vcpu->state)
         page_free(vcpu->state);

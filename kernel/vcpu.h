@@ -28,6 +28,7 @@ struct vcpu {
     uint64_t asid_generation;
     uint64_t gst_generation; /* of the nested translations that the TLB may hold */
     uint32_t asid;
+    bool delivering; /* an event is still to be delivered that an interrupt of the host cut off */
 };
 
 enum virt_result {
