@@ -236,5 +236,8 @@ void sched_timer_interrupt(void)
     }
     if (cpu->scheduler.current && now >= cpu->scheduler.slice_end)
         cpu->hazard |= HAZARD_SCHEDULE;
-    sched_set_timer(cpu);
+    /* If somebody else is to run, schedule() sets the timer. Set to a time that has passed, it would fire again at once
+     * in the window it came in, and the kernel would never get out of that. */
+    if (!(cpu->hazard & HAZARD_SCHEDULE))
+        sched_set_timer(cpu);
 }
