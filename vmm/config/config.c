@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From XML to struct vm_config. Everything is checked before anything is used, and what is refused is named
+ * with its line; the strings are copied out, so the text may go afterwards.
+ */
+#include "vmm/config/config.h"
+
+#include "vmm/machine/e820.h"
+
+#include <string.h>
+
+#define NODES      16
+#define ATTRIBUTES 32
+
+static const char *const vm_attributes[] = {"name!", "memory!", "kernel", "initrd", "cmdline", "guest", NULL};
+static const struct xml_schema vm_schema = {.name = "vm", .attributes = vm_attributes};
+static const struct xml_child_rule config_children[] = {{&vm_schema, 1, 1}, {NULL, 0, 0}};
+static const struct xml_schema config_schema = {.name = "config", .children = config_children};
+
+/* False: too long. A missing attribute is "". */
+static bool copy(const struct xml_node *node, const char *name, char *to, size_t size,
+                 struct xml_error *error)
+{
+    const char *value = xml_get_string_or(node, name, "");
+    size_t length = strlen(value);
+
+    if (length >= size)
+        return xml_fail(error, node->line, "<vm>: attribute % is too long: \"%\"", name, value);
+    memcpy(to, value, length + 1);
+    return true;
+}
+
+/* A plain number is in MiB. */
+static bool read_memory(struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
+{
+    static const struct xml_range bytes = {.min = E820_MIN_RAM, .max = E820_MAX_RAM, .size = true};
+    static const struct xml_range mebibytes = {.min = E820_MIN_RAM >> 20, .max = E820_MAX_RAM >> 20};
+    const char *text = xml_get_string_or(vm, "memory", "");
+    size_t length = strlen(text);
+    bool plain = length == 0 || (text[length - 1] >= '0' && text[length - 1] <= '9');
+
+    if (!xml_get_unsigned(vm, "memory", plain ? &mebibytes : &bytes, &config->memory, error))
+        return false;
+    if (plain)
+        config->memory <<= 20;
+    config->memory &= ~0xfffull;
+    return true;
+}
+
+static bool check_boot(const struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
+{
+    if (config->guest[0] && (config->kernel[0] || config->initrd[0] || config->cmdline[0]))
+        return xml_fail(error, vm->line,
+                        "<vm>: expected either guest or kernel with initrd and cmdline, found both", NULL,
+                        NULL);
+    if (!config->guest[0] && !config->kernel[0])
+        return xml_fail(error, vm->line, "<vm>: expected attribute kernel or guest, found neither", NULL,
+                        NULL);
+    return true;
+}
+
+static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
+{
+    if (!copy(vm, "name", config->name, sizeof config->name, error) ||
+        !copy(vm, "kernel", config->kernel, sizeof config->kernel, error) ||
+        !copy(vm, "initrd", config->initrd, sizeof config->initrd, error) ||
+        !copy(vm, "cmdline", config->cmdline, sizeof config->cmdline, error) ||
+        !copy(vm, "guest", config->guest, sizeof config->guest, error))
+        return false;
+    if (!config->name[0])
+        return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"", NULL, NULL);
+    return read_memory(config, vm, error) && check_boot(config, vm, error);
+}
+
+bool config_read(struct vm_config *config, char *text, size_t size, struct xml_error *error)
+{
+    struct xml_node nodes[NODES];
+    struct xml_attribute attributes[ATTRIBUTES];
+    struct xml_document document = {
+        .nodes = nodes, .attributes = attributes, .node_limit = NODES, .attribute_limit = ATTRIBUTES};
+
+    memset(config, 0, sizeof *config);
+    if (!xml_parse(&document, text, size, error) || !xml_check(document.root, &config_schema, error))
+        return false;
+    return read_vm(config, xml_child(document.root, "vm"), error);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The monitor's configuration:
+ *
+ *     <config>
+ *       <vm name="debian" memory="256" kernel="vmlinuz" initrd="initrd" cmdline="console=ttyS0"/>
+ *     </config>
+ *
+ * memory: MiB, or with a suffix K, M or G. kernel and initrd name ROMs. guest="..." instead of kernel runs
+ * one of the guests that are part of the monitor (builtin.h).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/xml/xml.h"
+
+#define CONFIG_NAME_SIZE    32u
+#define CONFIG_ROM_SIZE     64u
+#define CONFIG_CMDLINE_SIZE 2048u /* Linux: COMMAND_LINE_SIZE */
+#define CONFIG_TEXT_MAX     16384u
+
+struct vm_config {
+    char name[CONFIG_NAME_SIZE];
+    uint64_t memory;              /* bytes, a multiple of 4096 */
+    char kernel[CONFIG_ROM_SIZE]; /* "": a built-in guest */
+    char initrd[CONFIG_ROM_SIZE]; /* "": none */
+    char cmdline[CONFIG_CMDLINE_SIZE];
+    char guest[CONFIG_NAME_SIZE]; /* "": a kernel */
+};
+
+/* Reads a configuration; `text` (CONFIG_TEXT_MAX bytes at most) is changed. False: *error names element,
+ * line, what was expected and what was found. Whether a built-in guest of the name exists is not checked
+ * here. */
+XML_CHECKED bool config_read(struct vm_config *config, char *text, size_t size, struct xml_error *error);

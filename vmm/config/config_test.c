@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: ISC */
+/* Configurations: a right one, the units of memory, and what each wrong one is told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "vmm/config/config.h"
+
+static bool read_text(const char *xml, struct vm_config *config, struct xml_error *error)
+{
+    static char text[CONFIG_TEXT_MAX];
+
+    assert_true(strlen(xml) < sizeof text);
+    strcpy(text, xml);
+    memset(error, 0, sizeof *error);
+    return config_read(config, text, strlen(xml), error);
+}
+
+static void test_linux(void **state)
+{
+    struct vm_config config;
+    struct xml_error error;
+
+    (void)state;
+    assert_true(read_text(
+        "<config><vm name='deb' memory='256' kernel='vmlinuz' initrd='initrd' cmdline='a b'/></config>",
+        &config, &error));
+    assert_string_equal(config.name, "deb");
+    assert_int_equal(config.memory, 256ull << 20);
+    assert_string_equal(config.kernel, "vmlinuz");
+    assert_string_equal(config.initrd, "initrd");
+    assert_string_equal(config.cmdline, "a b");
+    assert_string_equal(config.guest, "");
+}
+
+static void test_memory_units(void **state)
+{
+    struct vm_config config;
+    struct xml_error error;
+
+    (void)state;
+    assert_true(read_text("<config><vm name='a' memory='6G' guest='spin'/></config>", &config, &error));
+    assert_int_equal(config.memory, 6ull << 30);
+    assert_true(read_text("<config><vm name='a' memory='4097K' guest='spin'/></config>", &config, &error));
+    assert_int_equal(config.memory, 4096u << 10);
+    assert_string_equal(config.guest, "spin");
+}
+
+/* What is wrong, the line it is told for, and a word that the reason must have. */
+static const struct {
+    const char *xml;
+    uint32_t line;
+    const char *word;
+} wrong[] = {
+    {"", 1, ""},
+    {"<config>\n</config>", 1, "vm"},
+    {"<config>\n<vm memory='64' kernel='k'/></config>", 2, "name"},
+    {"<config>\n<vm name='a' kernel='k'/></config>", 2, "memory"},
+    {"<config>\n\n<vm name='a' memory='64'/></config>", 3, "kernel"},
+    {"<config>\n<vm name='a' memory='1' kernel='k'/></config>", 2, "memory"},
+    {"<config>\n<vm name='a' memory='0M' kernel='k'/></config>", 2, "memory"},
+    {"<config>\n<vm name='a' memory='many' kernel='k'/></config>", 2, "memory"},
+    {"<config>\n<vm name='' memory='64' kernel='k'/></config>", 2, "name"},
+    {"<config>\n<vm name='a' memory='64' kernel='k' guest='spin'/></config>", 2, "both"},
+    {"<config>\n<vm name='a' memory='64' kernel='k' cpu='2'/></config>", 2, "cpu"},
+    {"<config>\n<vm name='a' memory='64' kernel='k'/>\n<vm name='b' memory='64' kernel='k'/></config>", 3,
+     "vm"},
+    {"<config>\n<vm name='0123456789012345678901234567890123456789' memory='64' kernel='k'/></config>", 2,
+     "name"},
+    {"<other/>", 1, "config"},
+};
+
+static void test_wrong(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct vm_config config;
+        struct xml_error error;
+
+        assert_false(read_text(wrong[i].xml, &config, &error));
+        assert_int_equal(error.line, wrong[i].line);
+        assert_non_null(strstr(error.reason, wrong[i].word));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_linux),
+        cmocka_unit_test(test_memory_units),
+        cmocka_unit_test(test_wrong),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The far end of a guest's serial port: a Terminal session, if there is one, and always the log.
+ *
+ * Output is gathered for up to a millisecond, so that a byte costs no signal of its own, and kept when the
+ * terminal's ring is full; beyond CONSOLE_BUFFER bytes it is dropped, for the guest must not wait for a
+ * person. For the log the bytes become lines, without escape sequences and control characters, with the VM's
+ * name in front. Input is taken from the ring only when the guest's receiver has room: the ring is what fills
+ * up.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/include/terminal.h"
+#include "vmm/cpu/clock.h"
+#include "vmm/device/uart16550.h"
+
+#define CONSOLE_BUFFER 65536u
+#define CONSOLE_LINE   200u
+
+struct console {
+    const char *name;
+    const struct clock *clock;
+    struct uart16550 *uart;
+    struct terminal terminal;
+    bool connected;
+
+    uint8_t output[CONSOLE_BUFFER]; /* a ring */
+    uint32_t head, count;
+    uint64_t dropped;
+    uint64_t deadline; /* of the flush; virtual ns */
+
+    uint8_t input[UART16550_FIFO]; /* taken from the terminal, refused by the UART */
+    uint32_t input_count;
+
+    char line[CONSOLE_LINE];
+    uint32_t length;
+    uint8_t escape; /* state of an escape sequence; 0: none */
+};
+
+/* The UART's wiring (transmit, room) and clock lead here. `terminal` NULL: log only; it is copied. */
+void console_init(struct console *console, const char *name, const struct clock *clock,
+                  struct uart16550 *uart, const struct terminal *terminal);
+
+/* uart16550_wiring callbacks. */
+void console_transmit(void *console, uint8_t byte);
+void console_room(void *console, uint64_t now);
+
+/* bus_clock callbacks: flushes. */
+uint64_t console_deadline(void *console);
+void console_advance(void *console, uint64_t now);
+
+/* The terminal signalled: take input, write what waits. */
+void console_signal(struct console *console, uint64_t now);
+
+/* All out, the unfinished line too: the VM ends. */
+void console_finish(struct console *console);
+
+/* The terminal's server has gone. */
+void console_disconnect(struct console *console);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The answer to each exit. A handler either changes the guest's state and moves RIP, or changes nothing and
+ * has the guest repeat the instruction (vcpu_need). Port accesses are the hot path and ask the kernel for
+ * nothing but what always comes.
+ */
+#include "vmm/cpu/vcpu.h"
+
+#include "base/include/log.h"
+
+#include <string.h>
+
+enum { VECTOR_DF = 8, VECTOR_TS = 10, VECTOR_CP = 21 };
+
+/* KVM's hypercall ABI: -KVM_ENOSYS (Linux, Documentation/virt/kvm/x86/hypercalls.rst). */
+#define KVM_ENOSYS 1000u
+
+/* The instruction of each exit that has only one encoding but for prefixes. */
+struct encoding {
+    uint8_t length;
+    uint8_t bytes[3], other[3]; /* other: a second instruction with the same exit */
+};
+
+static const struct encoding encodings[VCPU_EXITS] = {
+    [VCPU_EXIT_CPUID] = {2, {0x0f, 0xa2}, {0x0f, 0xa2}},
+    [VCPU_EXIT_RDMSR] = {2, {0x0f, 0x32}, {0x0f, 0x32}},
+    [VCPU_EXIT_WRMSR] = {2, {0x0f, 0x30}, {0x0f, 0x30}},
+    [VCPU_EXIT_HLT] = {1, {0xf4}, {0xf4}},
+    [VCPU_EXIT_HYPERCALL] = {3, {0x0f, 0x01, 0xc1}, {0x0f, 0x01, 0xd9}},
+    [VCPU_EXIT_XSETBV] = {3, {0x0f, 0x01, 0xd1}, {0x0f, 0x01, 0xd1}},
+    [VCPU_EXIT_WBINVD] = {2, {0x0f, 0x09}, {0x0f, 0x08}},
+    [VCPU_EXIT_RDPMC] = {2, {0x0f, 0x33}, {0x0f, 0x33}},
+    [VCPU_EXIT_PAUSE] = {2, {0xf3, 0x90}, {0xf3, 0x90}},
+};
+
+static bool is_encoding(const struct encoding *encoding, const uint8_t *bytes)
+{
+    return encoding->length && (memcmp(bytes, encoding->bytes, encoding->length) == 0 ||
+                                memcmp(bytes, encoding->other, encoding->length) == 0);
+}
+
+/* The guest's bytes decide: it may have put prefixes before the instruction. Returns the length, 0: an
+ * exception. */
+static unsigned decode_length(struct vcpu *vcpu, uint64_t linear, struct vcpu_place *place)
+{
+    const struct encoding *encoding = &encodings[vcpu->state->exit];
+    uint8_t bytes[X86_INSN_MAX] = {0};
+    const uint8_t *host = NULL;
+    struct x86_insn insn;
+    unsigned have;
+
+    if (encoding->length) {
+        have = vcpu_fetch(vcpu, linear, encoding->length, bytes, &host);
+        if (have == 0)
+            return 0;
+        if (have == encoding->length && is_encoding(encoding, bytes)) {
+            *place = (struct vcpu_place){.linear = linear, .cr3 = vcpu->state->cr3, .bytes = host};
+            return encoding->length;
+        }
+    }
+    return vcpu_decode(vcpu, &insn) ? insn.length : 0;
+}
+
+/*
+ * For processors that do not tell the next RIP. Where the same instruction of the same address space was seen
+ * before the walk is left out; its bytes are compared again all the same.
+ */
+static unsigned instruction_length(struct vcpu *vcpu)
+{
+    const struct encoding *encoding = &encodings[vcpu->state->exit];
+    uint64_t linear = vcpu_linear_rip(vcpu);
+    struct vcpu_place *place = &vcpu->place[(linear ^ linear >> 6) % VCPU_PLACES];
+
+    if (place->bytes && place->linear == linear && place->cr3 == vcpu->state->cr3 &&
+        is_encoding(encoding, place->bytes))
+        return encoding->length;
+    return decode_length(vcpu, linear, place);
+}
+
+bool vcpu_find_next(struct vcpu *vcpu, uint64_t *next)
+{
+    struct vcpu_state *state = vcpu->state;
+    unsigned length;
+
+    if (!vcpu_need(vcpu, VCPU_FETCH_GROUPS))
+        return false;
+    length = instruction_length(vcpu);
+    *next = state->rip + length;
+    if (!(state->cs.attributes & X86_SEGMENT_LONG) || !(state->efer & X86_EFER_LMA))
+        *next = (uint32_t)*next;
+    return length != 0;
+}
+
+static bool exit_none(struct vcpu *vcpu)
+{
+    return vcpu_runs(vcpu);
+}
+
+static void merge_rax(struct vcpu_state *state, unsigned size, uint32_t value)
+{
+    uint64_t *rax = &state->gpr[VCPU_RAX];
+
+    if (size == 4)
+        *rax = value;
+    else if (size == 2)
+        *rax = (*rax & ~0xffffull) | value;
+    else
+        *rax = (*rax & ~0xffull) | value;
+}
+
+static void access_port(struct vcpu *vcpu, uint64_t info)
+{
+    struct vcpu_state *state = vcpu->state;
+    struct machine *machine = vcpu->machine;
+    uint64_t now = clock_now(&machine->clock);
+    uint16_t port = VCPU_IO_PORT(info);
+    uint8_t size = VCPU_IO_SIZE(info);
+
+    if (info & VCPU_IO_IN)
+        merge_rax(state, size, (uint32_t)bus_read(&machine->bus, BUS_PORT, port, size, vcpu->number, now));
+    else
+        bus_write(&machine->bus, BUS_PORT, port, size, (uint32_t)state->gpr[VCPU_RAX], vcpu->number, now);
+    if (machine_port_is(machine->timed, port, size))
+        vcpu_update_deadline(vcpu);
+}
+
+static bool exit_io(struct vcpu *vcpu)
+{
+    struct vcpu_state *state = vcpu->state;
+    uint64_t info = state->info[0], next;
+    uint8_t size = VCPU_IO_SIZE(info);
+
+    if (__builtin_expect((info & VCPU_IO_STRING) != 0, 0)) {
+        if (vcpu_need(vcpu, VCPU_EMULATE_GROUPS))
+            vcpu_emulate(vcpu);
+        return vcpu_runs(vcpu);
+    }
+    if (!vcpu_can_skip(vcpu, &next))
+        return vcpu_runs(vcpu);
+    /* A string access before this one has asked for more than this one needs. */
+    state->want[VCPU_EXIT_IO] &= VCPU_DR;
+    if (machine_port_is(vcpu->machine->decoded, VCPU_IO_PORT(info), size))
+        access_port(vcpu, info);
+    else if (info & VCPU_IO_IN)
+        merge_rax(state, size, size == 4 ? UINT32_MAX : (1u << size * 8) - 1);
+    vcpu_set_rip(vcpu, next);
+    return vcpu_runs(vcpu);
+}
+
+/* An access of event delivery (IDT, stack, TSS) is not one that an instruction made: nothing can be emulated.
+ */
+static bool exit_mmio(struct vcpu *vcpu)
+{
+    if (vcpu->state->interrupted & VCPU_EVENT_VALID) {
+        log_line("vm %s: event %02x delivered through device memory at %lx", vcpu->machine->name,
+                 (unsigned)(vcpu->state->interrupted & 0xff), (unsigned long)vcpu->state->info[0]);
+        machine_request(vcpu->machine, MACHINE_RESET, "event delivery outside of memory");
+        return false;
+    }
+    if (vcpu_need(vcpu, VCPU_EMULATE_GROUPS)) {
+        vcpu_sync_tpr(vcpu);
+        vcpu_emulate(vcpu);
+        vcpu_update_tpr(vcpu);
+    }
+    return vcpu_runs(vcpu);
+}
+
+static bool exit_hlt(struct vcpu *vcpu)
+{
+    uint64_t next;
+
+    if (!vcpu_can_skip(vcpu, &next))
+        return vcpu_runs(vcpu);
+    vcpu_set_rip(vcpu, next);
+    vcpu->state->activity = VCPU_HALTED;
+    vcpu->machine->attention = true; /* what waits already ends it at once */
+    return true;
+}
+
+/* The kernel has closed both windows. */
+static bool exit_interrupt_window(struct vcpu *vcpu)
+{
+    vcpu->window = 0;
+    vcpu->machine->attention = true;
+    return true;
+}
+
+static bool exit_nmi_window(struct vcpu *vcpu)
+{
+    vcpu->nmi_masked = false;
+    vcpu->window = 0;
+    vcpu->machine->attention = true;
+    return true;
+}
+
+/* Intercepted only so that a guest cannot hang the processor in the delivery; it gets what it would have got.
+ */
+static bool exit_exception(struct vcpu *vcpu)
+{
+    unsigned vector = (unsigned)vcpu->state->info[0] & 31;
+    bool error = vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= X86_VECTOR_PF) ||
+                 vector == X86_VECTOR_AC || vector == VECTOR_CP;
+
+    if (error)
+        vcpu_raise_error(vcpu, vector, (uint32_t)vcpu->state->info[1]);
+    else
+        vcpu_raise(vcpu, vector);
+    return vcpu_runs(vcpu);
+}
+
+static bool exit_shutdown(struct vcpu *vcpu)
+{
+    machine_request(vcpu->machine, MACHINE_RESET, "triple fault");
+    return false;
+}
+
+static bool exit_hypercall(struct vcpu *vcpu)
+{
+    uint64_t next;
+
+    if (vcpu_can_skip(vcpu, &next)) {
+        vcpu->state->gpr[VCPU_RAX] = -(uint64_t)KVM_ENOSYS;
+        vcpu_set_rip(vcpu, next);
+    }
+    return vcpu_runs(vcpu);
+}
+
+static bool exit_ignored(struct vcpu *vcpu)
+{
+    uint64_t next;
+
+    if (vcpu_can_skip(vcpu, &next))
+        vcpu_set_rip(vcpu, next);
+    return vcpu_runs(vcpu);
+}
+
+static bool exit_rdpmc(struct vcpu *vcpu)
+{
+    vcpu_raise_error(vcpu, X86_VECTOR_GP, 0);
+    return vcpu_runs(vcpu);
+}
+
+static bool exit_undefined(struct vcpu *vcpu)
+{
+    vcpu_raise(vcpu, X86_VECTOR_UD);
+    return vcpu_runs(vcpu);
+}
+
+static bool exit_task_switch(struct vcpu *vcpu)
+{
+    log_line("vm %s: task switch to selector %04x: not supported", vcpu->machine->name,
+             (unsigned)(vcpu->state->info[0] & 0xffff));
+    machine_request(vcpu->machine, MACHINE_RESET, "task switch");
+    return false;
+}
+
+static bool exit_invalid_state(struct vcpu *vcpu)
+{
+    log_line("vm %s: invalid guest state: group %lx, RIP %lx", vcpu->machine->name,
+             (unsigned long)vcpu->state->info[0], (unsigned long)vcpu->state->rip);
+    machine_request(vcpu->machine, MACHINE_RESET, "invalid state");
+    return false;
+}
+
+static bool exit_other(struct vcpu *vcpu)
+{
+    log_line("vm %s: unknown exit %u, code %lx, RIP %lx", vcpu->machine->name, vcpu->state->exit,
+             (unsigned long)vcpu->state->info[0], (unsigned long)vcpu->state->rip);
+    machine_request(vcpu->machine, MACHINE_RESET, "unknown exit");
+    return false;
+}
+
+vcpu_exit_handler *const vcpu_exit_handlers[VCPU_EXITS] = {
+    [VCPU_EXIT_NONE] = exit_none,
+    [VCPU_EXIT_IO] = exit_io,
+    [VCPU_EXIT_MMIO] = exit_mmio,
+    [VCPU_EXIT_CPUID] = vcpu_exit_cpuid,
+    [VCPU_EXIT_RDMSR] = vcpu_exit_rdmsr,
+    [VCPU_EXIT_WRMSR] = vcpu_exit_wrmsr,
+    [VCPU_EXIT_HLT] = exit_hlt,
+    [VCPU_EXIT_INTERRUPT_WINDOW] = exit_interrupt_window,
+    [VCPU_EXIT_NMI_WINDOW] = exit_nmi_window,
+    [VCPU_EXIT_EXCEPTION] = exit_exception,
+    [VCPU_EXIT_SHUTDOWN] = exit_shutdown,
+    [VCPU_EXIT_HYPERCALL] = exit_hypercall,
+    [VCPU_EXIT_XSETBV] = vcpu_exit_xsetbv,
+    [VCPU_EXIT_WBINVD] = exit_ignored,
+    [VCPU_EXIT_RDPMC] = exit_rdpmc,
+    [VCPU_EXIT_PAUSE] = exit_ignored,
+    [VCPU_EXIT_TASK_SWITCH] = exit_task_switch,
+    [VCPU_EXIT_UNDEFINED] = exit_undefined,
+    [VCPU_EXIT_INVALID_STATE] = exit_invalid_state,
+    [VCPU_EXIT_OTHER] = exit_other,
+};

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: ISC */
+/* Port accesses, instruction lengths, HLT, hypercalls, and what ends a run. */
+#include "vmm/cpu/test_bench.h"
+
+static void test_out(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->state.gpr[VCPU_RAX] = 0x1141;
+    bench->state.interruptibility = VCPU_SHADOW;
+    assert_true(leave(bench, VCPU_EXIT_IO, io_info(0x3f8, 1, 0), CODE + 1));
+    assert_string_equal(console, "A");
+    assert_int_equal(bench->state.rip, CODE + 1);
+    assert_int_equal(bench->state.interruptibility, 0);
+    assert_int_equal(bench->state.dirty, VCPU_RIP);
+    assert_int_equal(bench->state.want[VCPU_EXIT_IO], 0);
+}
+
+static void test_in_sizes(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t *rax = &bench->state.gpr[VCPU_RAX];
+
+    *rax = 0x1122334455667788;
+    assert_true(leave(bench, VCPU_EXIT_IO, io_info(0x300, 1, VCPU_IO_IN), CODE + 1));
+    assert_int_equal(*rax, 0x11223344556677ff);
+    assert_true(leave(bench, VCPU_EXIT_IO, io_info(0x300, 2, VCPU_IO_IN), CODE + 2));
+    assert_int_equal(*rax, 0x112233445566ffff);
+    assert_true(leave(bench, VCPU_EXIT_IO, io_info(0x300, 4, VCPU_IO_IN), CODE + 3));
+    assert_int_equal(*rax, 0xffffffff);
+}
+
+/* Without a next RIP the bytes are read; the groups for that are asked for once. */
+static void test_cpuid_length(void **state)
+{
+    struct bench *bench = *state;
+
+    put_code(bench, CODE, "\x0f\xa2\x66\x0f\xa2", 5);
+    bench->state.gpr[VCPU_RAX] = 0x40000000;
+    assert_true(leave(bench, VCPU_EXIT_CPUID, 0, 0));
+    assert_int_equal(bench->state.rip, CODE);
+    assert_int_equal(bench->state.want[VCPU_EXIT_CPUID], VCPU_FETCH_GROUPS);
+    assert_true(leave(bench, VCPU_EXIT_CPUID, 0, 0));
+    assert_int_equal(bench->state.rip, CODE + 2);
+    assert_int_equal(bench->state.gpr[VCPU_RBX], 0x4b4d564b);
+    bench->state.gpr[VCPU_RAX] = 0x40000000;
+    assert_true(leave(bench, VCPU_EXIT_CPUID, 0, 0));
+    assert_int_equal(bench->state.rip, CODE + 5);
+
+    /* The place is remembered; its bytes count all the same. */
+    bench->state.rip = CODE;
+    put_code(bench, CODE, "\x66\x0f\xa2", 3);
+    assert_true(leave(bench, VCPU_EXIT_CPUID, 0, 0));
+    assert_int_equal(bench->state.rip, CODE + 3);
+}
+
+static void test_hypercall(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(leave(bench, VCPU_EXIT_HYPERCALL, 0, CODE + 3));
+    assert_int_equal((int64_t)bench->state.gpr[VCPU_RAX], -1000);
+    assert_int_equal(bench->state.rip, CODE + 3);
+}
+
+static void test_resets(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->state.gpr[VCPU_RAX] = 6;
+    assert_false(leave(bench, VCPU_EXIT_IO, io_info(0xcf9, 1, 0), CODE + 1));
+    assert_int_equal(bench->machine.request, MACHINE_RESET);
+    machine_reset(&bench->machine, 0);
+    assert_int_equal(bench->machine.request, MACHINE_RUNS);
+    bench->state.gpr[VCPU_RAX] = 0xfe;
+    assert_false(leave(bench, VCPU_EXIT_IO, io_info(0x64, 1, 0), CODE + 1));
+    machine_reset(&bench->machine, 0);
+    bench->state.gpr[VCPU_RAX] = 1;
+    assert_false(leave(bench, VCPU_EXIT_IO, io_info(0x92, 1, 0), CODE + 1));
+    machine_reset(&bench->machine, 0);
+    assert_false(leave(bench, VCPU_EXIT_SHUTDOWN, 0, 0));
+    assert_string_equal(bench->machine.reason, "triple fault");
+}
+
+static void test_power_off(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->state.gpr[VCPU_RAX] = 5 << 10 | 1 << 13; /* SLP_TYP of \_S5, SLP_EN */
+    assert_false(leave(bench, VCPU_EXIT_IO, io_info(MACHINE_PM_BASE + 4, 2, 0), CODE + 1));
+    assert_int_equal(bench->machine.request, MACHINE_POWER_OFF);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_out),       TEST(test_in_sizes), TEST(test_cpuid_length),
+        TEST(test_hypercall), TEST(test_resets),   TEST(test_power_off),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

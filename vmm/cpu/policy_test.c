@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/* MSR exits: registers that the processor holds, the TSC, unknown ones. */
+#include "vmm/cpu/test_bench.h"
+
+static void test_msrs(void **state)
+{
+    struct bench *bench = *state;
+
+    /* EFER depends on CR0.PG: asked for, then written. */
+    bench->state.gpr[VCPU_RCX] = 0xc0000080;
+    bench->state.gpr[VCPU_RAX] = 0x901;
+    assert_true(leave(bench, VCPU_EXIT_WRMSR, 1, CODE + 2));
+    assert_int_equal(bench->state.rip, CODE);
+    assert_true(leave(bench, VCPU_EXIT_WRMSR, 1, CODE + 2));
+    assert_int_equal(bench->state.rip, CODE + 2);
+    assert_int_equal(bench->state.efer, 0x901);
+    assert_int_equal(bench->state.dirty, VCPU_RIP | VCPU_EFER);
+    assert_true(leave(bench, VCPU_EXIT_RDMSR, 0, CODE + 4));
+    assert_true(leave(bench, VCPU_EXIT_RDMSR, 0, CODE + 4));
+    assert_int_equal(bench->state.gpr[VCPU_RAX], 0x901);
+
+    /* The TSC: the offset follows. */
+    bench->state.gpr[VCPU_RCX] = 0x10;
+    bench->state.gpr[VCPU_RAX] = 0;
+    bench->state.gpr[VCPU_RDX] = 0x1000;
+    assert_true(leave(bench, VCPU_EXIT_WRMSR, 1, CODE + 6));
+    assert_true(bench->state.dirty & VCPU_TSC);
+    assert_true((clock_read_tsc() + bench->state.tsc_offset) >> 40 == 0x10);
+
+    /* None such. */
+    bench->state.gpr[VCPU_RCX] = 0x12345;
+    assert_true(leave(bench, VCPU_EXIT_WRMSR, 1, CODE + 8));
+    assert_int_equal(bench->state.rip, CODE + 6);
+    assert_int_equal(bench->vcpu.exception & 0xff, 13);
+    assert_non_null(strstr(logged, "12345"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_msrs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The loop of a vCPU: inject, run, dispatch; and the clocks in between. See vcpu.h for what is kept so that
+ * most turns of the loop do none of it but run and dispatch.
+ */
+#include "vmm/cpu/vcpu.h"
+
+#include "base/include/log.h"
+#include "base/include/syscall.h"
+#include "vmm/cpu/inject.h"
+
+#include <string.h>
+
+enum { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4 };
+
+#define DR6_BS (1ull << 14)
+
+void vcpu_update_deadline(struct vcpu *vcpu)
+{
+    uint64_t deadline = machine_deadline(vcpu->machine);
+
+    if (deadline == vcpu->deadline)
+        return;
+    vcpu->deadline = deadline;
+    vcpu->deadline_tsc = clock_tsc(&vcpu->machine->clock, deadline);
+}
+
+static void advance_clocks(struct vcpu *vcpu)
+{
+    machine_advance(vcpu->machine, clock_now(&vcpu->machine->clock));
+    vcpu_update_deadline(vcpu);
+}
+
+/*
+ * An event that was not delivered. INT n, INT3 and INTO are not injected again: RIP still stands at the
+ * instruction, which the guest executes once more.
+ */
+static void take_interrupted(struct vcpu *vcpu)
+{
+    uint64_t event = vcpu->state->interrupted, type = event & VCPU_EVENT_TYPE;
+    unsigned vector = event & 0xff;
+    bool software = type == VCPU_EVENT_SOFTWARE ||
+                    (type == VCPU_EVENT_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
+
+    vcpu->interrupted = software ? 0 : event;
+    vcpu->machine->attention = true;
+}
+
+/*
+ * vcpu_run came back without an exit. If what was dirty still is, the guest was not entered, and an event
+ * that was to be injected is still ours. If it ran, RFLAGS are those of some time ago unless the kernel has
+ * written them: then nothing that depends on them may be injected before the next exit, for which a window
+ * can be asked.
+ */
+static void take_return(struct vcpu *vcpu)
+{
+    struct vcpu_state *state = vcpu->state;
+
+    vcpu->wakes++;
+    if (state->dirty & VCPU_EVENT && state->inject & VCPU_EVENT_VALID) {
+        vcpu->interrupted = state->inject;
+        vcpu->machine->attention = true;
+    }
+    if (state->dirty != 0 || state->activity == VCPU_HALTED)
+        return;
+    vcpu->stale = !(state->valid & VCPU_RIP);
+    if (!vcpu->stale && state->interrupted & VCPU_EVENT_VALID)
+        take_interrupted(vcpu);
+}
+
+void vcpu_sync_tpr(struct vcpu *vcpu)
+{
+    const struct vcpu_state *state = vcpu->state;
+
+    if (!(state->valid & VCPU_CR) || state->cr8 == vcpu->cr8)
+        return;
+    vcpu->cr8 = state->cr8 & 0xf;
+    lapic_cr8_write(vcpu->lapic, vcpu->cr8);
+}
+
+void vcpu_update_tpr(struct vcpu *vcpu)
+{
+    struct vcpu_state *state = vcpu->state;
+    uint8_t cr8 = (uint8_t)lapic_cr8_read(vcpu->lapic);
+
+    if (cr8 == state->cr8)
+        return;
+    vcpu->cr8 = cr8;
+    state->cr8 = cr8;
+    state->dirty |= VCPU_CR;
+}
+
+/* The vector of an event that only its controller knows, and the controller's view after delivery. */
+static uint64_t commit(struct vcpu *vcpu, const struct inject_decision *decision)
+{
+    struct machine *machine = vcpu->machine;
+
+    switch (decision->source) {
+    case INJECT_NOTHING:
+        break;
+    case INJECT_AGAIN:
+        vcpu->interrupted = 0;
+        break;
+    case INJECT_EXCEPTION:
+        vcpu->exception = 0;
+        break;
+    case INJECT_NMI:
+        machine->nmi = false;
+        vcpu->nmi_masked = true;
+        break;
+    case INJECT_APIC:
+        lapic_accept(vcpu->lapic, decision->event & 0xff);
+        break;
+    case INJECT_EXTINT:
+        lapic_extint_done(vcpu->lapic);
+        return decision->event | ((unsigned)i8259_acknowledge(&machine->pic) & 0xff);
+    }
+    return decision->event;
+}
+
+static bool extint_waits(const struct vcpu *vcpu)
+{
+    return vcpu->machine->intr && lapic_accepts_extint(vcpu->lapic);
+}
+
+void vcpu_inject(struct vcpu *vcpu)
+{
+    struct machine *machine = vcpu->machine;
+    struct vcpu_state *state = vcpu->state;
+    struct inject_decision decision;
+
+    vcpu_sync_tpr(vcpu);
+    decision = inject_decide(&(struct inject_input){
+        .interrupted = vcpu->interrupted,
+        .exception = vcpu->exception,
+        .rflags = vcpu->stale ? 0 : state->rflags,
+        .interruptibility = vcpu->stale ? 0 : state->interruptibility,
+        .nmi = machine->nmi,
+        .nmi_masked = vcpu->nmi_masked,
+        .vector = lapic_pending_vector(vcpu->lapic),
+        .extint = extint_waits(vcpu),
+    });
+    if (decision.wakes)
+        state->activity = VCPU_ACTIVE;
+    if (decision.source != INJECT_NOTHING || decision.window != vcpu->window) {
+        state->inject = commit(vcpu, &decision);
+        /* With automatic EOI the 8259s may ask on. */
+        if (decision.source == INJECT_EXTINT && extint_waits(vcpu))
+            decision.window |= VCPU_WINDOW_INTERRUPT;
+        state->window = decision.window;
+        state->dirty |= VCPU_EVENT;
+        vcpu->window = decision.window;
+    }
+    machine->attention = false;
+}
+
+static uint64_t exception_event(unsigned vector)
+{
+    return VCPU_EVENT_VALID | VCPU_EVENT_EXCEPTION | vector;
+}
+
+/* What was interrupted and is a fault itself joins with the new one; an interrupt that was is lost, as it is
+ * on a processor. */
+static void raise_event(struct vcpu *vcpu, uint64_t event)
+{
+    vcpu->exception = inject_combine(vcpu->interrupted, event);
+    vcpu->interrupted = 0;
+    vcpu->machine->attention = true;
+    if (!vcpu->exception)
+        machine_request(vcpu->machine, MACHINE_RESET, "triple fault");
+}
+
+void vcpu_raise(struct vcpu *vcpu, unsigned vector)
+{
+    raise_event(vcpu, exception_event(vector));
+}
+
+void vcpu_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error)
+{
+    raise_event(vcpu, exception_event(vector) | VCPU_EVENT_ERROR | (uint64_t)error << 32);
+}
+
+bool vcpu_need(struct vcpu *vcpu, uint32_t groups)
+{
+    struct vcpu_state *state = vcpu->state;
+
+    if ((state->valid & groups) == groups)
+        return true;
+    state->want[state->exit] |= groups;
+    return false;
+}
+
+/* RFLAGS.TF: #DB follows the instruction. Once a guest steps, DR6 comes with every exit. */
+void vcpu_single_step(struct vcpu *vcpu)
+{
+    struct vcpu_state *state = vcpu->state;
+
+    if (state->valid & VCPU_DR) {
+        state->dr6 |= DR6_BS;
+        state->dirty |= VCPU_DR;
+    }
+    for (unsigned i = 0; i < VCPU_EXITS; i++)
+        state->want[i] |= VCPU_DR;
+    vcpu_raise(vcpu, VECTOR_DB);
+}
+
+enum vcpu_stop vcpu_loop(struct vcpu *vcpu)
+{
+    struct vcpu_state *state = vcpu->state;
+
+    advance_clocks(vcpu);
+    for (;;) {
+        enum status status;
+        uint64_t bits;
+        uint32_t reason;
+
+        if (vcpu->machine->attention)
+            vcpu_inject(vcpu);
+        state->valid = 0;
+        status = vcpu_run(vcpu->link.vcpu, vcpu->link.notification, vcpu->deadline_tsc, &bits);
+        if (status == STATUS_OK) {
+            vcpu->stale = false;
+            if (state->interrupted & VCPU_EVENT_VALID)
+                take_interrupted(vcpu);
+            reason = state->exit < VCPU_EXITS ? state->exit : VCPU_EXIT_OTHER;
+            vcpu->exits[reason]++;
+            if (!vcpu_exit_handlers[reason](vcpu))
+                return VCPU_STOP_REQUEST;
+            continue;
+        }
+        take_return(vcpu);
+        if (status == STATUS_SIGNAL && !vcpu->link.signal(vcpu->link.context, bits))
+            return VCPU_STOP_SIGNAL;
+        if (status != STATUS_SIGNAL && status != STATUS_TIMEOUT) {
+            log_line("vm %s: the kernel does not run the vCPU: status %u", vcpu->machine->name,
+                     (unsigned)status);
+            return VCPU_STOP_FAILED;
+        }
+        advance_clocks(vcpu);
+        if (vcpu->machine->request != MACHINE_RUNS)
+            return VCPU_STOP_REQUEST;
+    }
+}
+
+static const char *const exit_names[VCPU_EXITS] = {
+    [VCPU_EXIT_NONE] = "none",
+    [VCPU_EXIT_IO] = "io",
+    [VCPU_EXIT_MMIO] = "mmio",
+    [VCPU_EXIT_CPUID] = "cpuid",
+    [VCPU_EXIT_RDMSR] = "rdmsr",
+    [VCPU_EXIT_WRMSR] = "wrmsr",
+    [VCPU_EXIT_HLT] = "hlt",
+    [VCPU_EXIT_INTERRUPT_WINDOW] = "window",
+    [VCPU_EXIT_NMI_WINDOW] = "nmi-window",
+    [VCPU_EXIT_EXCEPTION] = "exception",
+    [VCPU_EXIT_SHUTDOWN] = "shutdown",
+    [VCPU_EXIT_HYPERCALL] = "hypercall",
+    [VCPU_EXIT_XSETBV] = "xsetbv",
+    [VCPU_EXIT_WBINVD] = "wbinvd",
+    [VCPU_EXIT_RDPMC] = "rdpmc",
+    [VCPU_EXIT_PAUSE] = "pause",
+    [VCPU_EXIT_TASK_SWITCH] = "task-switch",
+    [VCPU_EXIT_UNDEFINED] = "undefined",
+    [VCPU_EXIT_INVALID_STATE] = "invalid-state",
+    [VCPU_EXIT_OTHER] = "other",
+};
+
+void vcpu_log_profile(const struct vcpu *vcpu)
+{
+    char line[200];
+    uint64_t sum = 0;
+    size_t at = 0;
+
+    line[0] = '\0';
+    for (unsigned i = 0; i < VCPU_EXITS; i++) {
+        sum += vcpu->exits[i];
+        if (vcpu->exits[i] && at < sizeof line - 1)
+            at += format_text(line + at, sizeof line - at, " %s %lu", exit_names[i],
+                              (unsigned long)vcpu->exits[i]);
+    }
+    log_line("vm %s: %lu exits:%s; wakes %lu", vcpu->machine->name, (unsigned long)sum, line,
+             (unsigned long)vcpu->wakes);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: ISC */
+/* Injection on a whole machine: from the chips' lines to the event in the state page. */
+#include "vmm/cpu/test_bench.h"
+
+/* The 8254's interrupt through the 8259s and LINT0, masked by IF, by the window and out of HLT. */
+static void test_interrupt_ends_halt(void **state)
+{
+    struct bench *bench = *state;
+    struct vcpu *vcpu = &bench->vcpu;
+
+    out(bench, 0x20, 0x11);
+    out(bench, 0x21, 0x30);
+    out(bench, 0x21, 0x04);
+    out(bench, 0x21, 0x01);
+    out(bench, 0x21, 0xfe);
+    bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_SVR, 4, 0x1ff, 0, 0);
+    bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_LVT_LINT0, 4, 0x700, 0, 0);
+    machine_advance(&bench->machine, 200000000);
+    assert_true(bench->machine.intr);
+
+    vcpu_inject(vcpu);
+    assert_int_equal(bench->state.window, VCPU_WINDOW_INTERRUPT);
+    assert_false(bench->state.inject & VCPU_EVENT_VALID);
+    bench->state.rflags |= X86_RFLAGS_IF;
+    bench->state.interruptibility = VCPU_SHADOW;
+    assert_true(leave(bench, VCPU_EXIT_HLT, 0, CODE + 1));
+    assert_int_equal(bench->state.activity, VCPU_HALTED);
+    vcpu_inject(vcpu);
+    assert_int_equal(bench->state.activity, VCPU_ACTIVE);
+    assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | 0x30);
+    assert_int_equal(bench->state.window, 0);
+    assert_true(bench->state.dirty & VCPU_EVENT);
+    assert_false(bench->machine.intr);
+}
+
+static void test_halt_lasts(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(leave(bench, VCPU_EXIT_HLT, 0, CODE + 1));
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.activity, VCPU_HALTED);
+}
+
+/* The timer's vector by x2APIC registers, and its EOI. */
+static void test_apic_timer(void **state)
+{
+    struct bench *bench = *state;
+    struct machine *machine = &bench->machine;
+    struct lapic *lapic = &machine->lapic;
+
+    bench->state.rflags |= X86_RFLAGS_IF;
+    assert_true(lapic_msr_write(lapic, MSR_APIC_BASE, lapic->base | APIC_BASE_EXTD, 0));
+    assert_true(lapic_msr_write(lapic, 0x80f, 0x1ff, 0));
+    assert_true(lapic_msr_write(lapic, 0x832, 0xec, 0));
+    assert_true(lapic_msr_write(lapic, 0x838, 1000, 0));
+    vcpu_update_deadline(&bench->vcpu);
+    assert_true(bench->vcpu.deadline <= 128000);
+    machine_advance(machine, 128000);
+    assert_true(machine->attention);
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | 0xec);
+    assert_int_equal(lapic->isr_top, 0xec);
+
+    bench->state.gpr[VCPU_RCX] = 0x80b;
+    bench->state.gpr[VCPU_RAX] = 0;
+    bench->state.gpr[VCPU_RDX] = 0;
+    assert_true(leave(bench, VCPU_EXIT_WRMSR, 1, CODE + 2));
+    assert_int_equal(bench->state.rip, CODE + 2);
+    assert_int_equal(lapic->isr_top, -1);
+    assert_true(machine->attention);
+}
+
+/* A fault in the delivery of a fault is a double fault, and a third one the end. */
+static void test_fault_in_delivery(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->vcpu.interrupted = VCPU_EVENT_VALID | VCPU_EVENT_EXCEPTION | VCPU_EVENT_ERROR | 13;
+    vcpu_raise_error(&bench->vcpu, 13, 0);
+    assert_int_equal(bench->vcpu.exception & 0xff, 8);
+    bench->vcpu.interrupted = bench->vcpu.exception;
+    vcpu_raise_error(&bench->vcpu, 14, 0);
+    assert_int_equal(bench->machine.request, MACHINE_RESET);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_interrupt_ends_halt),
+        TEST(test_halt_lasts),
+        TEST(test_apic_timer),
+        TEST(test_fault_in_delivery),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The vCPU's registers at a start of the machine: what the processor has after RESET# (APM vol. 2, 14.1.3),
+ * then what a boot protocol wants.
+ */
+#include "vmm/cpu/vcpu.h"
+
+#include <string.h>
+
+#define CR0_PE_ET 0x11u
+#define CR0_ET    0x10u
+#define PAT_RESET 0x0007040600070406ull
+#define DR6_RESET 0xffff0ff0ull
+#define DR7_RESET 0x400ull
+#define XCR0_X87  1u
+
+/* Segment attributes: see abi/vcpu.h. */
+#define CODE_16     0x09bu
+#define DATA_16     0x093u
+#define CODE_32     0xc9bu
+#define DATA_32     0xc93u
+#define LDT         0x082u
+#define BUSY_TSS_32 0x08bu
+
+#define TSS_LIMIT      0x67u
+#define REAL_IDT_LIMIT 0x3ffu
+#define REAL_STACK     0x7000u
+#define BOOT_CS        0x10u /* of the Linux boot protocol */
+#define BOOT_DS        0x18u
+
+/* What each exit needs beyond what always comes. Port accesses, the most frequent, need nothing. */
+static const uint32_t base_want[VCPU_EXITS] = {
+    [VCPU_EXIT_MMIO] = VCPU_EMULATE_GROUPS, [VCPU_EXIT_INTERRUPT_WINDOW] = VCPU_CR, /* CR8 */
+};
+
+void vcpu_init(struct vcpu *vcpu, struct vcpu_state *state, struct machine *machine,
+               const struct vcpu_link *link)
+{
+    *vcpu = (struct vcpu){.state = state, .machine = machine, .lapic = &machine->lapic, .link = *link};
+}
+
+/* The guest's TSC is the host's and an offset; the local APIC and the KVM clock know its value at virtual
+ * time 0. */
+void vcpu_reload_tsc(struct vcpu *vcpu)
+{
+    vcpu->state->tsc_offset = vcpu->lapic->config.tsc_at_zero - vcpu->machine->clock.start;
+    vcpu->state->dirty |= VCPU_TSC;
+}
+
+static void reset_tsc(struct vcpu *vcpu)
+{
+    struct machine *machine = vcpu->machine;
+    uint64_t host = clock_read_tsc(), at_zero = machine->clock.start - host;
+
+    lapic_tsc_move(vcpu->lapic, at_zero - vcpu->lapic->config.tsc_at_zero, clock_ns(&machine->clock, host));
+    machine->kvmclock.tsc_at_zero = at_zero;
+    vcpu->msr.state.tsc_adjust = 0;
+    vcpu->msr.clock_cpu.moved = false;
+    vcpu_reload_tsc(vcpu);
+}
+
+void vcpu_reset(struct vcpu *vcpu)
+{
+    struct vcpu_state *state = vcpu->state;
+
+    memset(state, 0, sizeof *state);
+    memcpy(state->want, base_want, sizeof base_want);
+    state->rflags = X86_RFLAGS_ONE;
+    state->cr0 = CR0_ET;
+    state->pat = PAT_RESET;
+    state->dr6 = DR6_RESET;
+    state->dr7 = DR7_RESET;
+    state->xcr0 = XCR0_X87;
+    state->ldtr = (struct vcpu_segment){.attributes = LDT, .limit = 0xffff};
+    state->dirty = VCPU_GROUPS;
+    vcpu->interrupted = 0;
+    vcpu->exception = 0;
+    vcpu->window = 0;
+    vcpu->cr8 = 0;
+    vcpu->nmi_masked = false;
+    vcpu->stale = false;
+    vcpu->deadline = CLOCK_NEVER;
+    vcpu->deadline_tsc = CLOCK_NEVER;
+    memset(vcpu->place, 0, sizeof vcpu->place);
+    msr_reset(&vcpu->msr);
+    reset_tsc(vcpu);
+    vcpu->machine->attention = true;
+}
+
+static struct vcpu_segment segment_of(const struct linux_segment *segment)
+{
+    return (struct vcpu_segment){.selector = segment->selector,
+                                 .attributes = segment->attributes,
+                                 .limit = segment->limit,
+                                 .base = segment->base};
+}
+
+void vcpu_start(struct vcpu *vcpu, const struct linux_entry *entry)
+{
+    struct vcpu_state *state = vcpu->state;
+
+    state->rip = entry->rip;
+    state->gpr[VCPU_RSP] = entry->rsp;
+    state->gpr[VCPU_RSI] = entry->rsi;
+    state->cr0 = entry->cr0;
+    state->cr3 = entry->cr3;
+    state->cr4 = entry->cr4;
+    state->efer = entry->efer;
+    state->cs = segment_of(&entry->cs);
+    state->ds = segment_of(&entry->data);
+    state->es = state->ds;
+    state->ss = state->ds;
+    state->fs = state->ds;
+    state->gs = state->ds;
+    state->tr = segment_of(&entry->tr);
+    state->gdtr = (struct vcpu_segment){.base = entry->gdt_base, .limit = entry->gdt_limit};
+    state->idtr =
+        (struct vcpu_segment){.limit = entry->long_mode || entry->cr0 & X86_CR0_PE ? 0 : REAL_IDT_LIMIT};
+}
+
+struct linux_entry vcpu_entry_real(uint64_t address)
+{
+    return (struct linux_entry){
+        .rip = address & 0xf,
+        .rsp = REAL_STACK,
+        .cr0 = CR0_ET,
+        .cs = {.selector = (uint16_t)(address >> 4),
+               .attributes = CODE_16,
+               .limit = 0xffff,
+               .base = address & ~0xfull},
+        .data = {.attributes = DATA_16, .limit = 0xffff},
+        .tr = {.attributes = BUSY_TSS_32, .limit = TSS_LIMIT},
+        .gdt_limit = 0xffff,
+    };
+}
+
+struct linux_entry vcpu_entry_protected(uint64_t address)
+{
+    return (struct linux_entry){
+        .rip = address,
+        .cr0 = CR0_PE_ET,
+        .cs = {.selector = BOOT_CS, .attributes = CODE_32, .limit = UINT32_MAX},
+        .data = {.selector = BOOT_DS, .attributes = DATA_32, .limit = UINT32_MAX},
+        .tr = {.attributes = BUSY_TSS_32, .limit = TSS_LIMIT},
+    };
+}

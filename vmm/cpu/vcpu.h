@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One virtual CPU: the loop that runs it, and what the exit handlers share.
+ *
+ * The loop is built around what most exits do not need. The deadline of all clocks is kept, in TSC ticks as
+ * the kernel wants it, and is computed anew only when a clock has moved it. The injection decision is taken
+ * only after `machine->attention` or the handlers say that something changed. The kernel delivers few
+ * register groups with an exit (`want`); a handler that needs more asks with vcpu_need and has the guest
+ * repeat the instruction, which exits again with them.
+ *
+ * Everything here belongs to the one thread that runs the vCPU.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/vcpu.h"
+#include "lib/x86/x86.h"
+#include "vmm/machine/cpuid.h"
+#include "vmm/machine/linux.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/msr.h"
+
+/* How the loop reaches the kernel: selectors of the vCPU and of the notification that ends its run. */
+struct vcpu_link {
+    uint64_t vcpu, notification;
+    /* Signals arrived. False: the loop is to end. */
+    bool (*signal)(void *context, uint64_t bits);
+    void *context;
+};
+
+enum vcpu_stop {
+    VCPU_STOP_REQUEST, /* machine->request says what */
+    VCPU_STOP_SIGNAL,  /* link.signal returned false */
+    VCPU_STOP_FAILED   /* the kernel refused to run the vCPU; a line was logged */
+};
+
+/* Where the processor's length of an instruction that exits is not told, the last places of such
+ * instructions. */
+#define VCPU_PLACES 16
+struct vcpu_place {
+    uint64_t linear, cr3;
+    const uint8_t *bytes; /* in guest RAM; NULL: no entry */
+};
+
+struct vcpu {
+    struct vcpu_state *state;
+    struct machine *machine;
+    struct lapic *lapic;
+    uint64_t deadline;     /* virtual time of the next event of all clocks */
+    uint64_t deadline_tsc; /* the same as TSC value */
+    uint64_t interrupted;  /* to be injected again */
+    uint64_t exception;    /* raised by a handler */
+    uint32_t window;       /* as last told to the kernel */
+    uint8_t number;
+    uint8_t cr8; /* as last seen or set */
+    bool nmi_masked;
+    bool stale; /* RIP and RFLAGS in the state page are not those of the guest now */
+    bool has_1g_pages;
+    uint8_t physical_bits;
+    struct cpuid_config cpuid;
+    struct msr_cpu msr;
+    struct vcpu_link link;
+    struct vcpu_place place[VCPU_PLACES];
+    uint64_t exits[VCPU_EXITS];
+    uint64_t wakes;       /* returns without an exit */
+    uint32_t unsupported; /* instructions that the executor does not know; logged for the first few */
+};
+
+/* Before the first start. `state` is the vCPU's page. */
+void vcpu_init(struct vcpu *vcpu, struct vcpu_state *state, struct machine *machine,
+               const struct vcpu_link *link);
+
+/* What the host's processor decides of the guest's. xsave: the kernel switches the guest's state by XSAVE. */
+void vcpu_init_policy(struct vcpu *vcpu, bool xsave);
+
+/* Power-up: no events, no windows, guest TSC 0. Then vcpu_start says where the guest begins. */
+void vcpu_reset(struct vcpu *vcpu);
+void vcpu_start(struct vcpu *vcpu, const struct linux_entry *entry);
+
+/* Entries for other guests than Linux: real mode at an address below 1 MiB; flat 32-bit protected mode
+ * without a GDT. */
+struct linux_entry vcpu_entry_real(uint64_t address);
+struct linux_entry vcpu_entry_protected(uint64_t address);
+
+/* Runs the guest until something else is to be done. */
+enum vcpu_stop vcpu_loop(struct vcpu *vcpu);
+
+/* The loop's first step: decides what the guest takes at its next entry and tells the kernel, in the state
+ * page. */
+void vcpu_inject(struct vcpu *vcpu);
+
+/* One line with the number of exits by reason, to the log. */
+void vcpu_log_profile(const struct vcpu *vcpu);
+
+#define VCPU_RFLAGS_TF (1ull << 8)
+
+/* ---- for the handlers
+ * ----------------------------------------------------------------------------------------- */
+
+/* What a handler returns: whether the loop goes on. */
+static inline bool vcpu_runs(const struct vcpu *vcpu)
+{
+    return vcpu->machine->request == MACHINE_RUNS;
+}
+
+/* True if all groups are valid. Else they are asked for at the next exit of this reason, and the handler is
+ * to return without having changed anything. */
+bool vcpu_need(struct vcpu *vcpu, uint32_t groups);
+
+/* The instruction is done; the next is at rip. Ends the shadow of STI, raises the trap of single-stepping. */
+void vcpu_single_step(struct vcpu *vcpu);
+
+static inline void vcpu_set_rip(struct vcpu *vcpu, uint64_t rip)
+{
+    struct vcpu_state *state = vcpu->state;
+
+    state->rip = rip;
+    state->rflags &= ~X86_RFLAGS_RF;
+    state->interruptibility = 0;
+    state->dirty |= VCPU_RIP;
+    if (__builtin_expect((state->rflags & VCPU_RFLAGS_TF) != 0, 0))
+        vcpu_single_step(vcpu);
+}
+
+/* Where the instruction that exited ends. False: not known now; the handler is to return without having
+ * changed anything (see vcpu_need), or an exception was raised. */
+bool vcpu_find_next(struct vcpu *vcpu, uint64_t *next);
+
+static inline bool vcpu_can_skip(struct vcpu *vcpu, uint64_t *next)
+{
+    *next = vcpu->state->next_rip;
+    return *next || vcpu_find_next(vcpu, next);
+}
+
+/* Raise an exception. A triple fault becomes a request for reset. */
+void vcpu_raise(struct vcpu *vcpu, unsigned vector);
+void vcpu_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error);
+
+/* After an access to devices: the next deadline may be another. */
+void vcpu_update_deadline(struct vcpu *vcpu);
+
+/* The guest's TSC has been moved in the local APIC: the processor's offset follows. */
+void vcpu_reload_tsc(struct vcpu *vcpu);
+
+/* CR8 and the local APIC's TPR are one register. Before an access to it: what the guest wrote to CR8, where
+ * that is known; after it: CR8 follows. The latter needs VCPU_CR. */
+void vcpu_sync_tpr(struct vcpu *vcpu);
+void vcpu_update_tpr(struct vcpu *vcpu);
+
+/* Decodes the instruction at RIP; needs VCPU_FETCH_GROUPS. False: an exception was raised, or the guest is to
+ * execute the instruction once more. */
+bool vcpu_decode(struct vcpu *vcpu, struct x86_insn *insn);
+
+/* Decodes and executes the instruction at RIP: for MMIO and string I/O. Needs VCPU_EMULATE_GROUPS. */
+void vcpu_emulate(struct vcpu *vcpu);
+
+#define VCPU_EMULATE_GROUPS (VCPU_CS_SS | VCPU_DS_ES | VCPU_FS_GS | VCPU_CR | VCPU_EFER)
+#define VCPU_FETCH_GROUPS   (VCPU_CS_SS | VCPU_CR | VCPU_EFER)
+
+/* Linear address of RIP; needs VCPU_FETCH_GROUPS. */
+uint64_t vcpu_linear_rip(const struct vcpu *vcpu);
+
+/* Reads up to `size` (15 at most) bytes of code at a linear address; returns how many were read, 0 if an
+ * exception was raised instead. Needs VCPU_FETCH_GROUPS. *host, unless NULL, becomes the bytes in RAM if they
+ * all lie there in one page, else NULL. */
+unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *bytes, const uint8_t **host);
+
+/* False: the loop ends, machine->request is set. */
+typedef bool vcpu_exit_handler(struct vcpu *vcpu);
+vcpu_exit_handler vcpu_exit_cpuid, vcpu_exit_rdmsr, vcpu_exit_wrmsr, vcpu_exit_xsetbv;
+extern vcpu_exit_handler *const vcpu_exit_handlers[VCPU_EXITS];
