@@ -142,6 +142,7 @@ enum space_kind {
 
 #define SC_PRIORITIES 64u     /* 0 is the lowest */
 #define SC_BUDGET_MIN 100000u /* TSC ticks */
+#define SC_BUDGET_MAX (1ull << 40)
 
 /* Words of a message, both ways; they stand at the beginning of the UTCB page. */
 #define UTCB_WORDS 512u

@@ -77,7 +77,7 @@ enum vcpu_exit {
 
 /* window */
 #define VCPU_WINDOW_INTERRUPT 0x01u /* exit as soon as the guest can take an interrupt */
-#define VCPU_WINDOW_NMI       0x02u /* exit when the guest has left its NMI handler */
+#define VCPU_WINDOW_NMI       0x02u /* exit at the IRET that ends the guest's NMI handler */
 
 /* interruptibility */
 #define VCPU_SHADOW 0x01u /* in the shadow of STI or MOV SS */
@@ -95,36 +95,33 @@ struct vcpu_segment {
     uint64_t base;
 };
 
+/* The registers of a group stand together, in the order of the groups. */
 struct vcpu_state {
     uint64_t gpr[16]; /* in the order of their encoding: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 ... */
-    uint64_t rip;
-    uint64_t rflags;
+
+    uint64_t rip, rflags; /* RIP */
+    uint64_t interruptibility;
+    uint64_t inject, window;                          /* EVENT */
+    struct vcpu_segment cs, ss, ds, es, fs, gs;       /* CS_SS, DS_ES, FS_GS ... */
+    uint64_t kernel_gs_base;                          /* ... to here */
+    struct vcpu_segment tr, ldtr, gdtr, idtr;         /* TR_LDTR, TABLES */
+    uint64_t cr0, cr2, cr3, cr4, cr8;                 /* CR */
+    uint64_t dr0, dr1, dr2, dr3, dr6, dr7;            /* DR */
+    uint64_t efer, pat;                               /* EFER */
+    uint64_t star, lstar, cstar, sfmask;              /* SYSCALL ... */
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip; /* ... to here */
+    uint64_t tsc_offset;                              /* TSC */
+    uint64_t xcr0;                                    /* XCR0 */
 
     uint32_t valid, dirty; /* enum vcpu_group */
     uint32_t activity;
-    uint32_t interruptibility;
-
     uint32_t exit; /* enum vcpu_exit */
-    uint32_t reserved;
     uint64_t info[2];
     uint64_t next_rip; /* of the instruction that exited; 0 where the processor does not tell */
     uint64_t
         interrupted; /* as inject: the event whose delivery the exit interrupted; valid bit clear: none */
     uint8_t instruction_bytes; /* how many stand in instruction[]; 0 where the processor does not tell */
     uint8_t instruction[15];
-
-    uint64_t inject;
-    uint32_t window;
-    uint32_t reserved2;
-
-    struct vcpu_segment es, cs, ss, ds, fs, gs, ldtr, tr, gdtr, idtr;
-    uint64_t cr0, cr2, cr3, cr4, cr8;
-    uint64_t dr0, dr1, dr2, dr3, dr6, dr7;
-    uint64_t efer, pat;
-    uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
-    uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-    uint64_t tsc_offset;
-    uint64_t xcr0;
 
     uint32_t want[32]; /* by enum vcpu_exit: the groups to be valid after such an exit */
 };

@@ -63,11 +63,6 @@ uint64_t pool_free_pages(void)
     return pool.free_pages;
 }
 
-uint64_t pool_physical_base(void)
-{
-    return pool.physical;
-}
-
 uint64_t physical_address(const void *memory)
 {
     return (uint64_t)memory - POOL_BASE + pool.physical;
@@ -129,6 +124,7 @@ void account_free(struct account *account)
 {
     struct account *parent = account->parent;
 
+    account_destroy(account); /* if nobody did before */
     slab_free(account);
     if (parent)
         object_release(&parent->object);

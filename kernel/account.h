@@ -27,7 +27,6 @@ struct account {
 void pool_init(uint64_t physical, uint64_t bytes);
 uint64_t pool_pages(void);
 uint64_t pool_free_pages(void);
-uint64_t pool_physical_base(void);
 
 /* The account of the root task, holding all that the pool has. */
 struct account *account_create_root(void);

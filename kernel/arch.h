@@ -26,6 +26,7 @@
 #define CR0_PG (1ul << 31)
 
 #define CR4_PAE        (1ul << 5)
+#define CR4_MCE        (1ul << 6)
 #define CR4_PGE        (1ul << 7)
 #define CR4_OSFXSR     (1ul << 9)
 #define CR4_OSXMMEXCPT (1ul << 10)
@@ -190,11 +191,6 @@ static inline uint32_t in32(uint16_t port)
 static inline void out16(uint16_t port, uint16_t value)
 {
     __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline void out32(uint16_t port, uint32_t value)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
 }
 
 /* The one place where the kernel takes interrupts: a window of one instruction. */

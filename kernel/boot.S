@@ -130,7 +130,8 @@ boot_high:
     ud2
 
     .section .bss
-    .balign 16
-    .skip KERNEL_STACK_SIZE
-    .globl boot_cpu_stack_end
+    .balign 4096
+    .globl boot_cpu_stack_guard, boot_cpu_stack_end
+boot_cpu_stack_guard: /* unmapped later: an overflow is a double fault on a stack of its own */
+    .skip 4096 + KERNEL_STACK_SIZE
 boot_cpu_stack_end:

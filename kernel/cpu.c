@@ -114,9 +114,10 @@ static void load_tables(struct cpu *cpu)
                      "push %%rax\n\t"
                      "lretq\n"
                      "1:\tmov %w2, %%ss\n\t"
-                     "ltr %w3"
+                     "ltr %w3\n\t"
+                     "lldt %w4" /* after reset it is 64 KiB at address 0, which a user could fill */
                      :
-                     : "m"(pointer), "i"(SEL_KERNEL_CODE), "r"(SEL_KERNEL_DATA), "r"(SEL_TSS)
+                     : "m"(pointer), "i"(SEL_KERNEL_CODE), "r"(SEL_KERNEL_DATA), "r"(SEL_TSS), "r"(0)
                      : "rax", "memory");
     for (unsigned v = 0; v < VECTORS; v++) {
         uint64_t entry = (uint64_t)trap_vectors + v * TRAP_STUB;
@@ -133,7 +134,7 @@ static void load_tables(struct cpu *cpu)
 
 void cpu_init(struct cpu *cpu, void *stack)
 {
-    uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
     cpu->self = cpu;
     cpu->stack = stack;

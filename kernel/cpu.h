@@ -55,7 +55,7 @@ struct cpu {
 
     uint32_t asid_next, asid_limit; /* address-space tags of vCPUs, and their generation */
     uint64_t asid_generation;
-    uint64_t virt_physical[2]; /* the virtualisation back end's pages for the host's state */
+    uint64_t virt_host; /* physical address of the back end's page for the host's state */
 
     uint64_t idle_ticks;                                           /* TSC ticks spent halted */
     uint8_t interrupt_stack[3][2048] __attribute__((aligned(16))); /* NMI, #DF, #MC */

@@ -13,11 +13,6 @@
 #include "kernel/syscall.h"
 #include "kernel/vcpu.h"
 
-#define UNUSED5 (void)a5
-#define UNUSED4 (void)a4, UNUSED5
-#define UNUSED3 (void)a3, UNUSED4
-#define UNUSED2 (void)a2, UNUSED3
-
 #define EC_FLAGS (EC_GLOBAL | EC_FPU | 0x3fu << EC_CPU_SHIFT)
 
 /* The first checks of every creation: the selector is free and the account can be charged. */
@@ -150,7 +145,8 @@ void syscall_create_sc(uint64_t selector, uint64_t account_selector, uint64_t ec
     if (!create_begin(selector, account_selector, &account))
         return;
     status = look_up_object(ec_selector, OBJECT_EC, PERM_EC_BIND_SC, &ec);
-    if (status == STATUS_OK && (!ec->global || priority >= SC_PRIORITIES || budget < SC_BUDGET_MIN))
+    if (status == STATUS_OK &&
+        (!ec->global || priority >= SC_PRIORITIES || budget < SC_BUDGET_MIN || budget > SC_BUDGET_MAX))
         status = STATUS_BAD_ARG;
     if (status == STATUS_OK && ec->sc)
         status = STATUS_EXISTS;

@@ -12,8 +12,6 @@
 #include "kernel/string.h"
 #include "kernel/vcpu.h"
 
-#define SYSCALL_LENGTH 2 /* bytes of the instruction */
-
 enum status shared_map(struct space *hst, uint64_t address, const void *page)
 {
     bool removed = false;

@@ -65,6 +65,8 @@ struct ec {
     struct ec *next, *previous; /* in the PD's list */
 };
 
+#define SYSCALL_LENGTH 2 /* bytes of the instruction */
+
 #define EC_ABANDONED ((struct ec *)1)
 
 struct pt {

@@ -9,8 +9,6 @@
  */
 #include "kernel/layout.h"
 
-#define CALLS_COUNT 25
-
     .section .text
     .globl syscall_entry
     .balign 16

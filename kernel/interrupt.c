@@ -37,7 +37,6 @@ enum status interrupt_create(struct account *account, uint32_t gsi_flags, struct
     interrupt->level = gsi_flags & INTERRUPT_LEVEL;
     by_vector[vector] = interrupt;
     ioapic_route(gsi, interrupt->vector, interrupt->level, gsi_flags & INTERRUPT_LOW);
-    ioapic_mask(gsi, true); /* until it is bound */
     *result = interrupt;
     return STATUS_OK;
 }

@@ -79,7 +79,7 @@ void ioapic_route(uint32_t gsi, uint8_t vector, bool level, bool low)
         return;
     ioapic_write(ioapic, IOREDTBL + 2 * (gsi - ioapic->gsi) + 1, lapic_id() << 24);
     ioapic_write(ioapic, IOREDTBL + 2 * (gsi - ioapic->gsi),
-                 vector | (level ? REDIR_LEVEL : 0) | (low ? REDIR_LOW : 0));
+                 vector | REDIR_MASK | (level ? REDIR_LEVEL : 0) | (low ? REDIR_LOW : 0));
 }
 
 void ioapic_mask(uint32_t gsi, bool masked)

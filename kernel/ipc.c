@@ -43,7 +43,7 @@ void syscall_ipc_call(uint64_t selector, uint64_t words, uint64_t a2, uint64_t a
     const struct pt *pt;
     enum status status = look_up(selector, OBJECT_PT, PERM_PT_CALL, &cap);
 
-    (void)a2, (void)a3, (void)a4, (void)a5;
+    UNUSED2;
     if (status != STATUS_OK || words > UTCB_WORDS) {
         finish_values(status != STATUS_OK ? status : STATUS_BAD_ARG, 0, 0);
         return;
@@ -83,7 +83,7 @@ void syscall_ipc_reply(uint64_t words, uint64_t a1, uint64_t a2, uint64_t a3, ui
     struct cpu *cpu = this_cpu();
     struct ec *ec = cpu->ec, *caller = ec->caller;
 
-    (void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
+    UNUSED1;
     if (ec->global || words > UTCB_WORDS) {
         finish(STATUS_BAD_ARG);
         return;

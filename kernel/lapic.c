@@ -27,6 +27,8 @@ enum {
 #define LVT_NMI          0x400u
 #define LVT_TSC_DEADLINE 0x40000u
 #define DIVIDE_BY_1      0xbu
+#define APIC_BASE_EXTD   (1ul << 10)
+#define APIC_BASE_EN     (1ul << 11)
 #define APIC_BASE_MASK   0xffffffffff000ul
 #define CALIBRATION_HZ   1000u /* a millisecond */
 #define FACTOR_SHIFT     32
@@ -64,7 +66,13 @@ static void calibrate(void)
 
 void lapic_init(void)
 {
-    registers = memory_map_device(rdmsr(MSR_APIC_BASE) & APIC_BASE_MASK);
+    uint64_t base = rdmsr(MSR_APIC_BASE);
+
+    if (base & APIC_BASE_EXTD) { /* some firmware leaves x2APIC mode behind; out of it by way of disabled */
+        wrmsr(MSR_APIC_BASE, base & ~(APIC_BASE_EXTD | APIC_BASE_EN));
+        wrmsr(MSR_APIC_BASE, (base & ~APIC_BASE_EXTD) | APIC_BASE_EN);
+    }
+    registers = memory_map_device(base & APIC_BASE_MASK);
     write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
     write(APIC_TPR, 0);
     write(APIC_LVT_LINT0, LVT_MASKED);

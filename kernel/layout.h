@@ -25,6 +25,8 @@
 
 #define KERNEL_STACK_SIZE 8192
 
+#define CALLS_COUNT 25 /* CALLS of abi/syscall.h, for the assembler */
+
 /* struct frame, struct cpu and vCPU state: offsets that the assembly uses; the C side asserts them. */
 #define FRAME_R15    0
 #define FRAME_R14    8

@@ -15,7 +15,7 @@
 #define POOL_DEFAULT (16ul << 20)
 #define BOOT_LIMIT   (4ul << 30) /* boot.S maps no more */
 
-extern char image_start[], text_start[], text_end[], rodata_end[], image_end[];
+extern char image_start[], text_start[], text_end[], rodata_end[], image_end[], boot_cpu_stack_guard[];
 
 #define L4_INDEX(address) ((address) >> 39 & (ENTRIES - 1))
 #define L3_INDEX(address) ((address) >> 30 & (ENTRIES - 1))
@@ -125,8 +125,8 @@ static void region_add(struct boot_info *info, uint64_t base, uint64_t end, uint
     info->region[info->regions++] = (struct boot_region){base, end - base, type};
 }
 
-/* Cut the kernel's memory out of the RAM it lies in. */
-static void region_keep(struct boot_info *info, uint64_t base, uint64_t bytes)
+/* Cut a range out of the RAM it lies in. */
+static void region_cut(struct boot_info *info, uint64_t base, uint64_t bytes)
 {
     for (uint32_t i = 0, regions = info->regions; i < regions; i++) {
         struct boot_region *region = &info->region[i];
@@ -137,7 +137,24 @@ static void region_keep(struct boot_info *info, uint64_t base, uint64_t bytes)
         region->length = base > region->base ? base - region->base : 0;
         region_add(info, base + bytes, end, BOOT_REGION_RAM);
     }
-    region_add(info, base, base + bytes, BOOT_REGION_KERNEL);
+}
+
+static void region_keep(struct boot_info *info, uint64_t base, uint64_t bytes, enum boot_region_type type)
+{
+    region_cut(info, base, bytes);
+    region_add(info, base, base + bytes, type);
+}
+
+/* Firmware's maps overlap at times: what is not RAM by any entry is not RAM. The RSDP may be the loader's
+ * copy. */
+static void regions_settle(struct boot_info *info)
+{
+    for (uint32_t i = 0; i < info->regions; i++) {
+        if (info->region[i].type != BOOT_REGION_RAM)
+            region_cut(info, info->region[i].base, info->region[i].length);
+    }
+    if (info->acpi_rsdp)
+        region_keep(info, info->acpi_rsdp & ~(PAGE_SIZE - 1ul), 2 * PAGE_SIZE, BOOT_REGION_ACPI);
 }
 
 void memory_init(struct boot_info *info)
@@ -147,6 +164,7 @@ void memory_init(struct boot_info *info)
 
     if (bytes > POOL_MAX)
         bytes = POOL_MAX;
+    regions_settle(info);
     pool = find_place(info, bytes);
     if (!pool)
         panic("no room for %u MiB of kernel memory below 4 GiB", (unsigned)(bytes >> 20));
@@ -154,6 +172,7 @@ void memory_init(struct boot_info *info)
     map_section(text_start, text_end, 0);
     map_section(text_end, rodata_end, PTE_NX);
     map_section(rodata_end, image_end, PTE_NX | PTE_WRITE);
+    image_l1[(uint64_t)boot_cpu_stack_guard / PAGE_SIZE % ENTRIES] = 0;
     image_l2[image_physical(image_start) / LARGE_SIZE] = image_physical(image_l1) | PTE_PRESENT | PTE_WRITE;
     l3[L3_INDEX(KERNEL_OFFSET)] = image_physical(image_l2) | PTE_PRESENT | PTE_WRITE;
     l3[L3_INDEX(DEVICE_BASE)] = image_physical(device_l2) | PTE_PRESENT | PTE_WRITE;
@@ -170,8 +189,8 @@ void memory_init(struct boot_info *info)
     take(image_physical(image_start), (uint64_t)(image_end - image_start));
     take(pool, bytes);
     pool_init(pool, bytes);
-    region_keep(info, image_physical(image_start), (uint64_t)(image_end - image_start));
-    region_keep(info, pool, bytes);
+    region_keep(info, image_physical(image_start), (uint64_t)(image_end - image_start), BOOT_REGION_KERNEL);
+    region_keep(info, pool, bytes, BOOT_REGION_KERNEL);
 }
 
 void memory_drop_identity(void)

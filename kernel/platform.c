@@ -41,9 +41,10 @@ static uint64_t measure_pm_timer(void)
     uint32_t start = in32(platform.pm_timer), now;
     uint64_t begin, end;
 
-    do
-        now = in32(platform.pm_timer);
-    while (now == start);
+    for (unsigned i = 0; (now = in32(platform.pm_timer)) == start; i++) {
+        if (i == RESET_WAIT)
+            panic("the PM timer at port 0x%x stands still", platform.pm_timer);
+    }
     begin = rdtsc();
     start = now;
     do

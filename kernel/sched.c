@@ -10,8 +10,6 @@
 /* Longest chain of calls and helpers that is followed; calls alone stay below EC_DEPTH_MAX. */
 #define CHAIN_BOUND 256
 
-#define SYSCALL_LENGTH 2
-
 static void enqueue(struct scheduler *s, struct sc *sc, bool front)
 {
     struct sc **head = &s->head[sc->priority], **tail = &s->tail[sc->priority];
@@ -236,8 +234,8 @@ void sched_timer_interrupt(void)
     }
     if (cpu->scheduler.current && now >= cpu->scheduler.slice_end)
         cpu->hazard |= HAZARD_SCHEDULE;
-    /* If somebody else is to run, schedule() sets the timer. Set to a time that has passed, it would fire again at once
-     * in the window it came in, and the kernel would never get out of that. */
+    /* If somebody else is to run, schedule() sets the timer. Set to a time that has passed, it would fire
+     * again at once in the window it came in, and the kernel would never get out of that. */
     if (!(cpu->hazard & HAZARD_SCHEDULE))
         sched_set_timer(cpu);
 }

@@ -35,10 +35,6 @@ struct vmcb {
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip, cr2;
     uint8_t reserved8[0x668 - 0x648];
     uint64_t pat;
-    /* Behind the architectural part (it ends at 0x6ff): what the kernel keeps for this vCPU. */
-    uint8_t reserved9[0x800 - 0x670];
-    uint64_t dr[4];
-    uint8_t debug_registers_used;
 };
 
 #define OFFSET_IS(field, offset) _Static_assert(offsetof(struct vmcb, field) == (offset), #field)
@@ -101,6 +97,7 @@ enum {
 enum svm_exit {
     EXIT_DR_FIRST = 0x20,
     EXIT_EXCEPTION_FIRST = 0x40,
+    EXIT_MC = 0x52,
     EXIT_EXCEPTION_LAST = 0x5f,
     EXIT_INTR = 0x60,
     EXIT_NMI = 0x61,
@@ -184,8 +181,8 @@ static bool svm_cpu_init(void)
         msr_pass(own[i]);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_VM_HSAVE_PA, (uint64_t)host_save - KERNEL_OFFSET);
-    cpu->virt_physical[0] = (uint64_t)host_vmsave - KERNEL_OFFSET;
-    __asm__ volatile("vmsave" : : "a"(cpu->virt_physical[0]) : "memory");
+    cpu->virt_host = (uint64_t)host_vmsave - KERNEL_OFFSET;
+    __asm__ volatile("vmsave" : : "a"(cpu->virt_host) : "memory");
     cpu->asid_limit = cpu_features.svm_asids;
     cpu->asid_next = 1;
     cpu->asid_generation = 1;
@@ -222,77 +219,80 @@ static void svm_init(struct vcpu *vcpu)
     vmcb->pat = 0x0007040600070406;
 }
 
+/* Registers that stand alike in VMCB and state page. */
+#define SAME(group, field)                                                                                   \
+    {                                                                                                        \
+        group, offsetof(struct vmcb, field), offsetof(struct vcpu_state, field),                             \
+            sizeof(((struct vcpu_state *)0)->field) / sizeof(uint64_t)                                       \
+    }
+static const struct {
+    uint32_t group;
+    uint16_t vmcb, state, words;
+} same[] = {
+    SAME(VCPU_RIP, rip),
+    SAME(VCPU_RIP, rflags),
+    SAME(VCPU_CS_SS, cs),
+    SAME(VCPU_CS_SS, ss),
+    SAME(VCPU_DS_ES, ds),
+    SAME(VCPU_DS_ES, es),
+    SAME(VCPU_FS_GS, fs),
+    SAME(VCPU_FS_GS, gs),
+    SAME(VCPU_FS_GS, kernel_gs_base),
+    SAME(VCPU_TR_LDTR, tr),
+    SAME(VCPU_TR_LDTR, ldtr),
+    SAME(VCPU_TABLES, gdtr),
+    SAME(VCPU_TABLES, idtr),
+    SAME(VCPU_CR, cr0),
+    SAME(VCPU_CR, cr2),
+    SAME(VCPU_CR, cr3),
+    SAME(VCPU_CR, cr4),
+    SAME(VCPU_DR, dr6),
+    SAME(VCPU_DR, dr7),
+    SAME(VCPU_EFER, efer),
+    SAME(VCPU_EFER, pat),
+    SAME(VCPU_SYSCALL, star),
+    SAME(VCPU_SYSCALL, lstar),
+    SAME(VCPU_SYSCALL, cstar),
+    SAME(VCPU_SYSCALL, sfmask),
+    SAME(VCPU_SYSCALL, sysenter_cs),
+    SAME(VCPU_SYSCALL, sysenter_esp),
+    SAME(VCPU_SYSCALL, sysenter_eip),
+    SAME(VCPU_TSC, tsc_offset),
+};
+
+#define DPL_SHIFT 5
+#define DPL_MASK  3u
+
 static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t groups)
 {
     const struct vmcb *v = vcpu->control;
 
-    if (groups & VCPU_RIP) {
-        s->rip = v->rip;
-        s->rflags = v->rflags;
-        s->interruptibility = v->shadow & 1 ? VCPU_SHADOW : 0;
+    for (unsigned i = 0; i < sizeof(same) / sizeof(*same); i++) {
+        const uint64_t *from = (const uint64_t *)((const char *)v + same[i].vmcb);
+        uint64_t *to = (uint64_t *)((char *)s + same[i].state);
+
+        for (unsigned word = 0; groups & same[i].group && word < same[i].words; word++)
+            to[word] = from[word];
     }
-    if (groups & VCPU_EVENT) {
-        s->inject = 0;
-        s->window = 0;
-    }
-    if (groups & VCPU_CS_SS) {
-        s->cs = v->cs;
-        s->ss = v->ss;
-        s->ss.attributes = (uint16_t)((s->ss.attributes & ~0x60u) | (unsigned)(v->cpl & 3) << 5);
-    }
-    if (groups & VCPU_DS_ES) {
-        s->ds = v->ds;
-        s->es = v->es;
-    }
-    if (groups & VCPU_FS_GS) {
-        s->fs = v->fs;
-        s->gs = v->gs;
-        s->kernel_gs_base = v->kernel_gs_base;
-    }
-    if (groups & VCPU_TR_LDTR) {
-        s->tr = v->tr;
-        s->ldtr = v->ldtr;
-    }
-    if (groups & VCPU_TABLES) {
-        s->gdtr = v->gdtr;
-        s->idtr = v->idtr;
-    }
-    if (groups & VCPU_CR) {
-        s->cr0 = v->cr0;
-        s->cr2 = v->cr2;
-        s->cr3 = v->cr3;
-        s->cr4 = v->cr4;
+    if (groups & VCPU_RIP)
+        s->interruptibility = v->shadow & VCPU_SHADOW;
+    if (groups & VCPU_EVENT)
+        s->inject = s->window = 0;
+    if (groups & VCPU_CS_SS)
+        s->ss.attributes =
+            (uint16_t)((s->ss.attributes & ~(DPL_MASK << DPL_SHIFT)) | (v->cpl & DPL_MASK) << DPL_SHIFT);
+    if (groups & VCPU_CR)
         s->cr8 = v->virtual_interrupt & V_TPR;
-    }
-    if (groups & VCPU_DR) {
-        s->dr0 = v->dr[0];
-        s->dr1 = v->dr[1];
-        s->dr2 = v->dr[2];
-        s->dr3 = v->dr[3];
-        s->dr6 = v->dr6;
-        s->dr7 = v->dr7;
-    }
-    if (groups & VCPU_EFER) {
-        s->efer = v->efer & ~EFER_SVME;
-        s->pat = v->pat;
-    }
-    if (groups & VCPU_SYSCALL) {
-        s->star = v->star;
-        s->lstar = v->lstar;
-        s->cstar = v->cstar;
-        s->sfmask = v->sfmask;
-        s->sysenter_cs = v->sysenter_cs;
-        s->sysenter_esp = v->sysenter_esp;
-        s->sysenter_eip = v->sysenter_eip;
-    }
-    if (groups & VCPU_TSC)
-        s->tsc_offset = v->tsc_offset;
+    if (groups & VCPU_DR)
+        memcpy(&s->dr0, vcpu->dr, sizeof(vcpu->dr));
+    if (groups & VCPU_EFER)
+        s->efer &= ~EFER_SVME;
     if (groups & VCPU_XCR0)
         s->xcr0 = fpu_xcr0(this_cpu(), vcpu->fpu);
 }
 
 /* Ask for an exit as soon as the guest can take an interrupt or NMI. */
-static void set_window(struct vmcb *v, uint32_t window)
+static void set_window(struct vmcb *v, uint64_t window)
 {
     v->virtual_interrupt &= ~V_WINDOW;
     v->intercept[0] &= ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
@@ -304,74 +304,43 @@ static void set_window(struct vmcb *v, uint32_t window)
         v->intercept[0] |= INTERCEPT_IRET;
 }
 
+/* The guest has the debug registers from now on, and entering it costs more. */
+static void give_debug_registers(struct vcpu *vcpu)
+{
+    ((struct vmcb *)vcpu->control)->intercept_dr = 0;
+    vcpu->debug_registers_used = true;
+}
+
 static void svm_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t groups)
 {
     struct vmcb *v = vcpu->control;
 
-    if (groups & VCPU_RIP) {
-        v->rip = s->rip;
-        v->rflags = s->rflags;
-        v->shadow = s->interruptibility & VCPU_SHADOW;
+    for (unsigned i = 0; i < sizeof(same) / sizeof(*same); i++) {
+        const uint64_t *from = (const uint64_t *)((const char *)s + same[i].state);
+        uint64_t *to = (uint64_t *)((char *)v + same[i].vmcb);
+
+        for (unsigned word = 0; groups & same[i].group && word < same[i].words; word++)
+            to[word] = from[word];
     }
+    if (groups & VCPU_RIP)
+        v->shadow = s->interruptibility & VCPU_SHADOW;
     if (groups & VCPU_EVENT) {
-        v->event = s->inject & VCPU_EVENT_VALID ? s->inject : 0;
+        vcpu->delivering = s->inject & VCPU_EVENT_VALID;
+        v->event = vcpu->delivering ? s->inject : 0;
         set_window(v, s->window);
     }
-    if (groups & VCPU_CS_SS) {
-        v->cs = s->cs;
-        v->ss = s->ss;
-        v->cpl = s->ss.attributes >> 5 & 3;
-    }
-    if (groups & VCPU_DS_ES) {
-        v->ds = s->ds;
-        v->es = s->es;
-    }
-    if (groups & VCPU_FS_GS) {
-        v->fs = s->fs;
-        v->gs = s->gs;
-        v->kernel_gs_base = s->kernel_gs_base;
-    }
-    if (groups & VCPU_TR_LDTR) {
-        v->tr = s->tr;
-        v->ldtr = s->ldtr;
-    }
-    if (groups & VCPU_TABLES) {
-        v->gdtr = s->gdtr;
-        v->idtr = s->idtr;
-    }
-    if (groups & VCPU_CR) {
-        v->cr0 = s->cr0;
-        v->cr2 = s->cr2;
-        v->cr3 = s->cr3;
-        v->cr4 = s->cr4;
+    if (groups & VCPU_CS_SS)
+        v->cpl = s->ss.attributes >> DPL_SHIFT & DPL_MASK;
+    if (groups & VCPU_CR)
         v->virtual_interrupt = (v->virtual_interrupt & ~V_TPR) | s->cr8;
-    }
     if (groups & VCPU_DR) {
-        v->dr[0] = s->dr0;
-        v->dr[1] = s->dr1;
-        v->dr[2] = s->dr2;
-        v->dr[3] = s->dr3;
-        v->dr6 = s->dr6;
-        v->dr7 = s->dr7;
+        memcpy(vcpu->dr, &s->dr0, sizeof(vcpu->dr));
+        give_debug_registers(vcpu);
     }
-    if (groups & VCPU_EFER) {
-        v->efer = s->efer | EFER_SVME;
-        v->pat = s->pat;
-    }
-    if (groups & VCPU_SYSCALL) {
-        v->star = s->star;
-        v->lstar = s->lstar;
-        v->cstar = s->cstar;
-        v->sfmask = s->sfmask;
-        v->sysenter_cs = s->sysenter_cs;
-        v->sysenter_esp = s->sysenter_esp;
-        v->sysenter_eip = s->sysenter_eip;
-    }
-    if (groups & VCPU_TSC)
-        v->tsc_offset = s->tsc_offset;
+    if (groups & VCPU_EFER)
+        v->efer |= EFER_SVME;
     if (groups & VCPU_XCR0)
         fpu_set_xcr0(this_cpu(), vcpu->fpu, s->xcr0);
-    v->clean = 0;
 }
 
 /* An ASID of this CPU's current generation, and the flush that removals from the GST space ask for. */
@@ -392,7 +361,6 @@ static void prepare_tag(struct cpu *cpu, struct vcpu *vcpu)
         v->tlb_control = TLB_FLUSH_ALL;
     }
     v->asid = cpu->asid_next++;
-    v->clean = 0;
     vcpu->asid_generation = cpu->asid_generation;
 }
 
@@ -406,16 +374,16 @@ static void load_debug_registers(const uint64_t *dr)
 static void enter(struct cpu *cpu, struct vcpu *vcpu)
 {
     static const uint64_t none[4];
-    struct vmcb *v = vcpu->control;
+    uint64_t *dr = vcpu->dr;
 
-    if (!v->debug_registers_used) {
-        svm_enter(vcpu->control_physical, vcpu->state->gpr, cpu->virt_physical[0]);
+    if (!vcpu->debug_registers_used) {
+        svm_enter(vcpu->control_physical, vcpu->state->gpr, cpu->virt_host);
         return;
     }
-    load_debug_registers(v->dr);
-    svm_enter(vcpu->control_physical, vcpu->state->gpr, cpu->virt_physical[0]);
+    load_debug_registers(dr);
+    svm_enter(vcpu->control_physical, vcpu->state->gpr, cpu->virt_host);
     __asm__ volatile("mov %%dr0, %0\n\tmov %%dr1, %1\n\tmov %%dr2, %2\n\tmov %%dr3, %3"
-                     : "=r"(v->dr[0]), "=r"(v->dr[1]), "=r"(v->dr[2]), "=r"(v->dr[3]));
+                     : "=r"(dr[0]), "=r"(dr[1]), "=r"(dr[2]), "=r"(dr[3]));
     load_debug_registers(none);
 }
 
@@ -482,17 +450,18 @@ static enum virt_result svm_run(struct vcpu *vcpu)
     s->gpr[VCPU_RSP] = v->rsp;
     code = (uint32_t)v->exit_code;
     if (code >= EXIT_DR_FIRST && code < EXIT_EXCEPTION_FIRST) {
-        /* From the first use on the guest has the debug registers, and entering it costs more. */
-        v->intercept_dr = 0;
-        v->clean = 0;
-        v->debug_registers_used = 1;
+        give_debug_registers(vcpu);
         code = EXIT_INTR;
     }
+    if (code == EXIT_MC)
+        panic("machine check while a guest ran");
     if (code >= EXIT_INTR && code <= EXIT_INIT) {
         vcpu->delivering = v->exit_interrupt & VCPU_EVENT_VALID;
         v->event = vcpu->delivering ? v->exit_interrupt : 0;
         return VIRT_HOST;
     }
+    if (code == EXIT_INVALID)
+        vcpu->asid_generation = 0; /* a flush that was asked for may not have been done: a fresh tag */
     v->event = 0;
     vcpu->delivering = false;
     s->interrupted = v->exit_interrupt;

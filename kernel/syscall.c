@@ -11,11 +11,6 @@
 #include "kernel/space.h"
 #include "kernel/vcpu.h"
 
-/* Unused arguments of a call. */
-#define UNUSED3 (void)a3, (void)a4, (void)a5
-#define UNUSED2 (void)a2, UNUSED3
-#define UNUSED1 (void)a1, UNUSED2
-
 syscall_function *const syscall_table[CALLS] = {
     [CALL_IPC_CALL] = syscall_ipc_call,
     [CALL_IPC_REPLY] = syscall_ipc_reply,
@@ -43,6 +38,8 @@ syscall_function *const syscall_table[CALLS] = {
     [CALL_ACCOUNT_INFO] = syscall_account_info,
     [CALL_PLATFORM_CONTROL] = syscall_platform_control,
 };
+
+_Static_assert(CALLS == CALLS_COUNT, "entry.S knows the number of calls");
 
 void syscall_unknown(void);
 
@@ -115,12 +112,12 @@ void syscall_destroy(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, u
     object_release(&ec->object);
 }
 
-/* The caller's own ports may have changed: the TSS is to hold what it has now. */
-static void ports_changed(void)
+/* If these are the caller's own ports, the TSS is to hold what it has now. */
+static void ports_changed(const struct space *space)
 {
     struct ec *ec = this_cpu()->ec;
 
-    if (ec->pd->pio)
+    if (space == ec->pd->pio)
         ec_switch(ec);
 }
 
@@ -137,7 +134,8 @@ void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target
         status = STATUS_BAD_ARG;
     if (status == STATUS_OK)
         status = space_copy(source, from, target, to, count, (unsigned)rights, &done);
-    ports_changed();
+    if (status == STATUS_OK)
+        ports_changed(target);
     if (status != STATUS_OK || done == count) {
         finish_values(status, PAYER_SPACE, 0);
         return;
@@ -163,7 +161,7 @@ void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint
     object_reference(&space->object); /* it may hold its own last capability, and the caller's */
     object_reference(&ec->object);
     status = space_remove(space, base, count, &done);
-    ports_changed();
+    ports_changed(space);
     if (status != STATUS_OK || done == count) {
         ec->frame.rax = status;
     } else {
@@ -198,7 +196,7 @@ void syscall_nt_narrow(uint64_t selector, uint64_t target, uint64_t bits, uint64
 {
     struct space *space = this_cpu()->ec->pd->obj;
     const struct cap *cap;
-    enum status status = look_up(selector, OBJECT_NT, 0, &cap);
+    enum status status = look_up(selector, OBJECT_NT, PERM_NT_WAIT, &cap);
 
     UNUSED3;
     if (status == STATUS_OK)
@@ -313,22 +311,24 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
     }
     ec->runs = vcpu;
     vcpu->runner = ec;
+    if (!vcpu_load(vcpu)) {
+        vcpu_leave(ec, vcpu, STATUS_OK, 0);
+        return;
+    }
     for (;;) {
-        /* An event that was on its way into the guest goes there before the monitor can give another. */
+        /* An event that is to be delivered gets there before the monitor can give another. */
         if (nt->word && !vcpu->delivering) {
+            vcpu_look(vcpu);
             vcpu_leave(ec, vcpu, STATUS_SIGNAL, nt->word);
             nt->word = 0;
             return;
         }
         if (rdtsc() >= deadline && !vcpu->delivering) {
+            vcpu_look(vcpu);
             vcpu_leave(ec, vcpu, STATUS_TIMEOUT, 0);
             return;
         }
-        if (!vcpu_load(vcpu)) {
-            vcpu_leave(ec, vcpu, STATUS_OK, 0);
-            return;
-        }
-        if (*(volatile uint32_t *)&vcpu->state->activity == VCPU_HALTED) {
+        if (*(volatile uint32_t *)&vcpu->state->activity == VCPU_HALTED && !vcpu->delivering) {
             ec_restart(ec, CALL_VCPU_RUN, selector, nt_selector, deadline, 0, 0, 0);
             ec_wait(ec, nt, deadline);
             return;

@@ -22,6 +22,13 @@ syscall_function syscall_pd_watch, syscall_pd_fault, syscall_destroy, syscall_sp
     syscall_interrupt_bind, syscall_interrupt_ack, syscall_vcpu_run, syscall_account_info,
     syscall_platform_control;
 
+/* Arguments from the n-th on that a call does not have. */
+#define UNUSED5 (void)a5
+#define UNUSED4 (void)a4, UNUSED5
+#define UNUSED3 (void)a3, UNUSED4
+#define UNUSED2 (void)a2, UNUSED3
+#define UNUSED1 (void)a1, UNUSED2
+
 static inline void finish(enum status status)
 {
     this_cpu()->ec->frame.rax = status;

@@ -8,6 +8,7 @@
 #include "kernel/fpu.h"
 #include "kernel/print.h"
 #include "kernel/space.h"
+#include "kernel/string.h"
 
 const struct virt_operations *virt;
 
@@ -191,71 +192,49 @@ static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
     return 0;
 }
 
-/* The groups that are dirty from the shared page; each field is read once. */
-static void copy_groups(struct vcpu_state *to, const volatile struct vcpu_state *from, uint32_t groups)
+/* Where the registers of each group stand. */
+#define GROUP(group, first, last)                                                                            \
+    {                                                                                                        \
+        group, offsetof(struct vcpu_state, first),                                                           \
+            offsetof(struct vcpu_state, last) + sizeof(((struct vcpu_state *)0)->last)                       \
+    }
+static const struct {
+    uint32_t group;
+    uint16_t begin, end;
+} groups[] = {
+    GROUP(VCPU_RIP, rip, interruptibility),
+    GROUP(VCPU_EVENT, inject, window),
+    GROUP(VCPU_CS_SS, cs, ss),
+    GROUP(VCPU_DS_ES, ds, es),
+    GROUP(VCPU_FS_GS, fs, kernel_gs_base),
+    GROUP(VCPU_TR_LDTR, tr, ldtr),
+    GROUP(VCPU_TABLES, gdtr, idtr),
+    GROUP(VCPU_CR, cr0, cr8),
+    GROUP(VCPU_DR, dr0, dr7),
+    GROUP(VCPU_EFER, efer, pat),
+    GROUP(VCPU_SYSCALL, star, sysenter_eip),
+    GROUP(VCPU_TSC, tsc_offset, tsc_offset),
+    GROUP(VCPU_XCR0, xcr0, xcr0),
+};
+
+/* The groups that are dirty, from the shared page; each byte is read once. */
+static void copy_groups(struct vcpu_state *to, const struct vcpu_state *from, uint32_t dirty)
 {
-    if (groups & VCPU_RIP) {
-        to->rip = from->rip;
-        to->rflags = from->rflags;
-        to->interruptibility = from->interruptibility;
+    for (unsigned i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
+        if (dirty & groups[i].group)
+            memcpy((char *)to + groups[i].begin, (const char *)from + groups[i].begin,
+                   (size_t)(groups[i].end - groups[i].begin));
     }
-    if (groups & VCPU_EVENT) {
-        to->inject = from->inject;
-        to->window = from->window;
-    }
-    if (groups & VCPU_CS_SS) {
-        to->cs = from->cs;
-        to->ss = from->ss;
-    }
-    if (groups & VCPU_DS_ES) {
-        to->ds = from->ds;
-        to->es = from->es;
-    }
-    if (groups & VCPU_FS_GS) {
-        to->fs = from->fs;
-        to->gs = from->gs;
-        to->kernel_gs_base = from->kernel_gs_base;
-    }
-    if (groups & VCPU_TR_LDTR) {
-        to->tr = from->tr;
-        to->ldtr = from->ldtr;
-    }
-    if (groups & VCPU_TABLES) {
-        to->gdtr = from->gdtr;
-        to->idtr = from->idtr;
-    }
-    if (groups & VCPU_CR) {
-        to->cr0 = from->cr0;
-        to->cr2 = from->cr2;
-        to->cr3 = from->cr3;
-        to->cr4 = from->cr4;
-        to->cr8 = from->cr8;
-    }
-    if (groups & VCPU_DR) {
-        to->dr0 = from->dr0;
-        to->dr1 = from->dr1;
-        to->dr2 = from->dr2;
-        to->dr3 = from->dr3;
-        to->dr6 = from->dr6;
-        to->dr7 = from->dr7;
-    }
-    if (groups & VCPU_EFER) {
-        to->efer = from->efer;
-        to->pat = from->pat;
-    }
-    if (groups & VCPU_SYSCALL) {
-        to->star = from->star;
-        to->lstar = from->lstar;
-        to->cstar = from->cstar;
-        to->sfmask = from->sfmask;
-        to->sysenter_cs = from->sysenter_cs;
-        to->sysenter_esp = from->sysenter_esp;
-        to->sysenter_eip = from->sysenter_eip;
-    }
-    if (groups & VCPU_TSC)
-        to->tsc_offset = from->tsc_offset;
-    if (groups & VCPU_XCR0)
-        to->xcr0 = from->xcr0;
+}
+
+void vcpu_look(struct vcpu *vcpu)
+{
+    struct vcpu_state *page = vcpu->state;
+
+    virt->get(vcpu, page, VCPU_RIP);
+    page->valid = VCPU_GPR | VCPU_RIP;
+    page->exit = VCPU_EXIT_NONE;
+    page->interrupted = 0;
 }
 
 bool vcpu_load(struct vcpu *vcpu)

@@ -27,8 +27,9 @@ struct vcpu {
     uint64_t control_physical;
     uint64_t asid_generation;
     uint64_t gst_generation; /* of the nested translations that the TLB may hold */
-    uint32_t asid;
-    bool delivering; /* an event is still to be delivered that an interrupt of the host cut off */
+    uint64_t dr[4];          /* DR0 to DR3, which the control page does not hold */
+    bool debug_registers_used;
+    bool delivering; /* an event is to be injected at the next entry */
 };
 
 enum virt_result {
@@ -60,6 +61,9 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
                         struct vcpu **result, enum payer *payer) must_check;
 void vcpu_destroy(struct vcpu *vcpu);
 void vcpu_free(struct vcpu *vcpu);
+
+/* Without an exit: tell the monitor where the guest stands. */
+void vcpu_look(struct vcpu *vcpu);
 
 /* Take over what the monitor has marked dirty. False: it is invalid, and the exit descriptor says so. */
 bool vcpu_load(struct vcpu *vcpu) must_check;

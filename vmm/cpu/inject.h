@@ -18,7 +18,7 @@ struct inject_input {
     uint64_t interrupted; /* as in struct vcpu_state */
     uint64_t exception;   /* event word of a fault that the monitor raised, or 0 */
     uint64_t rflags;
-    uint32_t interruptibility;
+    uint64_t interruptibility;
     bool nmi;        /* an NMI waits */
     bool nmi_masked; /* the guest may be in its NMI handler */
     int vector;      /* of the local APIC, or -1 */
