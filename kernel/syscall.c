@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* System calls on existing objects; creation stands in create.c, IPC in ipc.c. */
+/* System calls on existing objects; creation stands in create.c, IPC in ipc.c, running a vCPU in vcpu_run.c.
+ */
 #include "kernel/syscall.h"
 
 #include "kernel/account.h"
-#include "kernel/fpu.h"
 #include "kernel/interrupt.h"
 #include "kernel/nt.h"
 #include "kernel/platform.h"
 #include "kernel/sched.h"
 #include "kernel/space.h"
-#include "kernel/vcpu.h"
 
 syscall_function *const syscall_table[CALLS] = {
     [CALL_IPC_CALL] = syscall_ipc_call,
@@ -217,18 +216,6 @@ void syscall_nt_signal(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3,
         nt_signal((struct nt *)cap_object(cap), cap->bits);
 }
 
-/* What waits for a notification have in common: the look-up. */
-static enum status look_up_wait(const struct ec *ec, uint64_t selector, struct nt **nt)
-{
-    enum status status = look_up_object(selector, OBJECT_NT, PERM_NT_WAIT, nt);
-
-    if (status == STATUS_OK && !ec->global)
-        return STATUS_BAD_ARG;
-    if (status == STATUS_OK && (*nt)->waiter)
-        return STATUS_BUSY;
-    return status;
-}
-
 void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     struct ec *ec = this_cpu()->ec;
@@ -275,76 +262,6 @@ void syscall_interrupt_ack(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t
     if (status == STATUS_OK)
         interrupt_acknowledge(interrupt);
     finish(status);
-}
-
-static void vcpu_leave(struct ec *ec, struct vcpu *vcpu, enum status status, uint64_t bits)
-{
-    ec->runs = NULL;
-    vcpu->runner = NULL;
-    if (ec->fpu)
-        fpu_load(this_cpu(), ec->fpu); /* the guest's was in its place */
-    finish_values(status, bits, 0);
-}
-
-void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline, uint64_t a3, uint64_t a4,
-                      uint64_t a5)
-{
-    struct cpu *cpu = this_cpu();
-    struct ec *ec = cpu->ec;
-    struct vcpu *vcpu;
-    struct nt *nt;
-    enum status status = look_up_object(selector, OBJECT_VCPU, PERM_VCPU_RUN, &vcpu);
-
-    UNUSED3;
-    if (ec->runs) /* this call has waited, or given way, and begins anew */
-        ec->runs->runner = NULL;
-    ec->runs = NULL;
-    if (status == STATUS_OK)
-        status = look_up_wait(ec, nt_selector, &nt);
-    if (status == STATUS_OK && vcpu->gst->object.dead)
-        status = STATUS_DEAD;
-    if (status == STATUS_OK && vcpu->runner)
-        status = STATUS_BUSY;
-    if (status != STATUS_OK) {
-        finish_values(status, 0, 0);
-        return;
-    }
-    ec->runs = vcpu;
-    vcpu->runner = ec;
-    if (!vcpu_load(vcpu)) {
-        vcpu_leave(ec, vcpu, STATUS_OK, 0);
-        return;
-    }
-    for (;;) {
-        /* An event that is to be delivered gets there before the monitor can give another. */
-        if (nt->word && !vcpu->delivering) {
-            vcpu_look(vcpu);
-            vcpu_leave(ec, vcpu, STATUS_SIGNAL, nt->word);
-            nt->word = 0;
-            return;
-        }
-        if (rdtsc() >= deadline && !vcpu->delivering) {
-            vcpu_look(vcpu);
-            vcpu_leave(ec, vcpu, STATUS_TIMEOUT, 0);
-            return;
-        }
-        if (*(volatile uint32_t *)&vcpu->state->activity == VCPU_HALTED && !vcpu->delivering) {
-            ec_restart(ec, CALL_VCPU_RUN, selector, nt_selector, deadline, 0, 0, 0);
-            ec_wait(ec, nt, deadline);
-            return;
-        }
-        ec_set_deadline(ec, deadline);
-        fpu_load_guest(cpu, vcpu->fpu);
-        if (virt->run(vcpu) == VIRT_EXIT) {
-            vcpu_leave(ec, vcpu, STATUS_OK, 0);
-            return;
-        }
-        interrupt_window();
-        if (cpu->hazard) {
-            ec_restart(ec, CALL_VCPU_RUN, selector, nt_selector, deadline, 0, 0, 0);
-            return;
-        }
-    }
 }
 
 void syscall_account_info(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)

@@ -10,6 +10,7 @@
 #include "kernel/cap.h"
 #include "kernel/cpu.h"
 #include "kernel/ec.h"
+#include "kernel/nt.h"
 #include "kernel/space.h"
 
 typedef void syscall_function(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
@@ -69,5 +70,17 @@ static inline enum status look_up_object(uint64_t selector, enum object_type typ
 
     if (status == STATUS_OK)
         *(struct object **)result = cap_object(cap);
+    return status;
+}
+
+/* For calls that wait: a notification that may be waited for, by a global EC, with nobody else waiting. */
+static inline enum status look_up_wait(const struct ec *ec, uint64_t selector, struct nt **nt)
+{
+    enum status status = look_up_object(selector, OBJECT_NT, PERM_NT_WAIT, nt);
+
+    if (status == STATUS_OK && !ec->global)
+        return STATUS_BAD_ARG;
+    if (status == STATUS_OK && (*nt)->waiter)
+        return STATUS_BUSY;
     return status;
 }

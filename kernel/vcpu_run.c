@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * VCPU_RUN: a guest on the time of the calling EC, until it exits, a signal is there or the deadline has
+ * come. An interrupt of the host ends the stay in the guest but not the call: if somebody better is to run,
+ * the call is taken back and begins anew, and neither guest nor monitor see it.
+ */
+#include "kernel/fpu.h"
+#include "kernel/nt.h"
+#include "kernel/space.h"
+#include "kernel/syscall.h"
+#include "kernel/vcpu.h"
+
+static void vcpu_leave(struct ec *ec, struct vcpu *vcpu, enum status status, uint64_t bits)
+{
+    ec->runs = NULL;
+    vcpu->runner = NULL;
+    if (ec->fpu)
+        fpu_load(this_cpu(), ec->fpu); /* the guest's was in its place */
+    finish_values(status, bits, 0);
+}
+
+void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline, uint64_t a3, uint64_t a4,
+                      uint64_t a5)
+{
+    struct cpu *cpu = this_cpu();
+    struct ec *ec = cpu->ec;
+    struct vcpu *vcpu;
+    struct nt *nt;
+    enum status status = look_up_object(selector, OBJECT_VCPU, PERM_VCPU_RUN, &vcpu);
+
+    UNUSED3;
+    if (ec->runs) /* this call has waited, or given way, and begins anew */
+        ec->runs->runner = NULL;
+    ec->runs = NULL;
+    if (status == STATUS_OK)
+        status = look_up_wait(ec, nt_selector, &nt);
+    if (status == STATUS_OK && vcpu->gst->object.dead)
+        status = STATUS_DEAD;
+    if (status == STATUS_OK && vcpu->runner)
+        status = STATUS_BUSY;
+    if (status != STATUS_OK) {
+        finish_values(status, 0, 0);
+        return;
+    }
+    ec->runs = vcpu;
+    vcpu->runner = ec;
+    if (!vcpu_load(vcpu)) {
+        vcpu_leave(ec, vcpu, STATUS_OK, 0);
+        return;
+    }
+    for (;;) {
+        /* An event that is to be delivered gets there before the monitor can give another. */
+        if (nt->word && !vcpu->delivering) {
+            vcpu_look(vcpu);
+            vcpu_leave(ec, vcpu, STATUS_SIGNAL, nt->word);
+            nt->word = 0;
+            return;
+        }
+        if (rdtsc() >= deadline && !vcpu->delivering) {
+            vcpu_look(vcpu);
+            vcpu_leave(ec, vcpu, STATUS_TIMEOUT, 0);
+            return;
+        }
+        if (*(volatile uint32_t *)&vcpu->state->activity == VCPU_HALTED && !vcpu->delivering) {
+            ec_restart(ec, CALL_VCPU_RUN, selector, nt_selector, deadline, 0, 0, 0);
+            ec_wait(ec, nt, deadline);
+            return;
+        }
+        ec_set_deadline(ec, deadline);
+        fpu_load_guest(cpu, vcpu->fpu);
+        if (virt->run(vcpu) == VIRT_EXIT) {
+            vcpu_leave(ec, vcpu, STATUS_OK, 0);
+            return;
+        }
+        interrupt_window();
+        if (cpu->hazard) {
+            ec_restart(ec, CALL_VCPU_RUN, selector, nt_selector, deadline, 0, 0, 0);
+            return;
+        }
+    }
+}
