@@ -172,7 +172,8 @@ void schedule(void)
     struct cpu *cpu = this_cpu();
     struct scheduler *s = &cpu->scheduler;
 
-    cpu->hazard &= ~HAZARD_SCHEDULE; /* this is what it asks for; who becomes ready while the CPU idles sets it anew */
+    cpu->hazard &=
+        ~HAZARD_SCHEDULE; /* this is what it asks for; who becomes ready while the CPU idles sets it anew */
     charge(s, rdtsc());
     for (;;) {
         struct sc *sc;

@@ -229,8 +229,6 @@ static const struct {
     uint32_t group;
     uint16_t vmcb, state, words;
 } same[] = {
-    SAME(VCPU_RIP, rip),
-    SAME(VCPU_RIP, rflags),
     SAME(VCPU_CS_SS, cs),
     SAME(VCPU_CS_SS, ss),
     SAME(VCPU_DS_ES, ds),
@@ -260,6 +258,9 @@ static const struct {
     SAME(VCPU_TSC, tsc_offset),
 };
 
+/* Most calls ask for RIP alone, which is done without the table. */
+#define GROUPS_SAME (VCPU_GROUPS & ~(uint32_t)(VCPU_GPR | VCPU_RIP | VCPU_EVENT | VCPU_XCR0))
+
 #define DPL_SHIFT 5
 #define DPL_MASK  3u
 
@@ -267,15 +268,18 @@ static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t grou
 {
     const struct vmcb *v = vcpu->control;
 
-    for (unsigned i = 0; i < sizeof(same) / sizeof(*same); i++) {
+    for (unsigned i = 0; groups & GROUPS_SAME && i < sizeof(same) / sizeof(*same); i++) {
         const uint64_t *from = (const uint64_t *)((const char *)v + same[i].vmcb);
         uint64_t *to = (uint64_t *)((char *)s + same[i].state);
 
         for (unsigned word = 0; groups & same[i].group && word < same[i].words; word++)
             to[word] = from[word];
     }
-    if (groups & VCPU_RIP)
+    if (groups & VCPU_RIP) {
+        s->rip = v->rip;
+        s->rflags = v->rflags;
         s->interruptibility = v->shadow & VCPU_SHADOW;
+    }
     if (groups & VCPU_EVENT)
         s->inject = s->window = 0;
     if (groups & VCPU_CS_SS)
@@ -315,15 +319,18 @@ static void svm_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t grou
 {
     struct vmcb *v = vcpu->control;
 
-    for (unsigned i = 0; i < sizeof(same) / sizeof(*same); i++) {
+    for (unsigned i = 0; groups & GROUPS_SAME && i < sizeof(same) / sizeof(*same); i++) {
         const uint64_t *from = (const uint64_t *)((const char *)s + same[i].state);
         uint64_t *to = (uint64_t *)((char *)v + same[i].vmcb);
 
         for (unsigned word = 0; groups & same[i].group && word < same[i].words; word++)
             to[word] = from[word];
     }
-    if (groups & VCPU_RIP)
+    if (groups & VCPU_RIP) {
+        v->rip = s->rip;
+        v->rflags = s->rflags;
         v->shadow = s->interruptibility & VCPU_SHADOW;
+    }
     if (groups & VCPU_EVENT) {
         vcpu->delivering = s->inject & VCPU_EVENT_VALID;
         v->event = vcpu->delivering ? s->inject : 0;

@@ -220,10 +220,11 @@ static const struct {
 /* The groups that are dirty, from the shared page; each byte is read once. */
 static void copy_groups(struct vcpu_state *to, const struct vcpu_state *from, uint32_t dirty)
 {
-    for (unsigned i = 0; i < sizeof(groups) / sizeof(*groups); i++) {
+    for (unsigned i = 0; dirty && i < sizeof(groups) / sizeof(*groups); i++) {
         if (dirty & groups[i].group)
             memcpy((char *)to + groups[i].begin, (const char *)from + groups[i].begin,
                    (size_t)(groups[i].end - groups[i].begin));
+        dirty &= ~groups[i].group;
     }
 }
 
