@@ -9,6 +9,7 @@
 #include "kernel/memory.h"
 #include "kernel/pagetable.h"
 #include "kernel/string.h"
+#include "kernel/vcpu.h"
 
 #define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
 #define USER_ROOTS  256u /* entries of an HST root that belong to the user's half */
@@ -72,6 +73,9 @@ bool space_destroy(struct space *space)
         return cap_clear(space);
     case SPACE_HST:
     case SPACE_GST:
+        for (struct vcpu *vcpu = space->kind == SPACE_GST ? space->memory.vcpus : NULL; vcpu;
+             vcpu = vcpu->next)
+            vcpu_wake(vcpu);
         if (!space->memory.root)
             return true;
         if (cpu->cr3 == space->memory.physical) {

@@ -9,6 +9,7 @@
 #include "kernel/object.h"
 
 struct cap;
+struct vcpu;
 
 struct space {
     struct object object;
@@ -21,6 +22,7 @@ struct space {
         struct {
             uint64_t *root;      /* page table of level 4; NULL when destroyed */
             uint64_t physical;   /* its address for CR3 or nCR3 */
+            struct vcpu *vcpus;  /* GST: those that run on it */
             uint64_t generation; /* GST: grows with every removal, so that vCPUs know to flush */
         } memory;
         struct {

@@ -18,6 +18,27 @@ void virt_init(void)
         virt = &svm_operations;
 }
 
+static void vcpu_link(struct vcpu *vcpu, struct space *gst)
+{
+    vcpu->gst = gst;
+    object_reference(&gst->object);
+    vcpu->next = gst->memory.vcpus;
+    if (vcpu->next)
+        vcpu->next->previous = vcpu;
+    gst->memory.vcpus = vcpu;
+}
+
+static void vcpu_unlink(struct vcpu *vcpu)
+{
+    if (vcpu->previous)
+        vcpu->previous->next = vcpu->next;
+    else if (vcpu->gst && vcpu->gst->memory.vcpus == vcpu)
+        vcpu->gst->memory.vcpus = vcpu->next;
+    if (vcpu->next)
+        vcpu->next->previous = vcpu->previous;
+    vcpu->next = vcpu->previous = NULL;
+}
+
 enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, uint64_t state_user,
                         struct vcpu **result, enum payer *payer)
 {
@@ -44,8 +65,7 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
     vcpu->state_user = state_user;
     vcpu->pd = pd;
     object_reference(&pd->object);
-    vcpu->gst = gst;
-    object_reference(&gst->object);
+    vcpu_link(vcpu, gst);
     vcpu->control_physical = physical_address(vcpu->control);
     virt->init(vcpu);
     virt->get(vcpu, vcpu->state, VCPU_GROUPS);
@@ -53,16 +73,21 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
     return STATUS_OK;
 }
 
+void vcpu_wake(struct vcpu *vcpu)
+{
+    if (vcpu->runner && vcpu->runner->state == EC_WAITING)
+        ec_wake(vcpu->runner);
+}
+
 void vcpu_destroy(struct vcpu *vcpu)
 {
     vcpu->object.dead = true;
+    vcpu_unlink(vcpu);
     if (vcpu->state && vcpu->pd)
         shared_unmap(vcpu->pd->hst, vcpu->state_user, vcpu->state);
-    if (vcpu->runner) {
+    vcpu_wake(vcpu); /* the call begins anew and finds the vCPU dead */
+    if (vcpu->runner)
         vcpu->runner->runs = NULL;
-        if (vcpu->runner->state == EC_WAITING)
-            ec_wake(vcpu->runner); /* its call begins anew and finds the vCPU dead */
-    }
     vcpu->runner = NULL;
     if (vcpu->state)
         page_free(vcpu->state);

@@ -17,11 +17,12 @@ struct space;
 
 struct vcpu {
     struct object object;
-    struct pd *pd;            /* that sees the state page; referenced */
-    struct space *gst;        /* referenced */
-    struct vcpu_state *state; /* the shared page, the kernel's alias */
-    uint64_t state_user;      /* where the PD sees it */
-    struct ec *runner;        /* in a vcpu_run; not referenced: its death clears */
+    struct pd *pd;                /* that sees the state page; referenced */
+    struct space *gst;            /* referenced */
+    struct vcpu *next, *previous; /* in the GST space's list */
+    struct vcpu_state *state;     /* the shared page, the kernel's alias */
+    uint64_t state_user;          /* where the PD sees it */
+    struct ec *runner;            /* in a vcpu_run; not referenced: its death clears */
     struct fpu *fpu;
     void *control; /* VMCB; a page */
     uint64_t control_physical;
@@ -60,6 +61,7 @@ void virt_init(void);
 enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, uint64_t state_user,
                         struct vcpu **result, enum payer *payer) must_check;
 void vcpu_destroy(struct vcpu *vcpu);
+void vcpu_wake(struct vcpu *vcpu); /* who waits in a vcpu_run of it looks again */
 void vcpu_free(struct vcpu *vcpu);
 
 /* Without an exit: tell the monitor where the guest stands. */
