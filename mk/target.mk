@@ -38,7 +38,10 @@ KERNEL_OBJECTS := $(call objects,$(KERNEL),$(KERNEL_SOURCES))
 component_sources = $(call no_tests,$(call sources,$(1),c)) $(call sources,$(1),S)
 COMPONENT_DIRS := $(foreach d,$(patsubst %/,%,$(wildcard core/ init/ vmm/ drivers/*/ servers/*/ tests/components/*/)),\
 	$(if $(strip $(call component_sources,$(d))),$(d)))
-COMPONENTS := $(foreach d,$(COMPONENT_DIRS),$(TARGET)/$(notdir $(d)).elf)
+# Tests that take core's place as the root task: name=folders.
+ROOT_TESTS := ktest=tests/kernel bench=tests/bench,tests/kernel/support
+COMPONENTS := $(foreach d,$(COMPONENT_DIRS),$(TARGET)/$(notdir $(d)).elf) \
+	$(foreach t,$(ROOT_TESTS),$(TARGET)/$(firstword $(subst =, ,$(t))).elf)
 
 .PHONY: kernel components
 
@@ -64,17 +67,19 @@ $(TARGET)/libs.a: $(LIB_OBJECTS) $(LIB_FOLDERS)
 	@rm -f $@ && mkdir -p $(@D)
 	$(Q)ar rcs $@ $(LIB_OBJECTS)
 
-# $(call component,DIR): how DIR's program is linked. The runtime calls the program and the libraries call the runtime's
+# $(call component,DIRS,NAME): how the program of these folders is linked. The runtime calls the program and the libraries call the runtime's
 # string functions, hence the group.
 define component
-$(TARGET)/$(notdir $(1)).elf: $(call target_objects,$(call component_sources,$(1))) $(TARGET)/libbase.a $(TARGET)/libs.a \
+$(TARGET)/$(2).elf: $(call target_objects,$(call component_sources,$(1))) $(TARGET)/libbase.a $(TARGET)/libs.a \
 		base/component.ld $(sort $(dir $(call component_sources,$(1))))
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LINK) -Wl,--gc-sections -Wl,-T,base/component.ld -Wl,-Map,$$(basename $$@).map -o $$@ $$(filter %.o,$$^) \
 	    -Wl,--start-group $(TARGET)/libbase.a $(TARGET)/libs.a -Wl,--end-group
 -include $(patsubst %.o,%.d,$(call target_objects,$(call component_sources,$(1))))
 endef
-$(foreach d,$(COMPONENT_DIRS),$(eval $(call component,$(d))))
+$(foreach d,$(COMPONENT_DIRS),$(eval $(call component,$(d),$(notdir $(d)))))
+comma := ,
+$(foreach t,$(ROOT_TESTS),$(eval $(call component,$(subst $(comma), ,$(lastword $(subst =, ,$(t)))),$(firstword $(subst =, ,$(t))))))
 
 $(KERNEL)/obj/%.o: %.c Makefile mk/target.mk
 	$(call say,CC,$<)

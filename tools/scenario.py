@@ -34,7 +34,7 @@ def build_environment():
 
 
 class Scenario:
-    """name, path, modules [(name, file)] without core and config, and the defaults of <run>."""
+    """name, path, root (the root task's file), modules [(name, file)] without core and config, the defaults of <run>."""
 
     def __init__(self, name):
         self.name = name
@@ -68,6 +68,7 @@ class Scenario:
             raise Refused(f"{self.path}:{error.position[0]}: {reason}") from None
         if root.tag != "donjon":
             raise Refused(f"{self.path}: the root element is <{root.tag}>, expected <donjon>")
+        self.root = root.get("root", "core.elf")
         self.modules = []
         for element in root.findall("module"):
             name, file = element.get("name", ""), element.get("file", "")
@@ -106,7 +107,7 @@ class Scenario:
 
     def boot_modules(self, config=None):
         """All modules in boot order as (name, path): the root task, the configuration, then the scenario's own."""
-        modules = [("core", build_path("target", "core.elf")), ("config", config or self.path)]
+        modules = [("core", self.module_path(self.root)), ("config", config or self.path)]
         modules += [(name, self.module_path(file)) for name, file in self.modules]
         for name, path in modules:
             if not FILE.match(path):

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+/* The tests of the kernel, a table a file. */
+#pragma once
+
+#include "tests/kernel/support/test.h"
+
+void test_refusals(void); /* every call x every status it refuses with */
+void test_spaces(void);   /* capabilities, memory, ports */
+void test_accounts(void); /* quota, exhaustion, leaks */
+void test_ipc(void);
+void test_notifications(void); /* and deadlines, priorities, turns */
+void test_interrupts(void);
+void test_faults(void); /* and the FPU */
+void test_vcpus(void);
+void test_lifetimes(void); /* objects that die while others use them */
+void test_hostile(void);

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Virtual CPUs with guests of a few bytes, in real mode at address 0x1000 of 64 KiB, whose exits are looked
+ * at one by one; and a state page full of nonsense.
+ */
+#include "tests/kernel/tests.h"
+
+#include "abi/vcpu.h"
+
+#include <string.h>
+
+#define GUEST_PAGES 16u
+#define GUEST_RAM   32u /* index of its first page */
+#define CODE        0x1000u
+#define HANDLER     0x2000u
+#define DATA_PORT   0x1234u
+#define NONSENSE    2000u
+
+/* One VM at a time. */
+static struct {
+    selector gst, vcpu, nt;
+    volatile struct vcpu_state *state;
+    uint8_t *memory;
+} vm;
+
+static const uint8_t code_hlt[] = {0xf4, 0xeb, 0xfd};                         /* 1: hlt; jmp 1b */
+static const uint8_t code_out[] = {0xba, 0x34, 0x12, 0xb0, 0x5a, 0xee, 0xef}; /* mov dx; mov al; out; outw */
+static const uint8_t code_in[] = {0xe4, 0x60, 0xf4};                          /* in al, 0x60; hlt */
+static const uint8_t code_cpuid[] = {0x0f, 0xa2};
+static const uint8_t code_rdmsr[] = {0x0f, 0x32};
+static const uint8_t code_wrmsr[] = {0x0f, 0x30};
+static const uint8_t code_vmmcall[] = {0x0f, 0x01, 0xd9};
+static const uint8_t code_wbinvd[] = {0x0f, 0x09};
+static const uint8_t code_vmrun[] = {0x0f, 0x01, 0xd8};
+/* mov ax, 0xa000; mov ds, ax; mov byte [0x123], 1; hlt */
+static const uint8_t code_mmio[] = {0xb8, 0x00, 0xa0, 0x8e, 0xd8, 0xc6, 0x06, 0x23, 0x01, 0x01, 0xf4};
+static const uint8_t code_spin[] = {0xeb, 0xfe};
+static const uint8_t code_sti_spin[] = {0xfb, 0x90, 0xeb, 0xfe};
+static const uint8_t code_ud[] = {0x0f, 0x0b};
+/* inc word [0x3000]; iret */
+static const uint8_t code_handler[] = {0xff, 0x06, 0x00, 0x30, 0xcf};
+/* sti; 1: hlt; jmp 1b */
+static const uint8_t code_sti_hlt[] = {0xfb, 0xf4, 0xeb, 0xfd};
+
+static void load(const uint8_t *code, size_t bytes)
+{
+    memset(vm.memory, 0, GUEST_PAGES * PAGE);
+    memcpy(vm.memory + CODE, code, bytes);
+    memcpy(vm.memory + HANDLER, code_handler, sizeof(code_handler));
+    for (unsigned vector = 0; vector < 256; vector++)
+        vm.memory[4 * vector + 1] = HANDLER >> 8;
+}
+
+static struct vcpu_segment segment(uint16_t attributes)
+{
+    return (struct vcpu_segment){.attributes = attributes, .limit = 0xffff};
+}
+
+/* Real mode, at CODE. */
+static void start(void)
+{
+    volatile struct vcpu_state *s = vm.state;
+
+    s->cs = segment(0x9b);
+    s->ss = s->ds = s->es = segment(0x93);
+    s->rip = CODE;
+    s->rflags = 2;
+    s->interruptibility = 0;
+    s->gpr[VCPU_RSP] = 0x8000;
+    s->idtr = (struct vcpu_segment){.limit = 0x3ff};
+    s->activity = VCPU_ACTIVE;
+    s->inject = 0;
+    s->window = 0;
+    s->dirty = VCPU_CS_SS | VCPU_DS_ES | VCPU_RIP | VCPU_TABLES | VCPU_EVENT;
+}
+
+static void make(const struct pd_space *pd, const uint8_t *code, size_t bytes)
+{
+    vm.gst = fresh();
+    vm.vcpu = fresh();
+    vm.nt = notification();
+    vm.state = (volatile struct vcpu_state *)STATE_PAGE;
+    vm.memory = ram_map(GUEST_RAM);
+    load(code, bytes);
+    OK(create_space(vm.gst, ROOT_ACCOUNT, SPACE_GST, 0));
+    OK(space_copy(ROOT_MEM, ram_page(GUEST_RAM), vm.gst, 0, GUEST_PAGES, MEM_READ | MEM_WRITE | MEM_EXECUTE));
+    OK(create_vcpu(vm.vcpu, ROOT_ACCOUNT, pd->pd, vm.gst, STATE_PAGE));
+    if (pd == &own)
+        start();
+}
+#define MAKE(code) make(&own, code, sizeof(code))
+
+static enum status run(uint64_t ticks)
+{
+    uint64_t bits;
+
+    return vcpu_run(vm.vcpu, vm.nt, ticks == DEADLINE_NEVER ? ticks : now() + ticks, &bits);
+}
+
+/* Run until an exit: this one. */
+static void exits(uint32_t exit, uint64_t rip)
+{
+    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+    EXPECT(vm.state->exit, exit);
+    EXPECT(vm.state->rip, rip);
+}
+
+static void reset_state(void)
+{
+    MAKE(code_hlt);
+    (void)run(0);
+    EXPECT(vm.state->cr8, 0);
+    OK(destroy(vm.vcpu));
+    OK(space_remove(ROOT_OBJ, vm.vcpu, 1));
+    OK(create_vcpu(vm.vcpu, ROOT_ACCOUNT, ROOT_PD, vm.gst, STATE_PAGE));
+    EXPECT(vm.state->rip, 0xfff0);
+    EXPECT(vm.state->cs.base, 0xffff0000);
+    EXPECT(vm.state->cs.selector, 0xf000);
+    EXPECT(vm.state->cr0, 0x60000010);
+    EXPECT(vm.state->rflags, 2);
+    EXPECT(vm.state->efer, 0);
+}
+
+static void instructions(void)
+{
+    MAKE(code_hlt);
+    exits(VCPU_EXIT_HLT, CODE);
+    load(code_cpuid, sizeof(code_cpuid));
+    start();
+    exits(VCPU_EXIT_CPUID, CODE);
+    exits(VCPU_EXIT_CPUID, CODE); /* it is as it was until the monitor moves on */
+    load(code_rdmsr, sizeof(code_rdmsr));
+    exits(VCPU_EXIT_RDMSR, CODE);
+    load(code_wrmsr, sizeof(code_wrmsr));
+    exits(VCPU_EXIT_WRMSR, CODE);
+    load(code_vmmcall, sizeof(code_vmmcall));
+    exits(VCPU_EXIT_HYPERCALL, CODE);
+    load(code_wbinvd, sizeof(code_wbinvd));
+    exits(VCPU_EXIT_WBINVD, CODE);
+}
+
+static void ports(void)
+{
+    MAKE(code_out);
+    exits(VCPU_EXIT_IO, CODE + 5);
+    EXPECT(VCPU_IO_PORT(vm.state->info[0]), DATA_PORT);
+    EXPECT(VCPU_IO_SIZE(vm.state->info[0]), 1);
+    EXPECT(vm.state->info[0] & (VCPU_IO_IN | VCPU_IO_STRING | VCPU_IO_REP), 0);
+    EXPECT(vm.state->next_rip, CODE + 6);
+    EXPECT(vm.state->gpr[VCPU_RAX] & 0xff, 0x5a);
+    vm.state->rip = vm.state->next_rip;
+    vm.state->dirty = VCPU_RIP;
+    exits(VCPU_EXIT_IO, CODE + 6);
+    EXPECT(VCPU_IO_SIZE(vm.state->info[0]), 2);
+    load(code_in, sizeof(code_in));
+    start();
+    exits(VCPU_EXIT_IO, CODE);
+    EXPECT(vm.state->info[0] & VCPU_IO_IN, VCPU_IO_IN);
+    EXPECT(VCPU_IO_PORT(vm.state->info[0]), 0x60);
+    vm.state->gpr[VCPU_RAX] = 0x77;
+    vm.state->rip = vm.state->next_rip;
+    vm.state->dirty = VCPU_RIP;
+    exits(VCPU_EXIT_HLT, CODE + 2);
+    EXPECT(vm.state->gpr[VCPU_RAX] & 0xff, 0x77);
+}
+
+static void mmio(void)
+{
+    MAKE(code_mmio);
+    exits(VCPU_EXIT_MMIO, CODE + 5);
+    EXPECT(vm.state->info[0], 0xa0123);
+    EXPECT(vm.state->info[1] & (VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT), VCPU_MMIO_WRITE);
+    /* Mapped, it goes on; taken away, it exits again. */
+    OK(space_copy(ROOT_MEM, ram_page(GUEST_RAM + GUEST_PAGES), vm.gst, 0xa0, 1, MEM_READ | MEM_WRITE));
+    exits(VCPU_EXIT_HLT, CODE + 10);
+    EXPECT(*((volatile uint8_t *)ram_map(GUEST_RAM + GUEST_PAGES) + 0x123), 1);
+    OK(space_remove(vm.gst, 0xa0, 1));
+    start();
+    exits(VCPU_EXIT_MMIO, CODE + 5);
+    OK(space_copy(ROOT_MEM, ram_page(GUEST_RAM + GUEST_PAGES), vm.gst, 0xa0, 1, MEM_READ));
+    exits(VCPU_EXIT_MMIO, CODE + 5);
+    EXPECT(vm.state->info[1] & (VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT), VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT);
+}
+
+static void undefined(void)
+{
+    MAKE(code_vmrun);
+    vm.state->idtr.limit = 0; /* #UD, or an exit, must not reach the processor's VMRUN */
+    EXPECT_STATUS(run(milliseconds(100)), STATUS_OK);
+    EXPECT(vm.state->exit == VCPU_EXIT_UNDEFINED || vm.state->exit == VCPU_EXIT_SHUTDOWN, true);
+}
+
+static void triple_fault(void)
+{
+    MAKE(code_ud);
+    vm.state->idtr.limit = 0;
+    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+    EXPECT(vm.state->exit, VCPU_EXIT_SHUTDOWN);
+    /* A new beginning. */
+    load(code_hlt, sizeof(code_hlt));
+    start();
+    exits(VCPU_EXIT_HLT, CODE);
+}
+
+static void injection(void)
+{
+    volatile uint16_t *counter;
+
+    MAKE(code_hlt);
+    counter = (volatile uint16_t *)(vm.memory + 0x3000);
+    for (unsigned vector = 32; vector < 40; vector++) {
+        vm.state->inject = vector | VCPU_EVENT_INTERRUPT | VCPU_EVENT_VALID;
+        vm.state->dirty |= VCPU_EVENT;
+        exits(VCPU_EXIT_HLT, CODE);
+        EXPECT(*counter, vector - 31); /* the handler ran, and returned to HLT */
+    }
+    vm.state->inject = 6 | VCPU_EVENT_EXCEPTION | VCPU_EVENT_VALID;
+    vm.state->dirty = VCPU_EVENT;
+    exits(VCPU_EXIT_HLT, CODE);
+    EXPECT(*counter, 9);
+    /* Once is once. */
+    exits(VCPU_EXIT_HLT, CODE);
+    EXPECT(*counter, 9);
+}
+
+static void interrupt_window(void)
+{
+    MAKE(code_sti_spin);
+    vm.state->window = VCPU_WINDOW_INTERRUPT;
+    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+    EXPECT(vm.state->exit, VCPU_EXIT_INTERRUPT_WINDOW);
+    expect_range("RIP behind the shadow of STI", vm.state->rip, CODE + 1, CODE + 2);
+    EXPECT(vm.state->rflags & 0x200, 0x200);
+    EXPECT_STATUS(run(milliseconds(2)), STATUS_TIMEOUT); /* it is closed again */
+    load(code_spin, sizeof(code_spin));
+    start();
+    vm.state->window = VCPU_WINDOW_INTERRUPT;
+    EXPECT_STATUS(run(milliseconds(2)), STATUS_TIMEOUT); /* CLI: never */
+}
+
+/* What is given to the vCPU at the exit that was asked for. */
+static void groups(void)
+{
+    MAKE(code_cpuid);
+    vm.state->want[VCPU_EXIT_CPUID] = VCPU_CR | VCPU_CS_SS;
+    vm.state->cr0 = 0;
+    vm.state->efer = 0x1234;
+    exits(VCPU_EXIT_CPUID, CODE);
+    EXPECT(vm.state->valid, VCPU_GPR | VCPU_RIP | VCPU_CR | VCPU_CS_SS);
+    EXPECT(vm.state->cr0, 0x60000010);
+    EXPECT(vm.state->efer, 0x1234);
+    EXPECT(vm.state->dirty, 0);
+}
+
+static void signaller(uint64_t nt)
+{
+    uint64_t bits;
+
+    (void)!nt_wait(SELECTOR_MAIN, now() + milliseconds(1), &bits);
+    (void)!nt_signal(nt);
+    thread_end();
+}
+
+static void spinning_guest(void)
+{
+    uint64_t bits, deadline, late;
+
+    MAKE(code_spin);
+    deadline = now() + milliseconds(3);
+    EXPECT_STATUS(vcpu_run(vm.vcpu, vm.nt, deadline, &bits), STATUS_TIMEOUT);
+    late = now() - deadline;
+    expect_range("late", late, 0, milliseconds(100));
+    OK(nt_signal(vm.nt));
+    EXPECT_STATUS(vcpu_run(vm.vcpu, vm.nt, DEADLINE_NEVER, &bits), STATUS_SIGNAL);
+    EXPECT(bits, UINT64_MAX);
+}
+
+/* A runner below others: the guest does not keep them from their time. */
+static volatile enum status runner_status;
+static volatile uint64_t runner_bits, runner_exit;
+
+static void runner(uint64_t deadline)
+{
+    uint64_t bits = 0;
+
+    runner_status = vcpu_run(vm.vcpu, vm.nt, deadline, &bits);
+    runner_bits = bits;
+    thread_end();
+}
+
+static selector start_runner(const struct pd_space *pd, unsigned slot)
+{
+    selector ec;
+
+    runner_status = STATUSES;
+    ec = thread_start(pd, slot, runner, DEADLINE_NEVER, 10, 0);
+    pass(milliseconds(2));
+    expect_status("the runner is in the guest", runner_status, STATUSES);
+    return ec;
+}
+
+static void signal_while_it_spins(void)
+{
+    MAKE(code_spin);
+    (void)start_runner(&own, 1);
+    EXPECT_STATUS(run(0), STATUS_BUSY);
+    (void)thread_start(&own, 2, signaller, vm.nt, 20, 0);
+    pass(milliseconds(10));
+    EXPECT_STATUS(runner_status, STATUS_SIGNAL);
+    EXPECT(runner_bits, UINT64_MAX);
+    EXPECT_STATUS(run(0), STATUS_TIMEOUT); /* it is free */
+}
+
+static void halted(void)
+{
+    MAKE(code_spin);
+    vm.state->activity = VCPU_HALTED;
+    EXPECT_STATUS(run(milliseconds(2)), STATUS_TIMEOUT);
+    (void)start_runner(&own, 1);
+    EXPECT_STATUS(run(0), STATUS_BUSY);
+    OK(nt_signal(vm.nt));
+    pass(milliseconds(2));
+    EXPECT_STATUS(runner_status, STATUS_SIGNAL);
+}
+
+/* Everything that a runner stands on is destroyed, while it waits and while its guest spins. */
+static void destroyed(unsigned what, bool waits)
+{
+    static const char *const names[] = {"vCPU", "GST", "notification", "runner", "PD"};
+    struct pd_space child = child_create(ROOT_ACCOUNT);
+    selector runner_ec, second = fresh();
+    uint64_t bits;
+
+    MAKE(code_spin);
+    vm.state->activity = waits ? VCPU_HALTED : VCPU_ACTIVE;
+    give(&child, vm.vcpu, vm.vcpu, PERM_ALL);
+    give(&child, vm.nt, vm.nt, PERM_ALL);
+    runner_ec = start_runner(&child, 1);
+    OK(destroy(what == 0   ? vm.vcpu
+               : what == 1 ? vm.gst
+               : what == 2 ? vm.nt
+               : what == 3 ? runner_ec
+                           : child.pd));
+    pass(milliseconds(2));
+    expect_status(names[what], runner_status, what < 3 ? STATUS_DEAD : STATUSES);
+    if (what < 2)
+        return;
+    OK(create_nt(second, ROOT_ACCOUNT));
+    EXPECT_STATUS(vcpu_run(vm.vcpu, second, 0, &bits), STATUS_TIMEOUT); /* nobody has it any more */
+}
+
+static void destroyed_waiting(void)
+{
+    for (unsigned what = 0; what < 5; what++) {
+        destroyed(what, true);
+        clean();
+    }
+}
+
+static void destroyed_running(void)
+{
+    for (unsigned what = 0; what < 5; what++) {
+        destroyed(what, false);
+        clean();
+    }
+}
+
+/* A runner that has the FPU keeps its registers, and does not see the guest's. */
+static volatile uint64_t fpu_wrong;
+
+static void fpu_runner(uint64_t rounds)
+{
+    uint64_t value = 0x0123456789abcdef, back, bits;
+
+    for (uint64_t i = 0; i < rounds; i++) {
+        __asm__ volatile("movq %0, %%xmm0" : : "r"(value + i));
+        if (vcpu_run(vm.vcpu, vm.nt, DEADLINE_NEVER, &bits) != STATUS_OK)
+            fpu_wrong++;
+        __asm__ volatile("movq %%xmm0, %0" : "=r"(back));
+        fpu_wrong += back != value + i;
+    }
+    runner_exit = 1;
+    thread_end();
+}
+
+static void fpu_of_the_runner(void)
+{
+    MAKE(code_cpuid);
+    fpu_wrong = runner_exit = 0;
+    (void)thread_start(&own, 1, fpu_runner, 100, 20, THREAD_FPU);
+    pass(milliseconds(20));
+    EXPECT(runner_exit, 1);
+    EXPECT(fpu_wrong, 0);
+}
+
+/* Refused by the kernel, with the group; what was there stays. */
+static void nonsense_refused(void)
+{
+    static const struct {
+        const char *name;
+        uint32_t group;
+        size_t offset;
+        uint64_t value;
+    } rows[] = {
+#define FIELD(group, field, value) {#field, group, offsetof(struct vcpu_state, field), value}
+        FIELD(VCPU_RIP, rip, 0x800000000000),
+        FIELD(VCPU_RIP, rflags, 0),
+        FIELD(VCPU_RIP, rflags, 1ull << 32 | 2),
+        FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | 1ull << 8),
+        FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | VCPU_EVENT_EXCEPTION | 32),
+        FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | VCPU_EVENT_EXCEPTION | 2),
+        FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | VCPU_EVENT_NMI | 3),
+        FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | 1ull << 20 | 32),
+        FIELD(VCPU_CS_SS, cs.base, 1ull << 47),
+        FIELD(VCPU_DS_ES, ds.base, 1ull << 63),
+        FIELD(VCPU_FS_GS, gs.base, 1ull << 47),
+        FIELD(VCPU_FS_GS, kernel_gs_base, 1ull << 47),
+        FIELD(VCPU_TR_LDTR, tr.base, 1ull << 47),
+        FIELD(VCPU_TABLES, gdtr.base, 1ull << 47),
+        FIELD(VCPU_CR, cr0, 0x80000010), /* PG without PE */
+        FIELD(VCPU_CR, cr0, 0x20000010), /* NW without CD */
+        FIELD(VCPU_CR, cr0, 0x100000010),
+        FIELD(VCPU_CR, cr3, 1ull << 52),
+        FIELD(VCPU_CR, cr4, 1u << 13), /* VMXE */
+        FIELD(VCPU_CR, cr4, 1ull << 32),
+        FIELD(VCPU_CR, cr8, 16),
+        FIELD(VCPU_DR, dr6, 1ull << 32),
+        FIELD(VCPU_DR, dr7, 1ull << 32),
+        FIELD(VCPU_EFER, efer, 1u << 12), /* SVME is not the monitor's */
+        FIELD(VCPU_EFER, efer, 1ull << 40),
+        FIELD(VCPU_EFER, pat, 2),
+        FIELD(VCPU_SYSCALL, lstar, 1ull << 47),
+        FIELD(VCPU_SYSCALL, sysenter_eip, 1ull << 47),
+        FIELD(VCPU_XCR0, xcr0, 0),
+        FIELD(VCPU_XCR0, xcr0, 5),
+        FIELD(VCPU_XCR0, xcr0, 1ull << 63 | 1),
+#undef FIELD
+    };
+
+    MAKE(code_hlt);
+    for (unsigned i = 0; i < VCPU_EXITS; i++)
+        vm.state->want[i] = VCPU_GROUPS;
+    exits(VCPU_EXIT_HLT, CODE);
+    for (unsigned i = 0; i < COUNT(rows); i++) {
+        volatile uint64_t *field = (volatile uint64_t *)((uintptr_t)vm.state + rows[i].offset);
+        uint64_t saved = *field;
+
+        *field = rows[i].value;
+        vm.state->dirty = rows[i].group;
+        EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+        expect(rows[i].name, vm.state->exit, VCPU_EXIT_INVALID_STATE);
+        expect(rows[i].name, vm.state->info[0], rows[i].group);
+        expect(rows[i].name, vm.state->dirty, rows[i].group);
+        *field = saved;
+        vm.state->dirty = rows[i].group;
+        EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+        expect(rows[i].name, vm.state->exit, VCPU_EXIT_HLT);
+    }
+}
+
+/* Any state at all: it runs or is refused, and the machine goes on. Some fields are left as they should be,
+ * since a state that is nonsense throughout would be refused at the first look. */
+static void nonsense_random(void)
+{
+    uint64_t refused = 0, ran = 0, other = 0;
+    uint64_t image[sizeof(struct vcpu_state) / 8];
+
+    MAKE(code_hlt);
+    for (unsigned i = 0; i < VCPU_EXITS; i++)
+        vm.state->want[i] = VCPU_GROUPS;
+    exits(VCPU_EXIT_HLT, CODE);
+    for (unsigned i = 0; i < COUNT(image); i++)
+        image[i] = ((volatile uint64_t *)vm.state)[i];
+    for (unsigned round = 0; round < NONSENSE; round++) {
+        unsigned changes = 1 + (unsigned)(random() % (round % 16 ? 6 : 200));
+        enum status status;
+
+        for (unsigned i = 0; i < COUNT(image); i++)
+            ((volatile uint64_t *)vm.state)[i] = image[i];
+        for (unsigned i = 0; i < changes; i++) {
+            volatile uint64_t *field = (volatile uint64_t *)vm.state + random() % COUNT(image);
+            unsigned how = random() % 4;
+
+            *field = how == 0   ? random()
+                     : how == 1 ? *field ^ 1ull << random() % 64
+                                : random() >> random() % 64;
+        }
+        vm.state->dirty = round % 4 ? VCPU_GROUPS : (uint32_t)random();
+        if (round % 64)
+            vm.state->activity = VCPU_ACTIVE;
+        status = run(milliseconds(1) / 10);
+        if (status == STATUS_OK && vm.state->exit == VCPU_EXIT_INVALID_STATE)
+            refused++;
+        else if (status == STATUS_OK || status == STATUS_TIMEOUT)
+            ran++;
+        else
+            other++;
+    }
+    EXPECT(other, 0);
+    expect_range("refused", refused, 1, NONSENSE);
+    expect_range("ran", ran, 1, NONSENSE);
+    /* Another vCPU is as good as ever. */
+    OK(destroy(vm.vcpu));
+    OK(space_remove(ROOT_OBJ, vm.vcpu, 1));
+    OK(create_vcpu(vm.vcpu, ROOT_ACCOUNT, ROOT_PD, vm.gst, STATE_PAGE));
+    load(code_sti_hlt, sizeof(code_sti_hlt));
+    start();
+    exits(VCPU_EXIT_HLT, CODE + 1);
+    say("ktest: %u states refused, %u run", refused, ran);
+}
+
+void test_vcpus(void)
+{
+    static const struct test tests[] = {
+        {"vcpu: state after reset", reset_state},
+        {"vcpu: instructions that exit", instructions},
+        {"vcpu: ports", ports},
+        {"vcpu: memory that is not there", mmio},
+        {"vcpu: the guest's own VMRUN", undefined},
+        {"vcpu: triple fault", triple_fault},
+        {"vcpu: injection", injection},
+        {"vcpu: interrupt window", interrupt_window},
+        {"vcpu: groups that are wanted", groups},
+        {"vcpu: a guest that spins", spinning_guest},
+        {"vcpu: a signal while the guest spins", signal_while_it_spins},
+        {"vcpu: halted", halted},
+        {"vcpu: destroyed below a runner that waits", destroyed_waiting},
+        {"vcpu: destroyed below a guest that spins", destroyed_running},
+        {"vcpu: the runner's FPU", fpu_of_the_runner},
+        {"vcpu: each field of nonsense is refused", nonsense_refused},
+        {"vcpu: random states", nonsense_random},
+    };
+
+    if (BOOT->features & BOOT_FEATURE_SVM)
+        run_tests(tests, COUNT(tests));
+    else
+        say("ktest: no virtual machines here");
+}
