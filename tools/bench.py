@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""make bench: boots scenarios/bench.xml under deterministic instruction counting and judges the figures it logs.
+"""make bench: boots the scenarios bench and bench-vm under deterministic instruction counting and judges what they log.
 
 A figure is a line "bench: NAME = NUMBER UNIT" of the log; "bench: done" ends them, "bench: failed" spoils them. The
 machine runs twice, and the figures have to be the same to the digit. tests/bench/limits has a line "NAME LIMIT" for each
@@ -20,12 +20,14 @@ FIGURE = re.compile(r"bench: (\S+) = (\d+) (\w+)\s*$")
 FAILED = re.compile(r"bench: (failed: .*?)\s*$")
 LIMITS = os.path.join("tests", "bench", "limits")
 RUNS = 2
+SCENARIOS = ("bench", "bench-vm")
 
 # What others need, counted by the same method (instructions of the emulator).
 PEERS = {
     "ipc.cross_pd.words0": {"seL4": 395, "NOVA": 539},
     "ipc.cross_pd.words10": {"seL4": 1572},
     "vmexit.out.kernel-loop": {"KVM, OUT to user level": 2872},
+    "vmexit.out.user": {"KVM, OUT to user level": 2872},
     "notification.signal_wait": {"Linux, pipe round trip": 10373},
 }
 
@@ -44,15 +46,17 @@ def read_limits():
 
 
 def measure(number):
-    """One run: ({name: (value, unit)}, reason or None)."""
-    log = build_path("log", f"bench-{number}.log")
-    # The first run builds what is missing.
-    command = ["tools/run", "bench", "--headless", "--deterministic", "--until", "bench: done", "--log", log]
-    command += ["--no-build"] if number else []
-    if subprocess.run(command, check=False, env=build_environment()).returncode:
-        return {}, "the machine did not finish"
-    with open(log, encoding="utf-8", errors="replace") as file:
-        lines = file.readlines()
+    """One run of each scenario: ({name: (value, unit)}, reason or None)."""
+    lines = []
+    for scenario in SCENARIOS:
+        log = build_path("log", f"{scenario}-{number}.log")
+        # The first run builds what is missing.
+        command = ["tools/run", scenario, "--headless", "--deterministic", "--until", "bench: done", "--log", log]
+        command += ["--no-build"] if number else []
+        if subprocess.run(command, check=False, env=build_environment()).returncode:
+            return {}, f"{scenario} did not finish"
+        with open(log, encoding="utf-8", errors="replace") as file:
+            lines += file.readlines()
     failed = next((match.group(1) for match in map(FAILED.search, lines) if match), None)
     figures = {match.group(1): (int(match.group(2)), match.group(3)) for match in map(FIGURE.search, lines) if match}
     return figures, failed

@@ -101,7 +101,7 @@ hello_text:
         hlt
         jmp 3b
 
-/* Prints the text at ESI and (EAX - EBP) / LOOPS - ECX in decimal with a line feed. */
+/* Prints the text at ESI, (EAX - EBP) / LOOPS - ECX in decimal, and the unit. */
 out_figure:
         sub %ebp, %eax
         xor %edx, %edx
@@ -123,7 +123,8 @@ out_figure:
         add $'0', %al
         call out_character
         loop 2b
-        mov $'\n', %al
+        mov $(at(out, unit_text)), %esi
+        jmp out_string
 out_character:
         push %eax
         mov $(COM1 + LSR), %dx
@@ -142,11 +143,13 @@ out_string:
         jmp out_string
 4:      ret
 out_text:
-        .asciz "bench: guest out to monitor = "
+        .asciz "bench: vmexit.out.user = "
 cpuid_text:
-        .asciz "bench: guest cpuid to monitor = "
+        .asciz "bench: vmexit.cpuid.user = "
 done_text:
-        .asciz "guest: measured\n"
+        .asciz "bench: done\n"
+unit_text:
+        .asciz " instructions\n"
         guest_end out
 
         .code64
