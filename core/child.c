@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define CAPABILITIES_SCANNED 4096u /* selectors looked at in one request */
+
 /* handle 0: the caller itself. */
 static struct pd *child_get(struct pd *pd, uint64_t handle)
 {
@@ -115,6 +117,26 @@ static enum error child_close(struct pd *client, uint64_t handle)
     return ERROR_NOT_FOUND;
 }
 
+static enum error child_capabilities(const struct pd *child, uint64_t first, struct reply *reply)
+{
+    if (first >= OBJ_SELECTORS)
+        return ERROR_NOT_FOUND;
+    uint64_t end =
+        OBJ_SELECTORS - first > CAPABILITIES_SCANNED ? first + CAPABILITIES_SCANNED : OBJ_SELECTORS;
+    for (uint64_t at = first; at < end; at++) {
+        uint64_t info, bits;
+        enum status status = cap_info(pd_selector(child, SEL_OBJ), at, &info, &bits);
+        if (status != STATUS_OK)
+            return kernel_error(status);
+        if (info) {
+            *reply = (struct reply){.word = {at, info & 0xff, info >> 8 & 0xff, bits}, .words = 4};
+            return ERROR_OK;
+        }
+    }
+    *reply = (struct reply){.word = {end}, .words = 1};
+    return end < OBJ_SELECTORS ? ERROR_MORE : ERROR_NOT_FOUND;
+}
+
 /* Operations whose first word is a child; child == pd: the caller named itself. */
 static enum error child_operation(struct pd *pd, struct pd *child, uint64_t operation, const uint64_t *words,
                                   struct reply *reply)
@@ -146,6 +168,8 @@ static enum error child_operation(struct pd *pd, struct pd *child, uint64_t oper
         return ERROR_OK;
     case CHILD_CLOSE:
         return child_close(child, words[1]);
+    case CHILD_CAPABILITIES:
+        return child_capabilities(child, words[1], reply);
     default:
         return ERROR_BAD_OPERATION;
     }

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define CLEAR_PAGES 4096u /* cleared in one request: 16 MiB */
+#define CLEAR_PAGES 512u /* cleared in one request: it is served at the priority of whoever waits for the next */
 
 enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result)
 {

@@ -18,8 +18,7 @@
 #define BACKOFF_MILLISECONDS 20u   /* until the first restart */
 #define BACKOFF_MAXIMUM      2000u /* the wait doubles up to this */
 #define LIVED_MILLISECONDS   1000u /* who lives as long begins with the first wait again */
-#define KILLED_MILLISECONDS                                                                                  \
-    50u /* how long a component killed by <kill> stays dead: its servers let go meanwhile */
+#define GONE_MILLISECONDS    50u /* until the restart when nothing was wrong: its servers let go meanwhile */
 
 static const char *const fault_names[32] = {
     "divide error",
@@ -73,11 +72,13 @@ bool child_will_run(const struct init *init, unsigned index)
     const struct child *child = &init->child[index];
     switch (child->state) {
     case CHILD_RUNS:
+    case CHILD_WAITS:
         return true;
     case CHILD_STOPPED:
         return child->restart_at != DEADLINE_NEVER;
     case CHILD_EXITING:
-        return child->exit_code != 0 && init->config.start[index].restart;
+        return init->config.start[index].restart == RESTART_ALWAYS ||
+               (child->exit_code != 0 && init->config.start[index].restart == RESTART_FAILED);
     default:
         return false;
     }
@@ -241,7 +242,7 @@ static void child_failed(struct init *init, unsigned index)
 {
     struct child *child = &init->child[index];
     uint64_t restart_at = DEADLINE_NEVER;
-    if (init->config.start[index].restart) {
+    if (init->config.start[index].restart != RESTART_NEVER) {
         uint64_t now = tsc_read();
         if (child->backoff == 0 || now - child->started >= milliseconds(init, LIVED_MILLISECONDS)) {
             child->backoff = milliseconds(init, BACKOFF_MILLISECONDS);
@@ -280,7 +281,10 @@ static void child_look_for_exit(struct init *init, unsigned index)
     uint64_t code = init->child[index].exit_code;
     if (code == 0) {
         log_line("%s: has ended", init->config.start[index].name);
-        child_stop(init, index, DEADLINE_NEVER);
+        child_stop(init, index,
+                   init->config.start[index].restart == RESTART_ALWAYS
+                       ? tsc_read() + milliseconds(init, GONE_MILLISECONDS)
+                       : DEADLINE_NEVER);
         if (init->config.start[index].essential) {
             enum error error = platform_off();
             log_line("the machine cannot be powered off: %s", error_text(error));
@@ -305,9 +309,19 @@ static void kill_work(struct init *init, unsigned number)
     init->kill[number].done++;
     init->kill[number].at =
         init->kill[number].done < kill->times
-            ? now + milliseconds(init, KILLED_MILLISECONDS) + random * (init->tsc_hz / 1000000)
+            ? now + milliseconds(init, GONE_MILLISECONDS) + random * (init->tsc_hz / 1000000)
             : DEADLINE_NEVER;
-    child_stop(init, kill->start, now + milliseconds(init, KILLED_MILLISECONDS));
+    child_stop(init, kill->start, now + milliseconds(init, GONE_MILLISECONDS));
+}
+
+bool child_will_be_killed(const struct init *init, unsigned index)
+{
+    for (unsigned i = 0; i < init->config.kills; i++) {
+        if (init->config.kill[i].start == index && init->kill[i].done < init->config.kill[i].times) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The free counts with the killed component dead and its sessions closed, at the first and at the last time.
@@ -329,6 +343,16 @@ static void kill_account(struct init *init, unsigned index)
                      init->kill[i].before.kernel_free, info.kernel_free);
             init->kill[i].done++; /* said once */
         }
+    }
+}
+
+/* With <info>: what is free while the component is not there. It is the same each time if nothing leaks. */
+static void start_account(const struct init *init, unsigned index)
+{
+    struct free_info info;
+    if (init->config.info_seconds != 0 && free_info(&info) == ERROR_OK) {
+        log_line("%s: starts; free pages: core %lu of %lu, kernel %lu of %lu", init->config.start[index].name,
+                 info.core_free, info.core_pages, info.kernel_free, info.kernel_pages);
     }
 }
 
@@ -364,6 +388,7 @@ void children_init(struct init *init)
         init->kill[i].random = init->config.kill[i].seed;
         init->kill[i].at = tsc_read() + milliseconds(init, init->config.kill[i].milliseconds);
     }
+    capabilities_init(init);
 }
 
 uint64_t children_work(struct init *init, uint64_t bits)
@@ -383,6 +408,7 @@ uint64_t children_work(struct init *init, uint64_t bits)
         struct child *child = &init->child[i];
         if (child->state == CHILD_STOPPED && child->restart_at <= tsc_read()) {
             kill_account(init, i);
+            start_account(init, i);
             child_start(init, i);
         }
         if (child->state == CHILD_STOPPED) {
@@ -394,5 +420,6 @@ uint64_t children_work(struct init *init, uint64_t bits)
             deadline = init_earlier(deadline, init->kill[i].at);
         }
     }
+    deadline = init_earlier(deadline, capabilities_work(init));
     return init_earlier(deadline, info_work(init));
 }

@@ -16,11 +16,12 @@
  *     </start>
  *     <info seconds="10"/>                                     a line on what is free and how idle the CPU is
  *     <kill name="vmm" times="100" milliseconds="500" seed="1"/>   a test: see struct config_kill
+ *     <capabilities name="vmm" milliseconds="3000" then="evil"/>   a test: see struct config_dump
  *   </donjon>
  *
  * ram: bytes, K, M, G, or "rest" (once): what is left. kernel: pages of kernel memory, 64 by default.
- * restart: after a failure it is started again. essential: when it has ended well, the machine is powered
- * off.
+ * restart: after a failure it is started again; "always": after it has ended well, too. essential: when it
+ * has ended well, the machine is powered off.
  */
 #include "init/config.h"
 
@@ -41,6 +42,8 @@ static const char *const provides_attributes[] = {"service!", NULL};
 static const char *const service_attributes[] = {"name!", "label", "arguments", NULL};
 static const char *const child_attributes[] = {"name!", NULL};
 static const char *const info_attributes[] = {"seconds!", NULL};
+static const char *const restart_words[] = {"no", "yes", "always", NULL};
+static const char *const dump_attributes[] = {"name!", "milliseconds!", "then", NULL};
 static const char *const kill_attributes[] = {"name!", "times!", "milliseconds!", "seed", NULL};
 
 static const struct xml_schema core_schema = {.name = "core"};
@@ -61,10 +64,14 @@ static const struct xml_schema module_schema = {.name = "module", .attributes = 
 static const struct xml_schema run_schema = {.name = "run", .attributes = run_attributes};
 static const struct xml_schema info_schema = {.name = "info", .attributes = info_attributes};
 static const struct xml_schema kill_schema = {.name = "kill", .attributes = kill_attributes};
-static const struct xml_child_rule donjon_children[] = {
-    {&module_schema, 0, CONFIG_MODULES}, {&run_schema, 0, 1},
-    {&start_schema, 0, CONFIG_STARTS},   {&info_schema, 0, 1},
-    {&kill_schema, 0, CONFIG_KILLS},     {NULL, 0, 0}};
+static const struct xml_schema dump_schema = {.name = "capabilities", .attributes = dump_attributes};
+static const struct xml_child_rule donjon_children[] = {{&module_schema, 0, CONFIG_MODULES},
+                                                        {&run_schema, 0, 1},
+                                                        {&start_schema, 0, CONFIG_STARTS},
+                                                        {&info_schema, 0, 1},
+                                                        {&kill_schema, 0, CONFIG_KILLS},
+                                                        {&dump_schema, 0, CONFIG_DUMPS},
+                                                        {NULL, 0, 0}};
 static const struct xml_schema donjon_schema = {.name = "donjon", .children = donjon_children};
 
 /* Copies an attribute that is there or has a fallback into a field of `size` bytes. */
@@ -137,16 +144,18 @@ static bool config_start_read(const struct xml_node *node, struct config_start *
     static const struct xml_range kernel = {.min = 1, .max = KERNEL_MAXIMUM};
     static const struct xml_range priorities = {.min = 0, .max = CONFIG_PRIORITY_MAX};
     uint64_t priority = 0;
+    unsigned restart = RESTART_NEVER;
     if (!config_name(node, "name", start->name, sizeof start->name, error) ||
         !config_name(node, "binary", start->binary, sizeof start->binary, error) ||
         !config_ram(node, start, error) ||
         !xml_get_unsigned_or(node, "kernel", &kernel, KERNEL_DEFAULT, &start->kernel, error) ||
         !xml_get_unsigned_or(node, "priority", &priorities, CONFIG_PRIORITY, &priority, error) ||
-        !xml_get_bool_or(node, "restart", false, &start->restart, error) ||
+        !xml_get_choice_or(node, "restart", restart_words, RESTART_NEVER, &restart, error) ||
         !xml_get_bool_or(node, "essential", false, &start->essential, error)) {
         return false;
     }
     start->priority = (unsigned)priority;
+    start->restart = (enum config_restart)restart;
     start->line = node->line;
     for (const struct xml_node *n = xml_child(node, "provides"); n != NULL; n = xml_next(n, "provides")) {
         if (!config_name(n, "service", start->service[start->provides], SERVICE_SIZE, error)) {
@@ -201,6 +210,25 @@ static bool config_kill_read(const struct xml_node *node, const struct init_conf
     return config_find(config, kill->name, &kill->start)
                ? true
                : xml_fail(error, node->line, "kill: no component is called '%'", kill->name, NULL);
+}
+
+static bool config_dump_read(const struct xml_node *node, const struct init_config *config,
+                             struct config_dump *dump, struct xml_error *error)
+{
+    static const struct xml_range milliseconds = {.min = 0, .max = 3600000};
+    uint64_t after = 0;
+    if (!config_name(node, "name", dump->name, sizeof dump->name, error) ||
+        !xml_get_unsigned(node, "milliseconds", &milliseconds, &after, error) ||
+        !config_string(node, "then", dump->then, sizeof dump->then, error)) {
+        return false;
+    }
+    dump->milliseconds = (unsigned)after;
+    if (!config_find(config, dump->name, &dump->start)) {
+        return xml_fail(error, node->line, "capabilities: no component is called '%'", dump->name, NULL);
+    }
+    return dump->then[0] == '\0' || config_find(config, dump->then, &dump->then_start)
+               ? true
+               : xml_fail(error, node->line, "capabilities: no component is called '%'", dump->then, NULL);
 }
 
 static bool config_provides(const struct config_start *start, const char *service)
@@ -283,6 +311,13 @@ bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, 
             return false;
         }
         config->kills++;
+    }
+    for (node = xml_child(document.root, "capabilities"); node != NULL;
+         node = xml_next(node, "capabilities")) {
+        if (!config_dump_read(node, config, &config->dump[config->dumps], error)) {
+            return false;
+        }
+        config->dumps++;
     }
     return config_check(config, error);
 }

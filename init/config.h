@@ -17,6 +17,7 @@
 #define CONFIG_ROUTES       16u /* of one component */
 #define CONFIG_PROVIDES     4u
 #define CONFIG_KILLS        4u
+#define CONFIG_DUMPS        4u
 #define CONFIG_NAME_SIZE    32u
 #define CONFIG_LABEL_SIZE   64u
 #define CONFIG_NODES        1024u
@@ -37,13 +38,16 @@ struct config_route {
     unsigned line;
 };
 
+/* After what a component is started again; the order is that of the words in config.c. */
+enum config_restart { RESTART_NEVER, RESTART_FAILED, RESTART_ALWAYS };
+
 struct config_start {
     char name[CONFIG_NAME_SIZE];
     char binary[CONFIG_NAME_SIZE]; /* name of the ROM with the program */
     uint64_t ram;                  /* bytes, a multiple of 4096, or CONFIG_RAM_REST */
     uint64_t kernel;               /* pages */
     unsigned priority;
-    bool restart;
+    enum config_restart restart;
     bool essential; /* when it has ended well, the machine is powered off */
     unsigned provides;
     char service[CONFIG_PROVIDES][SERVICE_SIZE];
@@ -64,6 +68,15 @@ struct config_kill {
     unsigned line;
 };
 
+/* <capabilities>: what the component's selectors stand for, a line each on the log. */
+struct config_dump {
+    char name[CONFIG_NAME_SIZE];
+    unsigned start;              /* index */
+    unsigned milliseconds;       /* after its start */
+    char then[CONFIG_NAME_SIZE]; /* component that is started when it is done; "": none */
+    unsigned then_start;
+};
+
 struct init_config {
     unsigned modules;
     char module[CONFIG_MODULES][CONFIG_NAME_SIZE];
@@ -73,6 +86,8 @@ struct init_config {
     uint64_t info_seconds; /* <info>: a line on the log this often; 0: never */
     unsigned kills;
     struct config_kill kill[CONFIG_KILLS];
+    unsigned dumps;
+    struct config_dump dump[CONFIG_DUMPS];
 };
 
 /* What the parser works in; of no use afterwards. */

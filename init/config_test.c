@@ -51,6 +51,7 @@ static const char good_text[] =
     "    </route>\n"
     "  </start>\n"
     "  <kill name=\"vm\" times=\"100\" milliseconds=\"200\" seed=\"7\"/>\n"
+    "  <capabilities name=\"vm\" milliseconds=\"10\" then=\"uart\"/>\n"
     "</donjon>\n";
 
 static void test_reads_what_is_written(void **state)
@@ -67,7 +68,7 @@ static void test_reads_what_is_written(void **state)
     assert_int_equal(uart->ram, 1 << 20);
     assert_int_equal(uart->kernel, 64);
     assert_int_equal(uart->priority, 40);
-    assert_false(uart->restart);
+    assert_int_equal(uart->restart, RESTART_NEVER);
     assert_int_equal(uart->config_line, 10);
     static const char own[] = "<config><port base=\"0x2f8\"/></config>";
     assert_int_equal(uart->config_bytes, sizeof own - 1);
@@ -75,12 +76,17 @@ static void test_reads_what_is_written(void **state)
     assert_true(vm->ram == CONFIG_RAM_REST);
     assert_int_equal(vm->kernel, 128);
     assert_int_equal(vm->priority, CONFIG_PRIORITY);
-    assert_true(vm->restart);
+    assert_int_equal(vm->restart, RESTART_FAILED);
     assert_int_equal(vm->config_bytes, 0);
     assert_int_equal(config.kills, 1);
     assert_int_equal(config.kill[0].start, 1);
     assert_int_equal(config.kill[0].times, 100);
     assert_int_equal(config.kill[0].seed, 7);
+    assert_int_equal(config.dumps, 1);
+    assert_int_equal(config.dump[0].start, 1);
+    assert_int_equal(config.dump[0].milliseconds, 10);
+    assert_string_equal(config.dump[0].then, "uart");
+    assert_int_equal(config.dump[0].then_start, 0);
 }
 
 static void test_routes(void **state)
@@ -143,6 +149,9 @@ static void test_refuses_with_line_and_reason(void **state)
             "ram=\"rest\"/></donjon>",
             2, "rest");
     refused("<donjon>\n<kill name=\"x\" times=\"1\" milliseconds=\"1\"/></donjon>", 2, "'x'");
+    refused("<donjon>\n<capabilities name=\"x\" milliseconds=\"1\"/></donjon>", 2, "'x'");
+    refused("<donjon>" START "</start>\n<capabilities name=\"a\" milliseconds=\"1\" then=\"y\"/></donjon>", 2,
+            "'y'");
     refused("<donjon>\n" START "</donjon>", 2, "");
 }
 

@@ -43,3 +43,10 @@ MUST_CHECK enum error creator_open(uint64_t child, selector free, uint64_t bits,
                                    const char *label, const char *arguments, uint64_t *session,
                                    uint64_t *dataspace, uint64_t *bytes);
 MUST_CHECK enum error creator_close(uint64_t child, uint64_t session);
+struct creator_capability {
+    uint64_t at; /* selector */
+    uint64_t type, permissions, bits;
+};
+/* The first capability from `first` on. ERROR_MORE: only *at is set, ask again from there; ERROR_NOT_FOUND:
+ * no more. */
+MUST_CHECK enum error creator_capability(uint64_t child, uint64_t first, struct creator_capability *found);

@@ -5,6 +5,7 @@
  *
  *   main.c     reads the configuration, answers the children's requests, is told of notifications
  *   child.c    a component's life: start, death, restart, kill
+ *   capabilities.c  what a component's selectors stand for, as a test wants to know
  *   session.c  sessions between two components: bundle, news, closing
  *   config.c   the configuration; route.c: who serves whom; creator.c: core's operations on children
  */
@@ -33,6 +34,7 @@ enum child_state {
     CHILD_RUNS,
     CHILD_EXITING, /* it has said so; to be destroyed outside of its own request */
     CHILD_ENDED,   /* for good */
+    CHILD_WAITS,   /* is started by the <capabilities> that names it */
 };
 
 struct child {
@@ -83,6 +85,12 @@ struct init {
         uint32_t random;
         struct free_info before; /* with the component dead for the first time */
     } kill[CONFIG_KILLS];
+    struct {
+        bool done;
+        selector next; /* to be looked at; 0: not begun */
+        unsigned found;
+        uint64_t at; /* TSC of the next step */
+    } dump[CONFIG_DUMPS];
     uint64_t tsc_hz;
     uint64_t info_at; /* TSC of the next <info> line */
     struct free_info info_last;
@@ -110,6 +118,16 @@ void children_init(struct init *init);
 void child_exits(struct init *init, unsigned index, uint64_t code);
 /* Faults, exits, kills and restarts. Returns the TSC at which it wants to be called again. */
 uint64_t children_work(struct init *init, uint64_t bits);
+
+/* A test still means to kill it. */
+bool child_will_be_killed(const struct init *init, unsigned index);
+
+/* capabilities.c */
+
+/* To be called once, before anything is started. */
+void capabilities_init(struct init *init);
+/* Returns the TSC at which it wants to be called again. */
+uint64_t capabilities_work(struct init *init);
 
 /* session.c */
 

@@ -30,7 +30,8 @@ ORDERLY = (0, 0x10 << 1 | 1)
 def qemu_arguments(options, kernel, modules, append):
     """The command line but for the serial lines. modules is [(name, path)], paths relative to ROOT."""
     arguments = ["qemu-system-x86_64", "-accel", "tcg", "-machine", options.machine, "-m", str(options.memory)]
-    arguments += ["-cpu", "EPYC,-rdrand" if options.deterministic else "EPYC", "-smp", "1"]
+    cpu = options.cpu or "EPYC"
+    arguments += ["-cpu", cpu + ",-rdrand" if options.deterministic else cpu, "-smp", "1"]
     arguments += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"]
     arguments += ["-device", "isa-debug-exit,iobase=0xf4"]
     if options.deterministic:

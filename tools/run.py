@@ -107,6 +107,7 @@ def parse_arguments(arguments):
     parser.add_argument("--after", metavar="REGEX", action=Type, type=after, help="what the next --type waits for")
     parser.add_argument("--smp", metavar="N", type=number(1, 256), default=1, help="CPUs of the machine; 1 for now")
     parser.add_argument("--machine", metavar="NAME", default="pc", help="pc (default) or q35")
+    parser.add_argument("--cpu", metavar="MODEL", help="QEMU's name of the processor, with features: 'EPYC,-svm'")
     parser.add_argument("--memory", metavar="MIB", type=number(16, 1 << 20),
                         help="the machine's memory (default: the scenario's <run memory=...>, or 1024)")
     parser.add_argument("--guest-memory", metavar="MIB", type=number(1, 1 << 20), help="the guest's memory; see below")
@@ -213,6 +214,8 @@ class Session:
             log.skip(found[1] if line is log else len(log.pending))
             terminal.skip(found[1] if line is terminal else 0)
             self.machine.send(data)
+            if self.options.headless:
+                print(f"donjon: typed after {self.machine.elapsed():.1f} s: {data!r}", file=sys.stderr)
             self.texts.pop(0)
         if not self.texts and self.until is not None:
             found = terminal.search(self.until) or log.search(self.until)
@@ -323,8 +326,10 @@ def main():
     if options.print_only:
         print(" ".join(f"'{word}'" if set(word) & set(" ,;") else word for word in arguments))
         return 0
-    # A killed run must not leave its QEMU behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # A killed run must not leave its QEMU behind, nor one whose terminal is gone; nohup ignores that.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: sys.exit(1))
     machine = Machine(arguments, *paths)
     try:
         session = Session(machine, options)

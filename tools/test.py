@@ -78,15 +78,26 @@ def host_test(path, report):
     report.add(name, reason, seconds, f"  {cases.group(1)} cases" if cases else "", output)
 
 
+def read_log(path):
+    """What the test's machine has logged; "" if it had none."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return "\n" + file.read().replace("\r", "")
+
+
 def system_test(test, report):
     log = build_path("log", "test-" + re.sub(r"\W+", "-", test.name) + ".log")
-    status, output, seconds = execute([word.replace("{log}", log) for word in test.command], SYSTEM_LIMIT)
+    if os.path.exists(log):
+        os.remove(log)
+    command = [word.replace("{log}", log).replace("{build}", BUILD) for word in test.command]
+    status, output, seconds = execute(command, SYSTEM_LIMIT)
     if status != test.status:
         reason = "out of time" if status is None else f"exit status {status}, expected {test.status}"
     elif test.output and not re.search(test.output, output, re.MULTILINE):
         reason = f"its output lacks '{test.output}'"
     else:
-        reason = test.check(output) if test.check else None
+        reason = test.check(output + read_log(log)) if test.check else None
     report.add(test.name, reason, seconds, "", output)
 
 
@@ -101,7 +112,7 @@ def system_tests():
     specification = importlib.util.spec_from_file_location("system", os.path.join(ROOT, "tests", "system.py"))
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    return module.TESTS
+    return module
 
 
 def prepare_system(report):
@@ -130,7 +141,12 @@ def main():
     programs = make("-s", "list-host-tests")[1].split()
     jobs = [(host_test, path) for path in programs if wanted.search(path)]
     if not options.host and prepare_system(report):
-        jobs += [(system_test, test) for test in system_tests() if wanted.search(test.name)]
+        module = system_tests()
+        try:
+            module.prepare(BUILD)
+        except OSError as error:
+            report.add("files of the tests", str(error), 0)
+        jobs += [(system_test, test) for test in module.TESTS if wanted.search(test.name)]
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         for future in [pool.submit(job, argument, report) for job, argument in jobs]:
             future.result()

@@ -52,4 +52,8 @@ enum child_operation {
      * INFO. */
     CHILD_OPEN,
     CHILD_CLOSE, /* child (0: the caller), handle of the session there */
+    /* child, selector -> the first selector from there on that is in use in the child's OBJ space, type and
+     * permissions as CALL_CAP_INFO gives them, bits of a notification. ERROR_MORE: the word is where to go
+     * on; ERROR_NOT_FOUND: there are no more. */
+    CHILD_CAPABILITIES,
 };

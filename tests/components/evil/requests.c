@@ -74,7 +74,7 @@ static void unrouted(struct evil *evil)
 
 static void creator_operations(struct evil *evil)
 {
-    for (uint64_t operation = CHILD_CREATE; operation <= CHILD_CLOSE; operation++) {
+    for (uint64_t operation = CHILD_CREATE; operation <= CHILD_CAPABILITIES; operation++) {
         for (uint64_t child = 0; child < 8; child++) {
             must_fail(evil, "an operation of init's", core_call(operation, child, CAP_FREE, 2, 1, 0));
         }
