@@ -115,8 +115,8 @@ def evil_is_contained(output):
         return f"the monitor came {started} times to start its guest: the kills did not hit both before and after it"
     if listed != MONITOR_CAPABILITIES:
         return f"the monitor's capabilities are {listed}"
-    # init comes first, and waits for core when that clears memory, up to 16 MiB, for a monitor: some 3 ms.
-    return deadline_is_kept(5000)(output)
+    # What init and core do at a death and a start comes first: a quarter of a millisecond at most.
+    return deadline_is_kept(500)(output)
 
 
 FAULTS = {
