@@ -175,7 +175,30 @@ enum x86_result x86_run_cmpxchg(struct execution *x, const struct operation *ope
     return X86_DONE;
 }
 
-/* CMPXCHG16B is refused: no callback offers an atomic access of 16 bytes. */
+/* Must be aligned, so the two halves lie in one page and fault together. */
+static enum x86_result compare_exchange16(struct execution *x)
+{
+    const struct operand *memory = &x->destination;
+    uint64_t *gpr = x->cpu.gpr;
+    const uint64_t desired[2] = {gpr[X86_RBX], gpr[X86_RCX]};
+    uint64_t old[2] = {0, 0};
+    bool equal;
+
+    if ((x->insn->prefixes & X86_PREFIX_LOCK) && x->ops->compare_exchange && !x->ops->compare_exchange16)
+        return X86_UNSUPPORTED;
+    if (!x86_memory_is_aligned(x, memory, 16))
+        return x86_raise(x, X86_VECTOR_GP, 0);
+    DO(x86_memory_read(x, memory->segment, memory->value, 8, X86_ACCESS_MODIFY, &old[0]));
+    DO(x86_memory_read(x, memory->segment, memory->value + 8, 8, X86_ACCESS_MODIFY, &old[1]));
+    equal = old[0] == gpr[X86_RAX] && old[1] == gpr[X86_RDX];
+    DO(x86_memory_exchange16(x, memory, old, equal ? desired : old));
+    x86_flag_assign(&x->cpu.rflags, X86_RFLAGS_ZF, equal);
+    gpr[X86_RAX] = old[0];
+    gpr[X86_RDX] = old[1];
+    return X86_DONE;
+}
+
+/* CMPXCHG8B and, with REX.W, CMPXCHG16B. */
 enum x86_result x86_run_cmpxchg8b(struct execution *x, const struct operation *operation)
 {
     uint64_t *gpr = x->cpu.gpr;
@@ -185,7 +208,7 @@ enum x86_result x86_run_cmpxchg8b(struct execution *x, const struct operation *o
 
     (void)operation;
     if (x->insn->operand_size == 8)
-        return X86_UNSUPPORTED;
+        return compare_exchange16(x);
     x->destination.size = 8;
     DO(x86_operand_read_modify(x, &x->destination, &old));
     x86_flag_assign(&x->cpu.rflags, X86_RFLAGS_ZF, old == expected);

@@ -38,12 +38,49 @@ enum x86_result x86_run_bit(struct execution *x, const struct operation *operati
     return x86_operand_write_modify(x, operand, false, value, result);
 }
 
+/* TZCNT (from the right) and LZCNT: BSF and BSR with F3. A source of zero gives the operand's width. */
+static enum x86_result count_zeros(struct execution *x, bool from_right)
+{
+    unsigned bits = 8u * x->source.size, count;
+    uint64_t value = 0;
+
+    DO(x86_operand_read(x, &x->source, &value));
+    if (value == 0)
+        count = bits;
+    else if (from_right)
+        count = (unsigned)__builtin_ctzll(value);
+    else
+        count = (unsigned)__builtin_clzll(value) - (64 - bits);
+    x86_flag_assign(&x->cpu.rflags, X86_RFLAGS_CF, value == 0);
+    x86_flag_assign(&x->cpu.rflags, X86_RFLAGS_ZF, count == 0);
+    return x86_operand_write(x, &x->destination, count);
+}
+
+/* The decoder knows this opcode with F3 only. */
+enum x86_result x86_run_popcnt(struct execution *x, const struct operation *operation)
+{
+    uint64_t value = 0, count = 0;
+
+    (void)operation;
+    DO(x86_operand_read(x, &x->source, &value));
+    for (uint64_t rest = value; rest; rest &= rest - 1)
+        count++;
+    x->cpu.rflags &=
+        ~(X86_RFLAGS_CF | X86_RFLAGS_PF | X86_RFLAGS_AF | X86_RFLAGS_ZF | X86_RFLAGS_SF | X86_RFLAGS_OF);
+    x86_flag_assign(&x->cpu.rflags, X86_RFLAGS_ZF, value == 0);
+    return x86_operand_write(x, &x->destination, count);
+}
+
 /* With a source of zero the destination stays (APM vol. 3; Intel's processors do the same). */
 enum x86_result x86_run_bit_scan(struct execution *x, const struct operation *operation)
 {
     uint64_t value = 0;
     unsigned index;
 
+    if (x->insn->prefixes & X86_PREFIX_REP)
+        return count_zeros(x, operation->argument == DIRECTION_LEFT);
+    if (x->insn->prefixes & X86_PREFIX_REPNE)
+        return X86_UNSUPPORTED;
     DO(x86_operand_read(x, &x->source, &value));
     x86_flag_assign(&x->cpu.rflags, X86_RFLAGS_ZF, value == 0);
     if (value == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Near branches and the stack. A branch checks its target before it changes anything, as processors do: the
+ * Near branches. A branch checks its target before it changes anything, as processors do: the
  * fault is the branch's own and not the next instruction's.
  */
 #include "lib/x86/operation.h"
@@ -79,34 +79,4 @@ enum x86_result x86_run_loop(struct execution *x, const struct operation *operat
     if (operation->argument == LOOP_E)
         taken = taken && zero;
     return taken ? jump_relative(x) : X86_DONE;
-}
-
-enum x86_result x86_run_push(struct execution *x, const struct operation *operation)
-{
-    uint64_t value = 0;
-
-    (void)operation;
-    DO(x86_operand_read(x, &x->source, &value));
-    return x86_stack_push(x, x->insn->operand_size, value);
-}
-
-/* An address with rSP in it is computed after the pop (APM vol. 3, POP), so the operand is resolved anew. */
-enum x86_result x86_run_pop(struct execution *x, const struct operation *operation)
-{
-    uint64_t value = 0;
-
-    DO(x86_stack_pop(x, x->insn->operand_size, &value));
-    x->destination = x86_operand_resolve(x, operation->destination);
-    return x86_operand_write(x, &x->destination, value);
-}
-
-enum x86_result x86_run_leave(struct execution *x, const struct operation *operation)
-{
-    uint64_t value = 0;
-
-    (void)operation;
-    x86_stack_set(x, x->cpu.gpr[X86_RBP]);
-    DO(x86_stack_pop(x, x->insn->operand_size, &value));
-    x86_register_write(x, X86_RBP, x->insn->operand_size, value);
-    return X86_DONE;
 }

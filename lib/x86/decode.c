@@ -163,7 +163,7 @@ static enum x86_decode_status decode_vector_prefix(struct cursor *cursor, enum x
 {
     struct x86_insn *insn = cursor->insn;
     uint8_t escape = insn->opcode;
-    uint8_t payload[3] = {0};
+    uint8_t payload[3] = {0}, middle;
     unsigned count = encoding == X86_ENCODING_EVEX ? 3 : escape == 0xc5 ? 1 : 2;
     const uint8_t forbidden = X86_PREFIX_LOCK | X86_PREFIX_REP | X86_PREFIX_REPNE | X86_PREFIX_OPERAND;
     bool has_prefix = insn->rex != 0 || (insn->prefixes & forbidden) != 0;
@@ -179,8 +179,14 @@ static enum x86_decode_status decode_vector_prefix(struct cursor *cursor, enum x
         insn->map = payload[0] & (encoding == X86_ENCODING_EVEX ? 0x07 : 0x1f);
         insn->rex = rex_of_payload(payload[0], (payload[1] & 0x80) != 0);
     }
-    if (insn->mode != X86_MODE_64)
+    middle = escape == 0xc5 ? payload[0] : payload[1];
+    insn->vector_prefix = middle & 3;
+    insn->vector_register = (uint8_t)(~middle >> 3) & 15;
+    insn->vector_long = encoding != X86_ENCODING_EVEX && (middle & 4);
+    if (insn->mode != X86_MODE_64) {
         insn->rex = 0;
+        insn->vector_register &= 7;
+    }
     return has_prefix || !is_map_defined(insn) ? X86_DECODE_UNDEFINED : X86_DECODE_OK;
 }
 

@@ -21,6 +21,8 @@ static const struct operation *find_operation(const struct x86_insn *insn)
 {
     const struct operation *operation;
 
+    if (insn->encoding == X86_ENCODING_VEX)
+        return x86_bmi_operation(insn);
     if (insn->encoding != X86_ENCODING_LEGACY)
         return NULL;
     switch (insn->map) {
@@ -76,6 +78,7 @@ enum x86_result x86_execute(struct x86_cpu *cpu, const struct x86_insn *insn, co
     if (!is_form_valid(operation, insn))
         return x86_raise_undefined(&x);
     x.next_rip = following_rip(cpu, insn);
+    x.cpu.interrupt_shadow = false;
     x.destination = x86_operand_resolve(&x, operation->destination);
     x.source = x86_operand_resolve(&x, operation->source);
     result = operation->run(&x, operation);

@@ -362,6 +362,9 @@ static void locked(void **state)
     run_faults("f0 0f ba 23 01", X86_VECTOR_UD, false);
     run_faults("0f c7 c8", X86_VECTOR_UD, false);
     run_faults("8d c0", X86_VECTOR_UD, false);
+    run_faults("48 0f c7 4b 08", X86_VECTOR_GP, true);     /* CMPXCHG16B not aligned */
+    run_faults("c4 e2 64 f2 c1", X86_VECTOR_UD, false);    /* ANDN with VEX.L */
+    run_faults("c4 e3 63 f0 c1 05", X86_VECTOR_UD, false); /* RORX with a register in vvvv */
 }
 
 static void strings_restart(void **state)
@@ -549,16 +552,14 @@ static void refused(void **state)
         "0f 22 c0",
         "c5 f9 6f 00",
         "0f 6f 00",
-        "f3 0f bc c0",
         "f2 0f 38 f0 c0",
-        "48 0f c7 08",
+        "f0 48 0f c7 08",
         "fe f8",
         "c7 f8 00 00 00 00",
         "0f 0b",
         "66 0f c7 30",
         "cd 80",
         "8e d8",
-        "9c",
         "62 f1 7c 48 10 00",
         "0f 3a 0f c1 08",
     };

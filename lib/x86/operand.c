@@ -265,6 +265,28 @@ enum x86_result x86_operand_write_modify(struct execution *x, const struct opera
                                     value & x86_size_mask(operand->size), x->fault);
 }
 
+/* ---- 16 bytes ---- */
+
+bool x86_memory_is_aligned(const struct execution *x, const struct operand *operand, unsigned alignment)
+{
+    uint64_t base = operand->segment >= X86_FS ? x->cpu.segment[operand->segment].base : 0;
+
+    return ((operand->value + base) & (alignment - 1)) == 0;
+}
+
+enum x86_result x86_memory_exchange16(struct execution *x, const struct operand *operand,
+                                      const uint64_t old[2], const uint64_t value[2])
+{
+    uint64_t linear = 0;
+
+    if (!(x->insn->prefixes & X86_PREFIX_LOCK) || !x->ops->compare_exchange) {
+        DO(x86_memory_write(x, operand->segment, operand->value, 8, value[0]));
+        return x86_memory_write(x, operand->segment, operand->value + 8, 8, value[1]);
+    }
+    DO(memory_check(x, operand->segment, operand->value, 8, true, &linear));
+    return x->ops->compare_exchange16(x->context, linear, old, value, x->fault);
+}
+
 /* ---- stack ---- */
 
 /* Width of the stack pointer: SS.B, or 64-bit mode (APM vol. 2, 4.7.3). */
@@ -293,6 +315,16 @@ enum x86_result x86_stack_pop(struct execution *x, unsigned size, uint64_t *valu
     DO(x86_memory_read(x, X86_SS, top, size, X86_ACCESS_READ, value));
     x86_register_write(x, X86_RSP, width, top + size);
     return X86_DONE;
+}
+
+uint64_t x86_stack_address(const struct execution *x, uint64_t offset)
+{
+    return offset & x86_size_mask(stack_address_size(x));
+}
+
+uint64_t x86_stack_top(const struct execution *x)
+{
+    return x86_stack_address(x, x->cpu.gpr[X86_RSP]);
 }
 
 void x86_stack_set(struct execution *x, uint64_t top)

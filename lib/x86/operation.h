@@ -142,6 +142,9 @@ enum x86_result x86_operand_write_modify(struct execution *x, const struct opera
 enum x86_result x86_stack_push(struct execution *x, unsigned size, uint64_t value);
 enum x86_result x86_stack_pop(struct execution *x, unsigned size, uint64_t *value);
 void x86_stack_set(struct execution *x, uint64_t top);
+uint64_t x86_stack_top(const struct execution *x);
+/* An offset cut to the width of the stack pointer. */
+uint64_t x86_stack_address(const struct execution *x, uint64_t offset);
 void x86_stack_release(struct execution *x, uint64_t bytes);
 
 /* ---- alu.c ---- */
@@ -154,6 +157,28 @@ void x86_flags_set_result(uint64_t *rflags, unsigned size, uint64_t result);
 void x86_flag_assign(uint64_t *rflags, uint64_t flag, bool value);
 /* The condition of Jcc, SETcc and CMOVcc by the low four bits of their opcode. */
 bool x86_condition_holds(uint64_t rflags, unsigned code);
+
+/* Is memory at an offset in a segment of 64-bit mode aligned to a power of two? */
+bool x86_memory_is_aligned(const struct execution *x, const struct operand *operand, unsigned alignment);
+
+/* The write of CMPXCHG16B; whoever calls it knows that there is a callback for a locked one. */
+enum x86_result x86_memory_exchange16(struct execution *x, const struct operand *operand,
+                                      const uint64_t old[2], const uint64_t value[2]);
+
+/* ---- stack.c ---- */
+
+/* Faults unless count pushes of size bytes each will succeed, as far as can be known. */
+enum x86_result x86_stack_reserve(struct execution *x, unsigned size, unsigned count);
+
+/* ---- flags.c ---- */
+
+/* What POPF and IRET do to RFLAGS at the present privilege. */
+void x86_flags_load(struct execution *x, unsigned size, uint64_t value);
+
+/* ---- real.c ---- */
+
+/* X86_UNSUPPORTED where a descriptor would have to be read. */
+enum x86_result x86_segment_load(struct execution *x, unsigned segment, uint16_t selector);
 
 /* ---- port.c ---- */
 
@@ -172,15 +197,28 @@ operation_run x86_run_shift, x86_run_double_shift;
 operation_run x86_run_multiply, x86_run_imul, x86_run_divide, x86_run_convert_a, x86_run_convert_d;
 
 /* bit.c */
-operation_run x86_run_bit, x86_run_bit_scan, x86_run_bswap;
+operation_run x86_run_bit, x86_run_bit_scan, x86_run_popcnt, x86_run_bswap;
 
 /* move.c */
 operation_run x86_run_mov, x86_run_movsx, x86_run_movbe, x86_run_mov_from_segment, x86_run_xchg, x86_run_lea,
     x86_run_cmov, x86_run_setcc, x86_run_nop, x86_run_lahf, x86_run_sahf, x86_run_xlat;
 
 /* branch.c */
-operation_run x86_run_push, x86_run_pop, x86_run_leave, x86_run_jump, x86_run_jcc, x86_run_call,
-    x86_run_return, x86_run_loop;
+operation_run x86_run_jump, x86_run_jcc, x86_run_call, x86_run_return, x86_run_loop;
+
+/* stack.c */
+operation_run x86_run_push, x86_run_pop, x86_run_leave, x86_run_push_segment, x86_run_pop_segment,
+    x86_run_pusha, x86_run_popa, x86_run_enter;
+
+/* flags.c */
+operation_run x86_run_pushf, x86_run_popf, x86_run_interrupt_flag;
+
+/* decimal.c */
+operation_run x86_run_ascii_adjust, x86_run_ascii_multiply, x86_run_decimal_adjust, x86_run_salc;
+
+/* real.c */
+operation_run x86_run_mov_to_segment, x86_run_load_far, x86_run_far_branch, x86_run_far_return,
+    x86_run_interrupt_return, x86_run_interrupt, x86_run_bound;
 
 /* string.c */
 operation_run x86_run_string;

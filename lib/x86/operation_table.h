@@ -11,4 +11,7 @@ extern const struct operation x86_operations_one[256];
 extern const struct operation x86_operations_0f[256];
 extern const struct operation x86_operations_0f38[256];
 
+/* The row of an instruction with a VEX prefix, or NULL. */
+const struct operation *x86_bmi_operation(const struct x86_insn *insn);
+
 #endif

@@ -47,6 +47,9 @@ enum x86_segment_register { X86_ES, X86_CS, X86_SS, X86_DS, X86_FS, X86_GS, X86_
 /* Exception vectors that the executor raises itself (APM vol. 2, 8.2). */
 enum x86_vector {
     X86_VECTOR_DE = 0,
+    X86_VECTOR_BP = 3,
+    X86_VECTOR_OF = 4,
+    X86_VECTOR_BR = 5,
     X86_VECTOR_UD = 6,
     X86_VECTOR_SS = 12,
     X86_VECTOR_GP = 13,
@@ -60,19 +63,26 @@ enum x86_vector {
 #define X86_RFLAGS_AF   (1ull << 4)
 #define X86_RFLAGS_ZF   (1ull << 6)
 #define X86_RFLAGS_SF   (1ull << 7)
+#define X86_RFLAGS_TF   (1ull << 8)
 #define X86_RFLAGS_IF   (1ull << 9)
 #define X86_RFLAGS_DF   (1ull << 10)
 #define X86_RFLAGS_OF   (1ull << 11)
 #define X86_RFLAGS_IOPL (3ull << 12)
+#define X86_RFLAGS_NT   (1ull << 14)
 #define X86_RFLAGS_RF   (1ull << 16)
 #define X86_RFLAGS_VM   (1ull << 17)
 #define X86_RFLAGS_AC   (1ull << 18)
+#define X86_RFLAGS_VIF  (1ull << 19)
+#define X86_RFLAGS_VIP  (1ull << 20)
+#define X86_RFLAGS_ID   (1ull << 21)
 
 #define X86_CR0_PE (1ull << 0)
 #define X86_CR0_WP (1ull << 16)
 #define X86_CR0_AM (1ull << 18)
 #define X86_CR0_PG (1ull << 31)
 
+#define X86_CR4_VME  (1ull << 0)
+#define X86_CR4_PVI  (1ull << 1)
 #define X86_CR4_PSE  (1ull << 4)
 #define X86_CR4_PAE  (1ull << 5)
 #define X86_CR4_LA57 (1ull << 12)
@@ -113,6 +123,16 @@ struct x86_cpu {
     uint64_t efer;
     uint8_t cpl;
     struct x86_segment segment[X86_SEGMENT_COUNT];
+    /*
+     * The caller takes segment and interrupt_shadow back after X86_DONE. If false, an instruction that would
+     * change them is X86_UNSUPPORTED.
+     */
+    bool takes_segments;
+    bool interrupt_shadow; /* set by the executor: no interrupt before the next instruction is done */
+    /* The interrupt vector table of real mode, for INT, INT3 and INTO, which are X86_UNSUPPORTED without. */
+    bool has_idtr;
+    uint16_t idtr_limit;
+    uint64_t idtr_base;
 };
 
 /* ---- decoder
@@ -169,6 +189,10 @@ struct x86_insn {
 
     uint8_t operand_size; /* in bytes: 1, 2, 4 or 8 */
     uint8_t address_size; /* in bytes: 2, 4 or 8 */
+
+    uint8_t vector_prefix;   /* VEX, EVEX, XOP: 0, or 1, 2, 3 for 66, F3, F2 */
+    uint8_t vector_register; /* likewise: the register in vvvv, 0 to 15 */
+    bool vector_long;        /* VEX, XOP: L */
 
     bool has_modrm;
     uint8_t modrm; /* as it stands in the code */
@@ -253,6 +277,12 @@ struct x86_ops {
     enum x86_result (*compare_exchange)(void *context, uint64_t linear, unsigned size, uint64_t expected,
                                         uint64_t desired, struct x86_fault *fault);
     /*
+     * The same of LOCK CMPXCHG16B, aligned to 16 bytes. If it is NULL while compare_exchange is not, the
+     * instruction is X86_UNSUPPORTED.
+     */
+    enum x86_result (*compare_exchange16)(void *context, uint64_t linear, const uint64_t expected[2],
+                                          const uint64_t desired[2], struct x86_fault *fault);
+    /*
      * Would a write fault? Asked before an INS takes a value from a port, for the port cannot take it back.
      * May be NULL.
      */
@@ -274,8 +304,14 @@ struct x86_ops {
  * X86_UNSUPPORTED). fault is written when X86_FAULT is returned and is undefined otherwise. Segment limits
  * and rights, canonical addresses and alignment (#AC) are checked here, paging by the callbacks.
  *
- * Not done here: single stepping (RFLAGS.TF), debug registers, and the interrupt shadow; RF is cleared at
- * X86_DONE.
+ * X86_UNSUPPORTED are: all that reads a descriptor (segment loads, far branches, INT and IRET in protected
+ * and long mode; INT and IRET in virtual-8086 mode too), PUSHF and POPF with CR4.VME in virtual-8086 mode;
+ * access to control, debug and model-specific registers and to descriptor tables; HLT, CPUID, RDTSC, SYSCALL,
+ * UD2 and their like; ADX and CRC32; BMI1 and BMI2 in 16-bit code; x87, MMX, SSE and all vector instructions.
+ * What has a CPUID bit of its own (LZCNT, TZCNT, POPCNT, MOVBE, BMI, CMPXCHG16B) is executed without a look
+ * at it.
+ *
+ * Not done here: single stepping (RFLAGS.TF) and debug registers; RF is cleared at X86_DONE.
  */
 enum x86_result x86_execute(struct x86_cpu *cpu, const struct x86_insn *insn, const struct x86_ops *ops,
                             void *context, struct x86_fault *fault) X86_MUST_USE;
