@@ -9,6 +9,43 @@
  */
 #include "kernel/layout.h"
 
+    /* The general registers of a frame, below vector and error code. */
+    .macro push_registers
+    push %rdi
+    push %rsi
+    push %rdx
+    push %rcx
+    push %rax
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    .endm
+
+    .macro pop_registers
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rax
+    pop %rcx
+    pop %rdx
+    pop %rsi
+    pop %rdi
+    .endm
+
     .section .text
     .globl syscall_entry
     .balign 16
@@ -65,21 +102,7 @@ resume:
     sysretq
 
 resume_interrupted:
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
+    pop_registers
     add $16, %rsp
     swapgs
     iretq
@@ -124,21 +147,7 @@ trap_entry:
     testb $3, 24(%rsp)
     jz trap_kernel
     swapgs
-    push %rdi
-    push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    push_registers
     mov %rsp, %rdi
     mov %gs:CPU_STACK, %rsp
     push $2 /* no flag of the user's: AC would switch SMAP off */
@@ -150,38 +159,10 @@ trap_entry:
      * own and may interrupt a path that has the user's GS still loaded; they do not touch GS and do not return
      * unless they may. */
 trap_kernel:
-    push %rdi
-    push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    push_registers
     mov %rsp, %rdi
     cld
     call trap_in_kernel
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
+    pop_registers
     add $16, %rsp
     iretq
