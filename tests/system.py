@@ -224,6 +224,9 @@ TESTS = [
     Test("make run: a shell that answers", ["python3", "tests/interactive.py", "{build}", "{log}"]),
     run("iso: BIOS", "linux", "--iso", "bios", "--until", READY),
     run("iso: UEFI", "linux", "--iso", "uefi", "--until", READY),
+    # Only GRUB puts the RSDP into RAM; the rest of ktest runs below, deterministically.
+    *(run(f"iso: {firmware.upper()} keeps the RSDP", "ktest", "--iso", firmware, "--until", "PASS memory: the RSDP")
+      for firmware in ("bios", "uefi")),
     run("spin", "spin", "--deterministic", "--until", "deadline: done", check=deadline_is_kept(100)),
     run("crash", "crash", "--until", "hello: done", check=all_have_crashed),
     run("log: a processor without SVM", "log", "--cpu", "qemu64,-svm", "--until", "hello: done"),

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: ISC
 """make test and make test-host: builds, runs all host test programs and the commands of tests/system.py.
 
@@ -122,9 +123,9 @@ def prepare_system(report):
     build(report, "build (clang)", "all", "CC=clang", f"BUILD={build_path('clang')}")
     status, output, seconds = execute(["tools/guest"], 1200)
     report.add("guest: kernel and initramfs", None if status == 0 else "failed", seconds, "", output)
-    if os.path.exists("scenarios/linux.xml"):
-        status, output, seconds = execute(["tools/iso", "--no-build", "linux"], 300)
-        report.add("iso", None if status == 0 else "failed", seconds, "", output)
+    for scenario in ("linux", "ktest"):
+        status, output, seconds = execute(["tools/iso", "--no-build", scenario], 300)
+        report.add(f"iso of {scenario}", None if status == 0 else "failed", seconds, "", output)
     return True
 
 

@@ -6,11 +6,13 @@
 #define NOWHERE    0x7ffff0000000ul
 #define KERNEL     0xffffffff80209000ul /* in its image */
 
-#define ERROR_IDT  2u /* error code: an entry of the IDT */
-#define PF_PRESENT 1u
-#define PF_WRITE   2u
-#define PF_USER    4u
-#define PF_FETCH   16u
+#define ERROR_IDT    2u /* error code: an entry of the IDT */
+#define LDT_SELECTOR 7u /* the first of the LDT, by user mode */
+#define LDT_ERROR    4u
+#define PF_PRESENT   1u
+#define PF_WRITE     2u
+#define PF_USER      4u
+#define PF_FETCH     16u
 
 static volatile uint64_t survived;
 
@@ -90,6 +92,12 @@ static void port(void)
     __asm__ volatile("in $0x60, %%al" : : : "eax");
 }
 
+/* After reset the LDT is 64 KiB at address 0, which a program could fill; it has to be none. */
+static void local_descriptor(void)
+{
+    __asm__ volatile("mov %w0, %%es" : : "r"(LDT_SELECTOR));
+}
+
 static void step(void)
 {
     __asm__ volatile("pushf\n\torl $0x100, (%%rsp)\n\tpopf\n\tnop" : : : "memory");
@@ -120,6 +128,7 @@ static const struct {
     {"fault: INT3", breakpoint, 13, 3 * 8 + 2, 0},
     {"fault: INT of the kernel's", kernel_interrupt, 13, 0xf0 * 8 + 2, 0},
     {"fault: port", port, 13, 0, 0},
+    {"fault: a segment of an LDT", local_descriptor, 13, LDT_ERROR, 0},
     {"fault: single step", step, 1, 0, 0},
     {"fault: no stack", bad_stack, 6, 0, 0},
 };

@@ -3,6 +3,7 @@
 #include "tests/kernel/tests.h"
 
 #define CHILD_SELECTOR 5u
+#define RSDP_BYTES     36u
 #define PATTERN        0x5a5aa5a5deadbeeful
 
 static volatile uint64_t *at(uint64_t address)
@@ -51,6 +52,20 @@ static void capabilities(void)
     OK(nt_signal(narrow));
     OK(nt_wait(narrow, 0, &bits));
     EXPECT(bits, 0xf0);
+}
+
+/* GRUB's copy of it lies in RAM, where core would give its page to somebody and look there at power-off. */
+static void rsdp_is_kept(void)
+{
+    EXPECT(BOOT->acpi_rsdp != 0, 1);
+    for (uint32_t i = 0; i < BOOT->regions; i++) {
+        const struct boot_region *region = &BOOT->region[i];
+        uint64_t end = region->base + region->length;
+
+        EXPECT(region->type == BOOT_REGION_RAM && region->base < BOOT->acpi_rsdp + RSDP_BYTES &&
+                   BOOT->acpi_rsdp < end,
+               0);
+    }
 }
 
 static void capability_ranges(void)
@@ -296,6 +311,7 @@ static void ports_after_another(void)
 void test_spaces(void)
 {
     static const struct test tests[] = {
+        {"memory: the RSDP is not given out as RAM", rsdp_is_kept},
         {"capabilities: copy, narrow, remove, info", capabilities},
         {"capabilities: ranges", capability_ranges},
         {"memory: map, write, remap, remove", memory},

@@ -33,6 +33,8 @@ static uint64_t seed = 1;
 
 void thread_begin(void);
 
+#define RAM_BYTES (16 * LARGE)
+
 static void stop(const char *reason)
 {
     say("ktest: %s", reason);
@@ -47,22 +49,30 @@ static void need(enum status status, const char *what)
     expect_status(what, status, STATUS_OK);
 }
 
-/* Free RAM above the modules, from a multiple of 2 MiB on. */
+/* The first place from `place` on that no module reaches into; it may lie beyond the region it is looked for
+ * in. */
+static uint64_t behind_modules(uint64_t place)
+{
+    for (uint32_t i = 0; i < BOOT->modules; i++) {
+        uint64_t base = BOOT->module[i].base, end = base + BOOT->module[i].length;
+
+        if (base >= place + RAM_BYTES || end <= place)
+            continue;
+        place = (end + LARGE - 1) & ~(LARGE - 1);
+        i = UINT32_MAX; /* from the first again: they come in any order */
+    }
+    return place;
+}
+
+/* Free RAM from a multiple of 2 MiB on, wherever the boot loader has put the modules. */
 static void find_ram(void)
 {
-    uint64_t low = 0;
-
-    for (uint32_t i = 0; i < BOOT->modules; i++) {
-        if (BOOT->module[i].base + BOOT->module[i].length > low)
-            low = BOOT->module[i].base + BOOT->module[i].length;
-    }
-    low = (low + LARGE - 1) & ~(LARGE - 1);
-    for (uint32_t i = 0; i < BOOT->regions; i++) {
+    for (uint32_t i = 0; i < BOOT->regions && !ram_base; i++) {
         const struct boot_region *region = &BOOT->region[i];
+        uint64_t place = behind_modules((region->base + LARGE - 1) & ~(LARGE - 1));
 
-        if (region->type == BOOT_REGION_RAM && region->base <= low &&
-            region->base + region->length >= low + 16 * LARGE)
-            ram_base = low;
+        if (region->type == BOOT_REGION_RAM && place && place + RAM_BYTES <= region->base + region->length)
+            ram_base = place;
     }
     if (!ram_base)
         stop("no free memory for the tests");
