@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define ABI_VERSION_MAJOR 0
-#define ABI_VERSION_MINOR 1
+#define ABI_VERSION_MINOR 2
 
 enum call {
     CALL_IPC_CALL,         /* portal, words -> -, words */
@@ -26,8 +26,8 @@ enum call {
     CALL_CREATE_SC,        /* selector, account, ec, priority, budget (TSC ticks) */
     CALL_CREATE_PT,        /* selector, account, ec, entry, id */
     CALL_CREATE_NT,        /* selector, account */
-    CALL_CREATE_INTERRUPT, /* selector, account, platform, gsi | flags */
-    CALL_CREATE_VCPU,      /* selector, account, pd, gst, address of the state page */
+    CALL_CREATE_INTERRUPT, /* selector, account, platform, gsi | flags -> message address, data */
+    CALL_CREATE_VCPU,      /* selector, account, pd, gst, state page | CPU's number, MSR space */
     CALL_DESTROY,          /* object */
     CALL_SPACE_COPY,       /* source space, source base, target space, target base, count, rights */
     CALL_SPACE_REMOVE,     /* space, base, count */
@@ -40,6 +40,8 @@ enum call {
     CALL_VCPU_RUN,         /* vcpu, nt, deadline -> bits */
     CALL_ACCOUNT_INFO,     /* account -> free pages, used pages */
     CALL_PLATFORM_CONTROL, /* platform, operation, argument -> value, value */
+    CALL_ACCOUNT_MOVE,     /* from, to, pages */
+    CALL_EC_CONTROL,       /* ec, operation, argument */
     CALLS
 };
 
@@ -58,6 +60,7 @@ enum status {
     STATUS_CHAIN,       /* the chain of helpers is a circle or too long */
     STATUS_ABORTED,     /* the callee or its portal died during the call */
     STATUS_UNSUPPORTED, /* this processor or this version cannot do it */
+    STATUS_BAD_CPU,     /* there is no such CPU, or what is named belongs to another one */
     STATUSES
 };
 
@@ -89,12 +92,14 @@ enum object_type {
 #define PERM_ALL            0xffu
 #define PERM_ACCOUNT_USE    0x02u /* charge objects to it */
 #define PERM_ACCOUNT_INFO   0x04u
+#define PERM_ACCOUNT_TAKE   0x08u /* move its free pages to another account */
 #define PERM_PD_BIND        0x02u /* create spaces, ECs and vCPUs in it */
 #define PERM_SPACE_TAKE     0x02u /* copy from it */
 #define PERM_SPACE_GRANT    0x04u /* copy to it, remove from it */
-#define PERM_SPACE_ASSIGN   0x08u /* GST: run vCPUs on it */
+#define PERM_SPACE_ASSIGN   0x08u /* GST, MSR: run vCPUs on it */
 #define PERM_EC_BIND_PT     0x02u
 #define PERM_EC_BIND_SC     0x04u
+#define PERM_EC_CONTROL     0x08u
 #define PERM_PT_CALL        0x02u
 #define PERM_NT_SIGNAL      0x02u
 #define PERM_NT_WAIT        0x04u
@@ -105,24 +110,28 @@ enum object_type {
 #define PERM_PLATFORM_INFO  0x04u
 #define PERM_PLATFORM_IRQ   0x08u /* create interrupt objects */
 
-/* Kinds of spaces. MEM and PORTS exist once, are sources only and belong to the root task. */
+/* Kinds of spaces. MEM, PORTS and MSRS exist once, are sources only and belong to the root task. */
 enum space_kind {
     SPACE_OBJ,   /* capabilities; unit: one selector */
     SPACE_HST,   /* a PD's memory; unit: 4 KiB page */
-    SPACE_GST,   /* a VM's guest-physical memory; unit: 4 KiB page */
     SPACE_PIO,   /* a PD's I/O ports; unit: one port */
+    SPACE_GST,   /* a VM's guest-physical memory; unit: 4 KiB page */
+    SPACE_DMA,   /* what devices see; unit: 4 KiB page. No IOMMU is driven yet: nothing reads it */
+    SPACE_MSR,   /* model-specific registers that a guest reaches without an exit; unit: one MSR */
     SPACE_MEM,   /* physical memory; unit: 4 KiB page */
     SPACE_PORTS, /* all I/O ports; unit: one port */
+    SPACE_MSRS,  /* the MSRs that the processor switches with the guest; unit: one MSR */
     SPACE_KINDS
 };
 
 #define OBJ_SELECTORS (512u * 256u) /* selectors of an OBJ space: 0 to OBJ_SELECTORS - 1 */
 #define HST_PAGES                                                                                            \
     0x7ffffffffu /* page numbers of an HST space; the last of the half stays empty, SYSRET would fault */
-#define GST_PAGES (0x1000000000000u >> 12)
+#define GST_PAGES (0x1000000000000u >> 12) /* and of a DMA space */
 #define PIO_PORTS 0x10000u
 
-/* Rights of memory in SPACE_COPY. At most one memory type; write-back without one. */
+/* Rights of memory in SPACE_COPY. At most one memory type; write-back without one. MSRs know READ and WRITE.
+ */
 #define MEM_READ          0x01u
 #define MEM_WRITE         0x02u
 #define MEM_EXECUTE       0x04u
@@ -134,9 +143,43 @@ enum space_kind {
 #define EC_FPU       0x02u
 #define EC_CPU_SHIFT 4 /* six bits: the CPU's number */
 
+/* EC_CONTROL. */
+enum ec_operation {
+    EC_STATE,   /* its registers to the caller's UTCB: words in the order of enum ec_register */
+    EC_FS_BASE, /* argument: the base of FS, for thread-local storage */
+    EC_OPERATIONS
+};
+enum ec_register {
+    EC_R15,
+    EC_R14,
+    EC_R13,
+    EC_R12,
+    EC_RBP,
+    EC_RBX,
+    EC_R11,
+    EC_R10,
+    EC_R9,
+    EC_R8,
+    EC_RAX,
+    EC_RCX,
+    EC_RDX,
+    EC_RSI,
+    EC_RDI,
+    EC_VECTOR, /* how it last came into the kernel: an exception's vector, or 256 for a call */
+    EC_ERROR,
+    EC_RIP,
+    EC_CS,
+    EC_RFLAGS,
+    EC_RSP,
+    EC_SS,
+    EC_REGISTERS
+};
+
 /* Flags of CREATE_INTERRUPT beside the GSI in bits 0 to 15. */
-#define INTERRUPT_LEVEL 0x10000u
-#define INTERRUPT_LOW   0x20000u
+#define INTERRUPT_LEVEL     0x10000u
+#define INTERRUPT_LOW       0x20000u
+#define INTERRUPT_MSI       0x40000u /* no pin: a device writes the message that the call gives back */
+#define INTERRUPT_CPU_SHIFT 24       /* six bits: the CPU that takes it */
 
 #define PD_FAULT_VALID (1ull << 31) /* clear: no fault so far */
 
@@ -171,5 +214,6 @@ enum root_selector {
     ROOT_MEM,
     ROOT_PORTS,
     ROOT_PLATFORM,
+    ROOT_MSRS,
     ROOT_SELECTORS
 };

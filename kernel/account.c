@@ -9,12 +9,13 @@
 struct page {
     struct account *account;
     struct page *next, *previous; /* free list of the pool, or slab list of the account */
-    uint16_t class;               /* of a slab; PAGE_WHOLE else */
+    uint16_t class;               /* of a slab; PAGE_WHOLE, PAGE_FREE else */
     uint16_t used;                /* slab: objects handed out */
     uint16_t free;                /* slab: offset of the first free object, NONE_FREE without */
 };
 
 #define PAGE_WHOLE UINT16_MAX
+#define PAGE_FREE  (UINT16_MAX - 1)
 #define NONE_FREE  UINT16_MAX
 #define SLAB_MIN   64u
 
@@ -24,7 +25,7 @@ static struct {
     struct page *free;
     uint64_t physical;
     uint64_t pages, free_pages; /* that can be handed out */
-    uint64_t first;             /* number of the first page behind the array */
+    uint64_t end;               /* number behind the last page */
 } pool;
 
 static void *page_memory(const struct page *page)
@@ -37,6 +38,24 @@ static struct page *memory_page(const void *memory)
     return &pool.page[((uint64_t)memory - POOL_BASE) / PAGE_SIZE];
 }
 
+static void pool_put(struct page *page)
+{
+    *page = (struct page){.next = pool.free, .class = PAGE_FREE};
+    if (pool.free)
+        pool.free->previous = page;
+    pool.free = page;
+}
+
+static void pool_take(struct page *page)
+{
+    if (page->previous)
+        page->previous->next = page->next;
+    else
+        pool.free = page->next;
+    if (page->next)
+        page->next->previous = page->previous;
+}
+
 void pool_init(uint64_t physical, uint64_t bytes)
 {
     uint64_t pages = bytes / PAGE_SIZE;
@@ -45,12 +64,24 @@ void pool_init(uint64_t physical, uint64_t bytes)
     pool.page = (struct page *)POOL_BASE;
     memset(pool.page, 0, array * PAGE_SIZE);
     pool.physical = physical;
-    pool.first = array;
+    pool.end = pages;
     pool.pages = pool.free_pages = pages - array;
-    for (uint64_t i = pages; i-- > array;) {
-        pool.page[i].next = pool.free;
-        pool.free = &pool.page[i];
-    }
+    for (uint64_t i = pages; i-- > array;)
+        pool_put(&pool.page[i]);
+}
+
+void *pool_reserve(void)
+{
+    struct page *page = pool.free;
+
+    if (!page)
+        return NULL;
+    pool_take(page);
+    page->class = PAGE_WHOLE;
+    pool.pages--;
+    pool.free_pages--;
+    memset(page_memory(page), 0, PAGE_SIZE);
+    return page_memory(page);
 }
 
 uint64_t pool_pages(void)
@@ -104,6 +135,15 @@ struct account *account_create(struct account *parent, uint64_t pages)
     return account;
 }
 
+bool account_move(struct account *from, struct account *to, uint64_t pages)
+{
+    if (pages > from->quota)
+        return false;
+    from->quota -= pages;
+    to->quota += pages;
+    return true;
+}
+
 /* Quota comes back: to the account if it lives, else to the nearest ancestor that does. */
 static void quota_return(struct account *account, uint64_t pages)
 {
@@ -130,20 +170,58 @@ void account_free(struct account *account)
         object_release(&parent->object);
 }
 
-void *account_page(struct account *account)
+/* A free page becomes the account's. */
+static void *page_charge(struct account *account, struct page *page)
 {
-    struct page *page = pool.free;
-
-    if (!account->quota || account->object.dead || !page)
-        return NULL;
-    pool.free = page->next;
+    pool_take(page);
     pool.free_pages--;
     account->quota--;
     account->used++;
-    account->object.references++;
+    object_reference(&account->object);
     *page = (struct page){.account = account, .class = PAGE_WHOLE};
     memset(page_memory(page), 0, PAGE_SIZE);
     return page_memory(page);
+}
+
+void *account_page(struct account *account)
+{
+    if (!account->quota || account->object.dead || !pool.free)
+        return NULL;
+    return page_charge(account, pool.free);
+}
+
+#define PAIR_TRIES 256u
+
+void *account_page_pair(struct account *account)
+{
+    struct page *page = pool.free;
+    void *first;
+
+    if (account->quota < 2 || account->object.dead)
+        return NULL;
+    for (unsigned i = 0; page && i < PAIR_TRIES; i++, page = page->next) {
+        if (page + 1 == pool.page + pool.end || (page + 1)->class != PAGE_FREE)
+            continue;
+        first = page_charge(account, page);
+        (void)page_charge(account, page + 1);
+        return first;
+    }
+    return NULL;
+}
+
+void page_chain(void *memory, void **chain)
+{
+    memory_page(memory)->next = *chain ? memory_page(*chain) : NULL;
+    *chain = memory;
+}
+
+void *page_unchain(void **chain)
+{
+    void *memory = *chain;
+
+    if (memory)
+        *chain = memory_page(memory)->next ? page_memory(memory_page(memory)->next) : NULL;
+    return memory;
 }
 
 void page_free(void *memory)
@@ -151,9 +229,7 @@ void page_free(void *memory)
     struct page *page = memory_page(memory);
     struct account *account = page->account;
 
-    page->account = NULL;
-    page->next = pool.free;
-    pool.free = page;
+    pool_put(page);
     pool.free_pages++;
     account->used--;
     quota_return(account, 1);

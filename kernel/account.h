@@ -34,6 +34,9 @@ struct account *account_create_root(void);
 /* A part of the parent's quota becomes an account. NULL: the parent has too little. */
 struct account *account_create(struct account *parent, uint64_t pages) must_check;
 
+/* Free pages of one become free pages of the other. False: there are not so many. */
+bool account_move(struct account *from, struct account *to, uint64_t pages) must_check;
+
 /* Its free quota goes to the parent now, that of its pages as they come back. */
 void account_destroy(struct account *account);
 void account_free(struct account *account);
@@ -41,6 +44,16 @@ void account_free(struct account *account);
 /* One page, zero. NULL: the quota is used up, or the account is dead. */
 void *account_page(struct account *account) must_check;
 void page_free(void *page);
+
+/* Two pages side by side. NULL also if there are none among the first few that are free. */
+void *account_page_pair(struct account *account) must_check;
+
+/* A chain of pages, which are linked without being written to. */
+void page_chain(void *page, void **chain);
+void *page_unchain(void **chain); /* NULL: empty */
+
+/* Take a page away from the pool for good, before any account exists. NULL: empty. */
+void *pool_reserve(void);
 
 /* `size` bytes (at most 2048), zero, aligned to their size rounded up to a power of two, 64 at least. */
 void *account_allocate(struct account *account, size_t size) must_check;

@@ -12,12 +12,13 @@
 #include "kernel/print.h"
 #include "kernel/string.h"
 
-#define LOW_LIMIT (4ul << 30) /* what is mapped one to one at boot */
-#define EBDA_SEG  0x40eu
-#define BIOS_AREA 0xe0000u
-#define BIOS_END  0x100000u
-#define TABLE_MAX 0x100000u
-#define ISA_IRQS  16
+#define LOW_LIMIT   (4ul << 30) /* what is mapped one to one at boot */
+#define EBDA_SEG    0x40eu
+#define BIOS_AREA   0xe0000u
+#define BIOS_END    0x100000u
+#define TABLE_MAX   0x100000u
+#define ISA_IRQS    16
+#define APIC_ID_MAX 0xfeu /* what an xAPIC can be sent to */
 
 struct rsdp {
     char signature[8];
@@ -136,7 +137,14 @@ static uint32_t override_flags(unsigned flags)
     return ((flags & 3) == 3 ? INTERRUPT_LOW : 0) | ((flags >> 2 & 3) == 3 ? INTERRUPT_LEVEL : 0);
 }
 
-static void madt_read(const struct madt *madt, struct boot_info *info)
+/* A processor that is there. Beyond the limits it is not used. */
+static void processor_add(struct acpi_platform *platform, uint32_t apic_id)
+{
+    if (apic_id <= APIC_ID_MAX && platform->processors < CPUS)
+        platform->apic_ids[platform->processors++] = apic_id;
+}
+
+static void madt_read(const struct madt *madt, struct boot_info *info, struct acpi_platform *platform)
 {
     uint32_t size = madt->header.length - (uint32_t)sizeof(*madt);
 
@@ -146,9 +154,10 @@ static void madt_read(const struct madt *madt, struct boot_info *info)
 
         if (length < 2 || length > size - at)
             break;
-        if ((entry[0] == MADT_LAPIC && length >= 8 && (entry[4] & 1)) ||
-            (entry[0] == MADT_X2APIC && length >= 16 && (entry[8] & 1)))
-            info->cpus++;
+        if (entry[0] == MADT_LAPIC && length >= 8 && (entry[4] & 1))
+            processor_add(platform, entry[3]);
+        if (entry[0] == MADT_X2APIC && length >= 16 && (entry[8] & 1))
+            processor_add(platform, get32(entry + 4));
         if (entry[0] == MADT_IOAPIC && length >= 12)
             ioapic_add(get32(entry + 4), get32(entry + 8));
         if (entry[0] == MADT_OVERRIDE && length >= 10 && entry[3] < ISA_IRQS)
@@ -187,7 +196,7 @@ void acpi_init(struct boot_info *info, struct acpi_platform *platform)
     madt = table_find(rsdp, "APIC");
     if (!madt || madt->length < sizeof(struct madt))
         panic("the ACPI tables have no MADT");
-    madt_read((const struct madt *)madt, info);
+    madt_read((const struct madt *)madt, info, platform);
     info->gsis = ioapic_gsis();
     fadt = table_find(rsdp, "FACP");
     if (fadt)

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "kernel/smp.h"
+
 struct boot_info;
 
 struct acpi_platform {
@@ -11,6 +13,8 @@ struct acpi_platform {
     uint16_t pm_timer;                   /* port of the 3.579545 MHz timer; 0: none */
     uint8_t reset_space, reset_value;    /* reset_space as in the tables; ACPI_NO_RESET: none */
     uint64_t reset_address;
+    uint32_t apic_ids[CPUS]; /* of the processors that can be used */
+    unsigned processors;
 };
 
 #define ACPI_SPACE_MEMORY 0
@@ -18,5 +22,5 @@ struct acpi_platform {
 #define ACPI_NO_RESET     0xff
 
 /* Find the tables (info->acpi_rsdp, or the BIOS area if that is 0), note IOAPICs and ISA interrupts, fill in
- * info->cpus, gsis, isa_gsi and acpi_rsdp. Physical memory below 4 GiB is mapped one to one. */
+ * info->gsis, isa_gsi and acpi_rsdp. Physical memory below 4 GiB is mapped one to one. */
 void acpi_init(struct boot_info *info, struct acpi_platform *platform);

@@ -99,6 +99,7 @@ tables:
 
     .section .boot.data, "aw"
     .balign 8
+    .globl boot_gdt
 boot_gdt:
     .quad 0, 0x00af9a000000ffff, 0x00cf92000000ffff
 boot_gdt_pointer:
@@ -109,6 +110,7 @@ no_long_mode_text:
 
     .section .boot.bss, "aw", @nobits
     .balign 4096
+    .globl boot_l4
 boot_l4:      .skip 4096
 boot_l3:      .skip 4096
 boot_l3_high: .skip 4096

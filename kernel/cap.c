@@ -27,8 +27,9 @@ void cap_insert(struct space *space, uint64_t selector, struct object *object, u
     struct cap *cap = &space->obj.table[selector / CAPS_PER_LEAF][selector % CAPS_PER_LEAF];
 
     object_reference(object);
-    cap->word = ((uint64_t)object & 0xffffffffffff) | (uint64_t)permissions << 48;
     cap->bits = bits;
+    __atomic_store_n(&cap->word, cap_word(object, permissions),
+                     __ATOMIC_RELEASE); /* others look without a lock */
 }
 
 void cap_remove(struct space *space, uint64_t selector)
@@ -40,8 +41,8 @@ void cap_remove(struct space *space, uint64_t selector)
     if (!leaf || !leaf[selector % CAPS_PER_LEAF].word)
         return;
     cap = &leaf[selector % CAPS_PER_LEAF];
-    object = cap_object(cap);
-    cap->word = 0;
+    object = cap_object(cap->word);
+    __atomic_store_n(&cap->word, 0, __ATOMIC_RELEASE);
     object_release(object);
 }
 
@@ -57,7 +58,7 @@ bool cap_clear(struct space *space)
         return true;
     for (uint64_t i = 0; i < CAPS_PER_LEAF; i++)
         cap_remove(space, leaf * CAPS_PER_LEAF + i);
-    page_free(space->obj.table[leaf]);
+    object_free_page(space->obj.table[leaf]);
     space->obj.table[leaf] = NULL;
     space->obj.clear = (leaf + 1) * CAPS_PER_LEAF;
     return false;

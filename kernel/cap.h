@@ -18,28 +18,40 @@ struct cap {
 
 #define CAPS_PER_LEAF (4096 / sizeof(struct cap))
 
-static inline struct object *cap_object(const struct cap *cap)
+/* Parts of a capability's word. */
+static inline struct object *cap_object(uint64_t word)
 {
-    return (struct object *)(cap->word | 0xffff000000000000u); /* kernel addresses: the upper bits are ones */
+    return (struct object *)(word | 0xffff000000000000u); /* kernel addresses: the upper bits are ones */
 }
 
-static inline unsigned cap_permissions(const struct cap *cap)
+static inline unsigned cap_permissions(uint64_t word)
 {
-    return (unsigned)(cap->word >> 48);
+    return (unsigned)(word >> 48);
 }
 
-/* The capability at a selector, NULL if there is none. */
-static inline const struct cap *cap_lookup(struct cap *const *table, uint64_t selector)
+static inline uint64_t cap_word(const struct object *object, unsigned permissions)
+{
+    return ((uint64_t)object & 0xffffffffffff) | (uint64_t)permissions << 48;
+}
+
+/* The place of a selector, NULL if there cannot be a capability. Without the kernel's lock, what stands there
+ * may change under the reader: the word is to be read once. */
+static inline const struct cap *cap_place(struct cap *const *table, uint64_t selector)
 {
     const struct cap *leaf;
 
     if (selector >= OBJ_SELECTORS)
         return NULL;
-    leaf = table[selector / CAPS_PER_LEAF];
-    if (!leaf)
-        return NULL;
-    leaf += selector % CAPS_PER_LEAF;
-    return leaf->word ? leaf : NULL;
+    leaf = __atomic_load_n(&table[selector / CAPS_PER_LEAF], __ATOMIC_ACQUIRE);
+    return leaf ? leaf + selector % CAPS_PER_LEAF : NULL;
+}
+
+/* The word of the capability at a selector; 0: there is none. */
+static inline uint64_t cap_lookup(struct cap *const *table, uint64_t selector)
+{
+    const struct cap *cap = cap_place(table, selector);
+
+    return cap ? __atomic_load_n(&cap->word, __ATOMIC_ACQUIRE) : 0;
 }
 
 /* Make sure that a capability can be put at the selector: STATUS_OK, BAD_ARG, EXISTS or NO_MEMORY. */

@@ -3,6 +3,7 @@
 #include "kernel/cpu.h"
 
 #include "kernel/print.h"
+#include "kernel/smp.h"
 #include "kernel/string.h"
 
 #define XCR0_SUPPORTED 0xe7u /* x87, SSE, AVX, AVX-512 */
@@ -119,7 +120,7 @@ static void load_tables(struct cpu *cpu)
                      :
                      : "m"(pointer), "i"(SEL_KERNEL_CODE), "r"(SEL_KERNEL_DATA), "r"(SEL_TSS), "r"(0)
                      : "rax", "memory");
-    for (unsigned v = 0; v < VECTORS; v++) {
+    for (unsigned v = 0; v < VECTORS; v++) { /* the same for all */
         uint64_t entry = (uint64_t)trap_vectors + v * TRAP_STUB;
         uint64_t ist = v == 2 ? 1 : v == 8 ? 2 : v == 18 ? 3 : 0;
 
@@ -132,20 +133,31 @@ static void load_tables(struct cpu *cpu)
     __asm__ volatile("lidt %0" : : "m"(pointer));
 }
 
+uint64_t cpu_idle_ticks(const struct cpu *cpu)
+{
+    uint64_t since = __atomic_load_n(&cpu->idle_since, __ATOMIC_RELAXED);
+
+    return cpu->idle_ticks + (since ? rdtsc() - since : 0);
+}
+
 void cpu_init(struct cpu *cpu, void *stack)
 {
     uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
     cpu->self = cpu;
+    cpus[cpu->number] = cpu;
     cpu->stack = stack;
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
     write_cr4(cr4);
-    find_features();
+    if (!cpu->number)
+        find_features();
     cr4 |= cpu_features.xsave ? CR4_OSXSAVE : 0;
     cr4 |= cpu_features.smep ? CR4_SMEP : 0;
     cr4 |= cpu_features.smap ? CR4_SMAP : 0;
     cr4 |= cpu_features.umip ? CR4_UMIP : 0;
     write_cr4(cr4);
+    if (cpu_features.xsave)
+        xsetbv(0, cpu_features.xcr0);
     write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG | CR0_TS);
     cpu->task_switched = true;
     wrmsr(MSR_PAT, PAT_VALUE);

@@ -12,14 +12,19 @@
 #include "kernel/fpu.h"
 #include "kernel/layout.h"
 #include "kernel/sched.h"
+#include "kernel/tag.h"
 #include "kernel/timer.h"
 
 struct ec;
 struct space;
 struct frame;
+struct object;
 
-#define HAZARD_SCHEDULE 1u /* somebody better may be ready, or the budget is used up */
-#define HAZARD_FREE     2u /* objects without references are to be freed */
+#define HAZARD_SCHEDULE 1u  /* somebody better may be ready, or the budget is used up */
+#define HAZARD_FREE     2u  /* objects without references are to be freed */
+#define HAZARD_REQUEST  4u  /* another CPU may want something */
+#define HAZARD_GRACE    8u  /* and waits until this one holds no pointers */
+#define HAZARD_WINDOW   16u /* a long call is under way: let interrupts in */
 
 struct tss {
     uint32_t reserved0;
@@ -46,18 +51,28 @@ struct cpu {
     struct timer_queue timers;
     struct fpu *fpu_owner; /* whose registers are loaded */
     bool task_switched;    /* CR0.TS is set */
+    bool extras;           /* the current EC uses the FPU or has a base of FS */
 
     uint64_t cr3;
-    const struct space
-        *pio; /* whose bitmap the TSS holds, at this generation; referenced by nobody: compared only */
-    uint64_t pio_generation;
+    const struct space *pio;        /* that the TSS shows; NULL: none. Referenced by nobody: compared only */
+    const struct space *pio_loaded; /* that its bitmap holds */
     uint32_t pio_low, pio_high; /* bytes of the TSS's bitmap that may have clear bits */
 
-    uint32_t asid_next, asid_limit; /* address-space tags of vCPUs, and their generation */
-    uint64_t asid_generation;
+    uint64_t fs_base; /* that the current EC was given */
+
+    struct tags asids;  /* of vCPUs */
     uint64_t virt_host; /* physical address of the back end's page for the host's state */
 
-    uint64_t idle_ticks;                                           /* TSC ticks spent halted */
+    uint32_t apic_id;
+    struct object *requests; /* that other CPUs have pushed; atomic */
+    uint64_t shootdown_seen; /* answers: read by other CPUs */
+    uint64_t grace_begun, grace_seen;
+    struct object *to_free, *freeing; /* without references; those whose grace period has begun */
+    void *pages_to_free, *pages_freeing;
+    uint64_t grace; /* that `freeing` waits for */
+
+    uint64_t timer_set;              /* TSC value that the LAPIC's timer is set to */
+    uint64_t idle_ticks, idle_since; /* TSC ticks spent halted; since when, 0 while it runs */
     uint8_t interrupt_stack[3][2048] __attribute__((aligned(16))); /* NMI, #DF, #MC */
     uint64_t gdt[8];
     struct tss tss __attribute__((aligned(16)));
@@ -86,5 +101,8 @@ struct cpu_features {
 };
 extern struct cpu_features cpu_features;
 
-/* Find the features; set up control registers, GDT, TSS, MSRs and GS for this CPU. */
+/* TSC ticks that a CPU has been halted. */
+uint64_t cpu_idle_ticks(const struct cpu *cpu);
+
+/* Set up control registers, GDT, TSS, MSRs and GS for this CPU; the first one finds the features. */
 void cpu_init(struct cpu *cpu, void *stack);

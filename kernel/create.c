@@ -1,64 +1,82 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * System calls that create objects. The new capability goes to a free selector of the caller's own OBJ space
- * with all permissions; the account that the call names pays.
+ * with all permissions; the account that the call names pays. What is common stands in create(); the rest of
+ * each call is a function that checks its own arguments and makes the object.
  */
 #include "abi/boot.h"
 #include "kernel/account.h"
 #include "kernel/interrupt.h"
+#include "kernel/lock.h"
 #include "kernel/nt.h"
 #include "kernel/platform.h"
 #include "kernel/sched.h"
+#include "kernel/smp.h"
 #include "kernel/space.h"
 #include "kernel/syscall.h"
 #include "kernel/vcpu.h"
 
-#define EC_FLAGS (EC_GLOBAL | EC_FPU | 0x3fu << EC_CPU_SHIFT)
+#define EC_FLAGS (EC_GLOBAL | EC_FPU | (CPUS - 1) << EC_CPU_SHIFT)
 
-/* The first checks of every creation: the selector is free and the account can be charged. */
-static bool create_begin(uint64_t selector, uint64_t account_selector, struct account **account)
+/* A call's arguments behind selector and account; what comes of it. */
+struct creation {
+    uint64_t arguments[4];
+    struct account *account;
+    void *object;       /* with one reference; NULL and STATUS_OK: the account is empty */
+    uint64_t values[2]; /* that the call gives back; STATUS_NO_MEMORY: the payer */
+};
+
+typedef enum status create_function(struct creation *c);
+
+static void create(enum call call, create_function *function, const uint64_t *a)
 {
-    enum status status = look_up_object(account_selector, OBJECT_ACCOUNT, PERM_ACCOUNT_USE, account);
+    struct creation c = {.arguments = {a[2], a[3], a[4], a[5]}};
+    struct space *obj = this_cpu()->ec->pd->obj;
+    enum status status;
 
+    kernel_lock();
+    status = look_up(a[1], OBJECT_ACCOUNT, PERM_ACCOUNT_USE, &c.account);
     if (status == STATUS_OK)
-        status = cap_prepare(this_cpu()->ec->pd->obj, selector);
+        status = cap_prepare(obj, a[0]);
+    if (status == STATUS_NO_MEMORY)
+        c.values[0] = PAYER_OBJECTS;
     if (status == STATUS_OK)
-        return true;
-    finish_values(status, PAYER_OBJECTS, 0);
-    return false;
-}
-
-/* Hand the object over to the capability. */
-static void create_end(uint64_t selector, void *object, enum status status, enum payer payer)
-{
-    if (status == STATUS_OK && !object)
+        status = function(&c);
+    if (status == STATUS_OK && !c.object)
         status = STATUS_NO_MEMORY;
-    finish_values(status, payer, 0);
-    if (status != STATUS_OK)
-        return;
-    cap_insert(this_cpu()->ec->pd->obj, selector, object, PERM_ALL, UINT64_MAX);
-    object_release(object);
+    if (status == STATUS_NO_MEMORY && object_frees_pending()) /* then memory is not short yet */
+        CONTINUE(this_cpu()->ec, call, a[0], a[1], a[2], a[3], a[4], a[5]);
+    else
+        finish_values(status, c.values[0], c.values[1]);
+    if (status == STATUS_OK) {
+        cap_insert(obj, a[0], c.object, PERM_ALL, UINT64_MAX);
+        object_release(c.object);
+    }
+    kernel_unlock();
 }
 
-void syscall_create_account(uint64_t selector, uint64_t account_selector, uint64_t pages, uint64_t a3,
-                            uint64_t a4, uint64_t a5)
+#define CREATION(name, call)                                                                                 \
+    void syscall_##name(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)        \
+    {                                                                                                        \
+        const uint64_t arguments[] = {a0, a1, a2, a3, a4, a5};                                               \
+        create(call, name, arguments);                                                                       \
+    }
+
+static enum status create_account(struct creation *c)
 {
-    struct account *account;
+    uint64_t pages = c->arguments[0];
 
-    UNUSED3;
-    if (create_begin(selector, account_selector, &account))
-        create_end(selector, account_create(account, pages), STATUS_OK, PAYER_NAMED);
+    c->object = account_create(c->account, pages);
+    return STATUS_OK;
 }
+CREATION(create_account, CALL_CREATE_ACCOUNT)
 
-void syscall_create_pd(uint64_t selector, uint64_t account_selector, uint64_t a2, uint64_t a3, uint64_t a4,
-                       uint64_t a5)
+static enum status create_pd(struct creation *c)
 {
-    struct account *account;
-
-    UNUSED2;
-    if (create_begin(selector, account_selector, &account))
-        create_end(selector, pd_create(account), STATUS_OK, PAYER_NAMED);
+    c->object = pd_create(c->account);
+    return STATUS_OK;
 }
+CREATION(create_pd, CALL_CREATE_PD)
 
 /* Where a PD keeps its space of a kind; NULL for kinds that stand alone. */
 static struct space **pd_space(struct pd *pd, uint64_t kind)
@@ -75,34 +93,31 @@ static struct space **pd_space(struct pd *pd, uint64_t kind)
     }
 }
 
-void syscall_create_space(uint64_t selector, uint64_t account_selector, uint64_t kind, uint64_t pd_selector,
-                          uint64_t a4, uint64_t a5)
+static enum status create_space(struct creation *c)
 {
+    uint64_t kind = c->arguments[0], pd_selector = c->arguments[1];
+    struct space **place = NULL, *space;
     enum status status = STATUS_OK;
-    struct space **place = NULL, *space = NULL;
-    struct account *account;
     struct pd *pd;
 
-    UNUSED4;
-    if (!create_begin(selector, account_selector, &account))
-        return;
-    if (kind > SPACE_PIO) {
-        status = STATUS_BAD_ARG;
-    } else if (kind != SPACE_GST) {
-        status = look_up_object(pd_selector, OBJECT_PD, PERM_PD_BIND, &pd);
-        if (status == STATUS_OK)
-            place = pd_space(pd, kind);
-        if (status == STATUS_OK && *place)
-            status = STATUS_EXISTS;
+    if (kind > SPACE_MSR)
+        return STATUS_BAD_ARG;
+    if (kind <= SPACE_PIO) {
+        status = look_up(pd_selector, OBJECT_PD, PERM_PD_BIND, &pd);
+        if (status != STATUS_OK)
+            return status;
+        place = pd_space(pd, kind);
+        if (*place)
+            return STATUS_EXISTS;
     }
-    if (status == STATUS_OK)
-        space = space_create(account, (enum space_kind)kind);
+    c->object = space = space_create(c->account, (enum space_kind)kind);
     if (space && place) {
         object_reference(&space->object);
-        *place = space;
+        __atomic_store_n(place, space, __ATOMIC_RELEASE); /* the PD's ECs look there without a lock */
     }
-    create_end(selector, space, status, PAYER_NAMED);
+    return STATUS_OK;
 }
+CREATION(create_space, CALL_CREATE_SPACE)
 
 /* An address that the user's half has, `bytes` long and aligned to `align`. */
 static bool user_range(uint64_t address, uint64_t bytes, uint64_t align)
@@ -110,115 +125,113 @@ static bool user_range(uint64_t address, uint64_t bytes, uint64_t align)
     return address < USER_ADDRESS_LIMIT && bytes <= USER_ADDRESS_LIMIT - address && !(address % align);
 }
 
-void syscall_create_ec(uint64_t selector, uint64_t account_selector, uint64_t pd_selector,
-                       uint64_t utcb_flags, uint64_t stack, uint64_t entry)
+static enum status create_ec(struct creation *c)
 {
-    uint64_t utcb = utcb_flags & ~(PAGE_SIZE - 1ul), flags = utcb_flags % PAGE_SIZE;
+    uint64_t pd_selector = c->arguments[0], utcb = c->arguments[1] & ~(PAGE_SIZE - 1ul);
+    uint64_t flags = c->arguments[1] % PAGE_SIZE, stack = c->arguments[2], entry = c->arguments[3];
     enum payer payer = PAYER_NAMED;
-    struct account *account;
     struct ec *ec = NULL;
-    enum status status;
     struct pd *pd;
+    enum status status = look_up(pd_selector, OBJECT_PD, PERM_PD_BIND, &pd);
 
-    if (!create_begin(selector, account_selector, &account))
-        return;
-    status = look_up_object(pd_selector, OBJECT_PD, PERM_PD_BIND, &pd);
-    if (status == STATUS_OK &&
-        (!pd->obj || !pd->hst || (flags & ~(uint64_t)EC_FLAGS) || flags >> EC_CPU_SHIFT ||
-         !user_range(utcb, PAGE_SIZE, PAGE_SIZE) || !user_range(entry, 1, 1) || stack > USER_ADDRESS_LIMIT))
-        status = STATUS_BAD_ARG;
-    if (status == STATUS_OK && (pd->obj->object.dead || pd->hst->object.dead))
-        status = STATUS_DEAD;
-    if (status == STATUS_OK)
-        status = ec_create(account, pd, flags & EC_GLOBAL, flags & EC_FPU, utcb, stack, entry, &ec, &payer);
-    create_end(selector, ec, status, payer);
+    if (status != STATUS_OK)
+        return status;
+    if (!pd->obj || !pd->hst || (flags & ~(uint64_t)EC_FLAGS) || !user_range(utcb, PAGE_SIZE, PAGE_SIZE) ||
+        !user_range(entry, 1, 1) || stack > USER_ADDRESS_LIMIT)
+        return STATUS_BAD_ARG;
+    if (flags >> EC_CPU_SHIFT >= cpu_count)
+        return STATUS_BAD_CPU;
+    if (pd->obj->object.dead || pd->hst->object.dead)
+        return STATUS_DEAD;
+    status = ec_create(c->account, pd, flags, utcb, stack, entry, &ec, &payer);
+    c->object = ec;
+    c->values[0] = payer;
+    return status;
 }
+CREATION(create_ec, CALL_CREATE_EC)
 
-void syscall_create_sc(uint64_t selector, uint64_t account_selector, uint64_t ec_selector, uint64_t priority,
-                       uint64_t budget, uint64_t a5)
+static enum status create_sc(struct creation *c)
 {
-    struct account *account;
-    enum status status;
+    uint64_t ec_selector = c->arguments[0], priority = c->arguments[1], budget = c->arguments[2];
     struct ec *ec;
+    enum status status = look_up(ec_selector, OBJECT_EC, PERM_EC_BIND_SC, &ec);
 
-    UNUSED5;
-    if (!create_begin(selector, account_selector, &account))
-        return;
-    status = look_up_object(ec_selector, OBJECT_EC, PERM_EC_BIND_SC, &ec);
-    if (status == STATUS_OK &&
-        (!ec->global || priority >= SC_PRIORITIES || budget < SC_BUDGET_MIN || budget > SC_BUDGET_MAX))
-        status = STATUS_BAD_ARG;
-    if (status == STATUS_OK && ec->sc)
-        status = STATUS_EXISTS;
-    create_end(selector, status == STATUS_OK ? sc_create(account, ec, (unsigned)priority, budget) : NULL,
-               status, PAYER_NAMED);
+    if (status != STATUS_OK)
+        return status;
+    if (!ec->global || priority >= SC_PRIORITIES || budget < SC_BUDGET_MIN || budget > SC_BUDGET_MAX)
+        return STATUS_BAD_ARG;
+    if (ec->sc)
+        return STATUS_EXISTS;
+    c->object = sc_create(c->account, ec, (unsigned)priority, budget);
+    return STATUS_OK;
 }
+CREATION(create_sc, CALL_CREATE_SC)
 
-void syscall_create_pt(uint64_t selector, uint64_t account_selector, uint64_t ec_selector, uint64_t entry,
-                       uint64_t id, uint64_t a5)
+static enum status create_pt(struct creation *c)
 {
-    struct account *account;
-    enum status status;
+    uint64_t ec_selector = c->arguments[0], entry = c->arguments[1], id = c->arguments[2];
     struct ec *ec;
+    enum status status = look_up(ec_selector, OBJECT_EC, PERM_EC_BIND_PT, &ec);
 
-    UNUSED5;
-    if (!create_begin(selector, account_selector, &account))
-        return;
-    status = look_up_object(ec_selector, OBJECT_EC, PERM_EC_BIND_PT, &ec);
-    if (status == STATUS_OK && (ec->global || !user_range(entry, 1, 1)))
-        status = STATUS_BAD_ARG;
-    create_end(selector, status == STATUS_OK ? pt_create(account, ec, entry, id) : NULL, status, PAYER_NAMED);
+    if (status != STATUS_OK)
+        return status;
+    if (ec->global || !user_range(entry, 1, 1))
+        return STATUS_BAD_ARG;
+    c->object = pt_create(c->account, ec, entry, id);
+    return STATUS_OK;
 }
+CREATION(create_pt, CALL_CREATE_PT)
 
-void syscall_create_nt(uint64_t selector, uint64_t account_selector, uint64_t a2, uint64_t a3, uint64_t a4,
-                       uint64_t a5)
+static enum status create_nt(struct creation *c)
 {
-    struct account *account;
-
-    UNUSED2;
-    if (create_begin(selector, account_selector, &account))
-        create_end(selector, nt_create(account), STATUS_OK, PAYER_NAMED);
+    c->object = nt_create(c->account);
+    return STATUS_OK;
 }
+CREATION(create_nt, CALL_CREATE_NT)
 
-void syscall_create_interrupt(uint64_t selector, uint64_t account_selector, uint64_t platform_selector,
-                              uint64_t gsi_flags, uint64_t a4, uint64_t a5)
+static enum status create_interrupt(struct creation *c)
 {
+    uint64_t platform_selector = c->arguments[0], flags = c->arguments[1];
     struct interrupt *interrupt = NULL;
-    struct account *account;
-    struct object *object;
-    enum status status;
+    struct object *authority;
+    enum status status = look_up(platform_selector, OBJECT_PLATFORM, PERM_PLATFORM_IRQ, &authority);
 
-    UNUSED4;
-    if (!create_begin(selector, account_selector, &account))
-        return;
-    status = look_up_object(platform_selector, OBJECT_PLATFORM, PERM_PLATFORM_IRQ, &object);
-    if (status == STATUS_OK && gsi_flags > UINT32_MAX)
-        status = STATUS_BAD_ARG;
+    if (status != STATUS_OK)
+        return status;
+    if (flags > UINT32_MAX)
+        return STATUS_BAD_ARG;
+    status = interrupt_create(c->account, (uint32_t)flags, &interrupt);
     if (status == STATUS_OK)
-        status = interrupt_create(account, (uint32_t)gsi_flags, &interrupt);
-    create_end(selector, interrupt, status, PAYER_NAMED);
+        interrupt_message(interrupt, &c->values[0], &c->values[1]);
+    c->object = interrupt;
+    return status;
 }
+CREATION(create_interrupt, CALL_CREATE_INTERRUPT)
 
-void syscall_create_vcpu(uint64_t selector, uint64_t account_selector, uint64_t pd_selector,
-                         uint64_t gst_selector, uint64_t state, uint64_t a5)
+static enum status create_vcpu(struct creation *c)
 {
+    uint64_t pd_selector = c->arguments[0], gst_selector = c->arguments[1], msr_selector = c->arguments[3];
+    uint64_t state = c->arguments[2] & ~(PAGE_SIZE - 1ul), cpu = c->arguments[2] % PAGE_SIZE;
     enum payer payer = PAYER_NAMED;
+    struct space *gst, *msr = NULL;
     struct vcpu *vcpu = NULL;
-    struct account *account;
-    struct space *gst;
-    enum status status;
     struct pd *pd;
+    enum status status = look_up(pd_selector, OBJECT_PD, PERM_PD_BIND, &pd);
 
-    UNUSED5;
-    if (!create_begin(selector, account_selector, &account))
-        return;
-    status = look_up_object(pd_selector, OBJECT_PD, PERM_PD_BIND, &pd);
     if (status == STATUS_OK)
-        status = look_up_object(gst_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &gst);
-    if (status == STATUS_OK &&
-        (!pd->hst || gst->kind != SPACE_GST || !user_range(state, PAGE_SIZE, PAGE_SIZE)))
-        status = STATUS_BAD_ARG;
-    if (status == STATUS_OK)
-        status = vcpu_create(account, pd, gst, state, &vcpu, &payer);
-    create_end(selector, vcpu, status, payer);
+        status = look_up(gst_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &gst);
+    if (status == STATUS_OK && msr_selector)
+        status = look_up(msr_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &msr);
+    if (status != STATUS_OK)
+        return status;
+    if (!pd->hst || gst->kind != SPACE_GST || (msr && msr->kind != SPACE_MSR) ||
+        !user_range(state, PAGE_SIZE, PAGE_SIZE))
+        return STATUS_BAD_ARG;
+    if (cpu >= cpu_count)
+        return STATUS_BAD_CPU;
+    status = vcpu_create(c->account, pd, gst, msr, state, (unsigned)cpu, &vcpu, &payer);
+    c->object = vcpu;
+    c->values[0] = payer;
+    return status;
 }
+CREATION(create_vcpu, CALL_CREATE_VCPU)

@@ -5,6 +5,7 @@
 #include "kernel/account.h"
 #include "kernel/cpu.h"
 #include "kernel/fpu.h"
+#include "kernel/lock.h"
 #include "kernel/nt.h"
 #include "kernel/pagetable.h"
 #include "kernel/sched.h"
@@ -14,20 +15,21 @@
 
 enum status shared_map(struct space *hst, uint64_t address, const void *page)
 {
-    bool removed = false;
+    struct removal removal = {0};
 
     if (hst->object.dead)
         return STATUS_DEAD;
     if (pagetable_leaf(hst->memory.root, address / PAGE_SIZE) & PTE_PRESENT)
         return STATUS_EXISTS;
     return pagetable_enter(hst->memory.root, hst->object.account, address / PAGE_SIZE, physical_address(page),
-                           1, PTE_PRESENT | PTE_USER | PTE_WRITE | PTE_NX, &removed);
+                           1, PTE_PRESENT | PTE_USER | PTE_WRITE | PTE_NX,
+                           &removal); /* nothing stands there */
 }
 
 void shared_unmap(struct space *hst, uint64_t address, const void *page)
 {
     uint64_t number = address / PAGE_SIZE, leaf;
-    bool removed = false;
+    struct removal removal = {0};
 
     /* Also from a space that is being destroyed: until that is done, its PD may still run. */
     if (!hst->memory.root)
@@ -35,9 +37,8 @@ void shared_unmap(struct space *hst, uint64_t address, const void *page)
     leaf = pagetable_leaf(hst->memory.root, number);
     if ((leaf & PTE_LARGE) || (leaf & PTE_ADDRESS) != physical_address(page))
         return; /* the PD's manager has put something else there */
-    (void)pagetable_remove(hst->memory.root, number, number + 1, &removed);
-    if (this_cpu()->cr3 == hst->memory.physical)
-        invlpg(address);
+    (void)pagetable_remove(hst->memory.root, number, number + 1, &removal);
+    space_settle(hst, &removal);
 }
 
 static void ec_link(struct pd *pd, struct ec *ec)
@@ -58,9 +59,10 @@ static void ec_unlink(struct pd *pd, struct ec *ec)
         ec->next->previous = ec->previous;
 }
 
-enum status ec_create(struct account *account, struct pd *pd, bool global, bool fpu, uint64_t utcb,
-                      uint64_t stack, uint64_t entry, struct ec **result, enum payer *payer)
+enum status ec_create(struct account *account, struct pd *pd, uint64_t flags, uint64_t utcb, uint64_t stack,
+                      uint64_t entry, struct ec **result, enum payer *payer)
 {
+    bool global = flags & EC_GLOBAL, fpu = flags & EC_FPU;
     struct ec *ec = object_create(account, OBJECT_EC, sizeof(*ec));
     enum status status = STATUS_NO_MEMORY;
 
@@ -80,7 +82,8 @@ enum status ec_create(struct account *account, struct pd *pd, bool global, bool 
         if (ec->fpu)
             fpu_free(ec->fpu);
         ec->utcb = NULL;
-        object_release(&ec->object);
+        ec->fpu = NULL;
+        object_discard(&ec->object);
         return status;
     }
     ec->pd = pd;
@@ -88,8 +91,11 @@ enum status ec_create(struct account *account, struct pd *pd, bool global, bool 
     ec_link(pd, ec);
     ec->utcb_user = utcb;
     ec->global = global;
+    ec->cpu = (uint8_t)(flags >> EC_CPU_SHIFT);
+    pd->hst->memory.cpus |= 1ul << ec->cpu;
     ec->state = global ? EC_RUNNABLE : EC_IDLE;
     ec->stack = stack;
+    ec->extras = fpu;
     ec->frame = (struct frame){.vector = VECTOR_SYSCALL,
                                .rip = entry,
                                .rsp = stack,
@@ -124,7 +130,7 @@ void ec_destroy(struct ec *ec)
     if (ec->state == EC_HELPING)
         object_release(&ec->partner->object);
     if (ec->waits)
-        ec->waits->waiter = NULL;
+        nt_leave(ec->waits);
     if (ec->runs)
         ec->runs->runner = NULL;
     ec->runs = NULL;
@@ -177,25 +183,59 @@ void pt_free(struct pt *pt)
     object_release(&ec->object);
 }
 
-/* Have the TSS hold the ports of `space`. Usually they are still there from last time. */
+/* Have the TSS's bitmap hold the ports of `space`. */
 static void ports_load(struct cpu *cpu, const struct space *space)
 {
-    if (cpu->pio != space || cpu->pio_generation != space->pio.generation) {
-        memset(cpu->tss.bitmap + cpu->pio_low, 0xff, cpu->pio_high - cpu->pio_low);
-        for (uint32_t i = space->pio.low; i < space->pio.high; i++)
-            cpu->tss.bitmap[i] = space->pio.bitmap[i / PAGE_SIZE][i % PAGE_SIZE];
-        cpu->pio = space;
-        cpu->pio_generation = space->pio.generation;
-        cpu->pio_low = space->pio.low < space->pio.high ? space->pio.low : 0;
-        cpu->pio_high = space->pio.high;
+    memset(cpu->tss.bitmap + cpu->pio_low, 0xff, cpu->pio_high - cpu->pio_low);
+    for (uint32_t i = space->pio.low; i < space->pio.high; i++)
+        cpu->tss.bitmap[i] = space->pio.bitmap[i / PAGE_SIZE][i % PAGE_SIZE];
+    cpu->pio_loaded = space;
+    cpu->pio_low = space->pio.low < space->pio.high ? space->pio.low : 0;
+    cpu->pio_high = space->pio.high;
+}
+
+/* Have the TSS show the ports of `space`, or none. Usually they are still in its bitmap from last time. */
+static inline void ports_switch(struct cpu *cpu, const struct space *space)
+{
+    cpu->pio = space;
+    if (space && cpu->pio_loaded != space)
+        ports_load(cpu, space);
+    cpu->tss.iomap = space ? offsetof(struct tss, bitmap) : TSS_NO_BITMAP;
+}
+
+void ec_ports_changed(struct cpu *cpu, const struct space *space)
+{
+    if (cpu->pio_loaded == space)
+        cpu->pio_loaded = NULL;
+    ports_switch(cpu, cpu->ec ? cpu->ec->pd->pio : NULL);
+}
+
+/* What few ECs have: a base of FS, the FPU. `cpu->extras` says whether the one before had some. */
+static void extras_switch(struct cpu *cpu, const struct ec *ec)
+{
+    if (cpu->fs_base | ec->fs_base) { /* without one it is 0, whatever selectors the program loads */
+        cpu->fs_base = ec->fs_base;
+        wrmsr(MSR_FS_BASE, ec->fs_base);
     }
-    cpu->tss.iomap = offsetof(struct tss, bitmap);
+    if (ec->fpu)
+        fpu_load(cpu, ec->fpu);
+    else if (!cpu->task_switched)
+        fpu_deny(cpu);
+    cpu->extras = ec->extras;
+}
+
+void ec_set_fs_base(struct ec *ec, uint64_t base)
+{
+    ec->fs_base = base;
+    ec->extras = ec->fpu || base;
+    if (this_cpu()->ec == ec)
+        extras_switch(this_cpu(), ec);
 }
 
 void ec_switch(struct ec *ec)
 {
     struct cpu *cpu = this_cpu();
-    struct pd *pd = ec->pd;
+    const struct pd *pd = ec->pd;
 
     cpu->ec = ec;
     cpu->frame = &ec->frame;
@@ -204,14 +244,10 @@ void ec_switch(struct ec *ec)
         cpu->cr3 = pd->hst->memory.physical;
         write_cr3(cpu->cr3);
     }
-    if (pd->pio)
-        ports_load(cpu, pd->pio);
-    else
-        cpu->tss.iomap = TSS_NO_BITMAP;
-    if (ec->fpu)
-        fpu_load(cpu, ec->fpu);
-    else if (!cpu->task_switched)
-        fpu_deny(cpu);
+    if (cpu->pio != pd->pio)
+        ports_switch(cpu, pd->pio);
+    if (cpu->extras | ec->extras)
+        extras_switch(cpu, ec);
 }
 
 void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
@@ -227,15 +263,12 @@ void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t
     ec->frame.r9 = a5;
 }
 
-void ec_set_deadline(struct ec *ec, uint64_t deadline)
+void ec_change_deadline(struct ec *ec, uint64_t deadline)
 {
     struct timer_queue *timers = &this_cpu()->timers;
 
-    if (ec->timer.queued) {
-        if (ec->timer.deadline == deadline)
-            return;
+    if (ec->timer.queued)
         timer_remove(timers, &ec->timer);
-    }
     ec->timer.deadline = deadline;
     if (deadline == DEADLINE_NEVER)
         return;
@@ -248,14 +281,13 @@ void ec_wait(struct ec *ec, struct nt *nt, uint64_t deadline)
 {
     ec->state = EC_WAITING;
     ec->waits = nt;
-    nt->waiter = ec;
     ec_set_deadline(ec, deadline);
     schedule();
 }
 
 void ec_wake(struct ec *ec)
 {
-    ec->waits->waiter = NULL;
+    nt_leave(ec->waits);
     ec->waits = NULL;
     ec->state = EC_RUNNABLE;
     if (ec->sc)
@@ -266,6 +298,7 @@ void ec_fault(struct ec *ec, uint64_t vector, uint64_t error, uint64_t address)
 {
     struct pd *pd = ec->pd;
 
+    kernel_lock();
     if (!(pd->fault & PD_FAULT_VALID)) {
         pd->fault = vector | PD_FAULT_VALID | error << 32;
         pd->fault_ip = ec->frame.rip;
@@ -277,4 +310,5 @@ void ec_fault(struct ec *ec, uint64_t vector, uint64_t error, uint64_t address)
     if (pd->watch)
         nt_signal(pd->watch, pd->watch_bits);
     object_release(&ec->object);
+    kernel_unlock();
 }

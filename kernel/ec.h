@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Execution contexts, portals, protection domains.
+ * Execution contexts, portals, protection domains. An EC belongs to a CPU; all of it but its links in the PD
+ * is touched by that CPU alone.
  *
  * A local EC serves portals with its caller's time and never waits; a global EC has an SC. A call that must
  * wait or begin anew is taken back: its instruction pointer stands on SYSCALL again, so an EC in the kernel
@@ -12,6 +13,7 @@
 #include "kernel/object.h"
 #include "kernel/timer.h"
 
+struct cpu;
 struct fpu;
 struct nt;
 struct sc;
@@ -48,6 +50,8 @@ struct ec {
     uint8_t state; /* enum ec_state */
     bool global;
     uint8_t depth; /* calls above it in the chain */
+    uint8_t cpu;
+    bool extras; /* it has an FPU state or a base of FS */
     struct frame frame __attribute__((aligned(16)));
 
     struct pd *pd;      /* referenced */
@@ -57,10 +61,11 @@ struct ec {
     struct ec *caller;  /* local: whom it serves; EC_ABANDONED if that died */
     uint64_t donor;     /* local: id of the SC that ran when the call came */
     uint64_t stack;     /* local: stack pointer at a portal's entry */
-    struct fpu *fpu;    /* NULL: without */
-    struct sc *sc;      /* global: its time; not referenced (the SC references the EC) */
-    struct nt *waits;   /* WAITING: on this; not referenced: the notification's death wakes */
-    struct vcpu *runs;  /* global: in a vcpu_run of it; not referenced: its death clears */
+    uint64_t fs_base;
+    struct fpu *fpu;   /* NULL: without */
+    struct sc *sc;     /* global: its time; not referenced (the SC references the EC) */
+    struct nt *waits;  /* WAITING: on this; not referenced: the notification's death wakes */
+    struct vcpu *runs; /* global: in a vcpu_run of it; not referenced: its death clears */
     struct timer timer;
     struct ec *next, *previous; /* in the PD's list */
 };
@@ -80,9 +85,10 @@ struct pd *pd_create(struct account *account) must_check;
 bool pd_destroy(struct pd *pd) must_check;
 void pd_free(struct pd *pd);
 
-/* `utcb` is where the PD sees the UTCB. STATUS_OK, NO_MEMORY (*payer says whose). */
-enum status ec_create(struct account *account, struct pd *pd, bool global, bool fpu, uint64_t utcb,
-                      uint64_t stack, uint64_t entry, struct ec **result, enum payer *payer) must_check;
+/* `utcb` is where the PD sees the UTCB, `flags` are EC_* with the number of a CPU that runs. STATUS_OK,
+ * NO_MEMORY (*payer says whose). */
+enum status ec_create(struct account *account, struct pd *pd, uint64_t flags, uint64_t utcb, uint64_t stack,
+                      uint64_t entry, struct ec **result, enum payer *payer) must_check;
 void ec_destroy(struct ec *ec);
 void ec_free(struct ec *ec);
 
@@ -92,19 +98,32 @@ void pt_free(struct pt *pt);
 /* Make `ec` the one that `resume` leaves to: address space, ports, FPU, frame. */
 void ec_switch(struct ec *ec);
 
+/* The ports of a space have changed: the CPU's TSS shows what its current EC has now. */
+void ec_ports_changed(struct cpu *cpu, const struct space *space);
+
+/* Set the EC's base of FS; at once if it is current here, else when it is next switched to. */
+void ec_set_fs_base(struct ec *ec, uint64_t base);
+
 /* Take the current call back: it begins anew when the EC runs again. Arguments are what the call was given.
  */
 void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                 uint64_t a5);
 
-/* The current EC waits for `nt` or `deadline`; restart must have been arranged. Schedules. */
+/* The current EC, which has entered `nt` (nt_enter), waits for it or `deadline`; restart must have been
+ * arranged. Schedules. */
 void ec_wait(struct ec *ec, struct nt *nt, uint64_t deadline);
 
 /* Make a WAITING EC runnable. */
 void ec_wake(struct ec *ec);
 
-/* Have the EC looked at when `deadline` comes; cheap if that is what is set. */
-void ec_set_deadline(struct ec *ec, uint64_t deadline);
+/* Have the EC looked at when `deadline` comes. */
+void ec_change_deadline(struct ec *ec, uint64_t deadline);
+
+static inline void ec_set_deadline(struct ec *ec, uint64_t deadline)
+{
+    if (ec->timer.deadline != deadline) /* one that has fired has passed */
+        ec_change_deadline(ec, deadline);
+}
 
 /* The EC dies of a processor exception. */
 void ec_fault(struct ec *ec, uint64_t vector, uint64_t error, uint64_t address);

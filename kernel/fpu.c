@@ -86,8 +86,6 @@ void fpu_load_guest(struct cpu *cpu, struct fpu *fpu)
 {
     bool denied = cpu->task_switched;
 
-    if (cpu->fpu_owner == fpu)
-        return;
     fpu_load(cpu, fpu);
     if (denied)
         fpu_deny(cpu);

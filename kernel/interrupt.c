@@ -3,50 +3,92 @@
 #include "kernel/interrupt.h"
 
 #include "kernel/account.h"
+#include "kernel/cpu.h"
 #include "kernel/ioapic.h"
 #include "kernel/lapic.h"
 #include "kernel/layout.h"
 #include "kernel/nt.h"
 #include "kernel/sched.h"
+#include "kernel/smp.h"
 
-#define GSI_MASK 0xffffu
+#define GSI_MASK    0xffffu
+#define NO_PIN      UINT16_MAX
+#define FLAGS       (GSI_MASK | INTERRUPT_LEVEL | INTERRUPT_LOW | INTERRUPT_MSI | (CPUS - 1) << INTERRUPT_CPU_SHIFT)
+#define MSI_ADDRESS 0xfee00000u
+#define MSI_CPU     12 /* shift of the APIC's ID */
 
 static struct interrupt *by_vector[VECTOR_GSI_LAST + 1]; /* not referenced: death clears */
 
-enum status interrupt_create(struct account *account, uint32_t gsi_flags, struct interrupt **result)
+static bool arguments_valid(uint32_t flags)
 {
-    uint32_t gsi = gsi_flags & GSI_MASK;
-    struct interrupt *interrupt;
+    if (flags & ~FLAGS)
+        return false;
+    if (flags & INTERRUPT_MSI)
+        return !(flags & (GSI_MASK | INTERRUPT_LEVEL | INTERRUPT_LOW));
+    return (flags & GSI_MASK) < ioapic_gsis();
+}
+
+/* A free vector; 0: there is none, or the pin has an object. */
+static unsigned find_vector(uint16_t gsi)
+{
     unsigned vector = 0;
 
-    if (gsi >= ioapic_gsis() || (gsi_flags & ~(GSI_MASK | INTERRUPT_LEVEL | INTERRUPT_LOW)))
-        return STATUS_BAD_ARG;
     for (unsigned v = VECTOR_GSI_LAST; v >= VECTOR_GSI_FIRST; v--) {
         if (!by_vector[v])
             vector = v;
-        else if (by_vector[v]->gsi == gsi)
-            return STATUS_BUSY;
+        else if (gsi != NO_PIN && by_vector[v]->gsi == gsi)
+            return 0;
     }
+    return vector;
+}
+
+enum status interrupt_create(struct account *account, uint32_t flags, struct interrupt **result)
+{
+    uint16_t gsi = flags & INTERRUPT_MSI ? NO_PIN : (uint16_t)(flags & GSI_MASK);
+    unsigned cpu = flags >> INTERRUPT_CPU_SHIFT, vector;
+    struct interrupt *interrupt;
+
+    if (!arguments_valid(flags))
+        return STATUS_BAD_ARG;
+    if (cpu >= cpu_count)
+        return STATUS_BAD_CPU;
+    vector = find_vector(gsi);
     if (!vector)
         return STATUS_BUSY;
     interrupt = object_create(account, OBJECT_INTERRUPT, sizeof(*interrupt));
     if (!interrupt)
         return STATUS_NO_MEMORY;
-    interrupt->gsi = (uint16_t)gsi;
+    interrupt->gsi = gsi;
     interrupt->vector = (uint8_t)vector;
-    interrupt->level = gsi_flags & INTERRUPT_LEVEL;
-    by_vector[vector] = interrupt;
-    ioapic_route(gsi, interrupt->vector, interrupt->level, gsi_flags & INTERRUPT_LOW);
+    interrupt->cpu = (uint8_t)cpu;
+    interrupt->level = flags & INTERRUPT_LEVEL;
+    __atomic_store_n(&by_vector[vector], interrupt, __ATOMIC_RELEASE);
+    if (gsi != NO_PIN)
+        ioapic_route(gsi, interrupt->vector, interrupt->level, flags & INTERRUPT_LOW, cpus[cpu]->apic_id);
     *result = interrupt;
     return STATUS_OK;
+}
+
+void interrupt_message(const struct interrupt *interrupt, uint64_t *address, uint64_t *data)
+{
+    bool message = interrupt->gsi == NO_PIN;
+
+    *address = message ? MSI_ADDRESS | cpus[interrupt->cpu]->apic_id << MSI_CPU : 0;
+    *data = message ? interrupt->vector : 0;
+}
+
+static void mask(const struct interrupt *interrupt, bool masked)
+{
+    if (interrupt->gsi != NO_PIN)
+        ioapic_mask(interrupt->gsi, masked);
 }
 
 void interrupt_destroy(struct interrupt *interrupt)
 {
     if (!interrupt->vector)
         return;
-    ioapic_mask(interrupt->gsi, true);
-    by_vector[interrupt->vector] = NULL;
+    mask(interrupt, true);
+    __atomic_store_n(&by_vector[interrupt->vector], NULL, __ATOMIC_RELEASE);
     interrupt->vector = 0;
 }
 
@@ -65,9 +107,11 @@ void interrupt_bind(struct interrupt *interrupt, struct nt *nt, uint64_t bits)
     struct nt *old = interrupt->nt;
 
     object_reference(&nt->object);
+    lock_take(&interrupt->lock);
     interrupt->nt = nt;
     interrupt->bits = bits;
-    ioapic_mask(interrupt->gsi, false);
+    lock_release(&interrupt->lock);
+    mask(interrupt, false);
     if (old)
         object_release(&old->object);
 }
@@ -75,7 +119,7 @@ void interrupt_bind(struct interrupt *interrupt, struct nt *nt, uint64_t bits)
 void interrupt_acknowledge(struct interrupt *interrupt)
 {
     if (interrupt->level)
-        ioapic_mask(interrupt->gsi, false);
+        mask(interrupt, false);
 }
 
 void interrupt_deliver(unsigned vector)
@@ -90,10 +134,18 @@ void interrupt_deliver(unsigned vector)
         sched_timer_interrupt();
         return;
     }
-    interrupt = vector <= VECTOR_GSI_LAST ? by_vector[vector] : NULL;
+    if (vector == VECTOR_IPI) {
+        smp_interrupt();
+        return;
+    }
+    interrupt = vector <= VECTOR_GSI_LAST ? __atomic_load_n(&by_vector[vector], __ATOMIC_ACQUIRE) : NULL;
     if (interrupt && interrupt->level)
-        ioapic_mask(interrupt->gsi, true);
+        mask(interrupt, true);
     lapic_end_of_interrupt();
-    if (interrupt && interrupt->nt && !interrupt->nt->object.dead)
+    if (!interrupt)
+        return;
+    lock_take(&interrupt->lock);
+    if (interrupt->nt && !interrupt->nt->object.dead)
         nt_signal(interrupt->nt, interrupt->bits);
+    lock_release(&interrupt->lock);
 }

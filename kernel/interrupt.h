@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Interrupts of the IOAPICs' pins as objects: bound to bits of a notification. A level interrupt is masked
- * when it is delivered and stays so until it is acknowledged.
+ * Interrupts as objects, of the IOAPICs' pins and those that devices send as messages (MSI): bound to bits of
+ * a notification. A level interrupt is masked when it is delivered and stays so until it is acknowledged.
+ * Each has a vector that no other has on any CPU.
  */
 #pragma once
 
+#include "kernel/lock.h"
 #include "kernel/object.h"
 
 struct nt;
 
 struct interrupt {
     struct object object;
-    uint16_t gsi;
+    uint16_t gsi;   /* NO_PIN: a message */
     uint8_t vector; /* 0: none */
+    uint8_t cpu;    /* that takes it */
     bool level;
-    struct nt *nt; /* referenced */
+    struct lock lock; /* of nt and bits: they are read when the interrupt comes */
+    struct nt *nt;    /* referenced */
     uint64_t bits;
 };
 
-/* STATUS_OK, BAD_ARG (no such pin), BUSY (an object for it exists or no vector is left), NO_MEMORY. */
+/* STATUS_OK, BAD_ARG (no such pin), BAD_CPU, BUSY (an object for it exists or no vector is left), NO_MEMORY.
+ */
 enum status interrupt_create(struct account *account, uint32_t gsi_flags,
                              struct interrupt **result) must_check;
 void interrupt_destroy(struct interrupt *interrupt);
 void interrupt_free(struct interrupt *interrupt);
+
+/* What a device has to write where (AMD APM vol. 2, 16.11); 0 and 0 for a pin. */
+void interrupt_message(const struct interrupt *interrupt, uint64_t *address, uint64_t *data);
 void interrupt_bind(struct interrupt *interrupt, struct nt *nt, uint64_t bits);
 void interrupt_acknowledge(struct interrupt *interrupt);
 

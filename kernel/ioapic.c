@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "kernel/lapic.h"
+#include "kernel/lock.h"
 #include "kernel/memory.h"
 #include "kernel/print.h"
 
@@ -22,6 +22,7 @@ static struct ioapic {
     uint32_t gsi, pins;
 } ioapics[IOAPICS];
 static unsigned count;
+static struct lock lock; /* of index and window, which are two accesses */
 
 static void ioapic_write(const struct ioapic *ioapic, uint32_t index, uint32_t value)
 {
@@ -71,15 +72,17 @@ static const struct ioapic *ioapic_of(uint32_t gsi)
     return NULL;
 }
 
-void ioapic_route(uint32_t gsi, uint8_t vector, bool level, bool low)
+void ioapic_route(uint32_t gsi, uint8_t vector, bool level, bool low, uint32_t apic_id)
 {
     const struct ioapic *ioapic = ioapic_of(gsi);
 
     if (!ioapic)
         return;
-    ioapic_write(ioapic, IOREDTBL + 2 * (gsi - ioapic->gsi) + 1, lapic_id() << 24);
+    lock_take(&lock);
+    ioapic_write(ioapic, IOREDTBL + 2 * (gsi - ioapic->gsi) + 1, apic_id << 24);
     ioapic_write(ioapic, IOREDTBL + 2 * (gsi - ioapic->gsi),
                  vector | REDIR_MASK | (level ? REDIR_LEVEL : 0) | (low ? REDIR_LOW : 0));
+    lock_release(&lock);
 }
 
 void ioapic_mask(uint32_t gsi, bool masked)
@@ -90,6 +93,8 @@ void ioapic_mask(uint32_t gsi, bool masked)
     if (!ioapic)
         return;
     index = IOREDTBL + 2 * (gsi - ioapic->gsi);
+    lock_take(&lock);
     value = ioapic_read(ioapic, index) & ~REDIR_MASK;
     ioapic_write(ioapic, index, value | (masked ? REDIR_MASK : 0));
+    lock_release(&lock);
 }

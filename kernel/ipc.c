@@ -39,17 +39,19 @@ void syscall_ipc_call(uint64_t selector, uint64_t words, uint64_t a2, uint64_t a
 {
     struct cpu *cpu = this_cpu();
     struct ec *ec = cpu->ec, *callee;
-    const struct cap *cap;
     const struct pt *pt;
-    enum status status = look_up(selector, OBJECT_PT, PERM_PT_CALL, &cap);
+    enum status status = look_up(selector, OBJECT_PT, PERM_PT_CALL, &pt);
 
     UNUSED2;
     if (status != STATUS_OK || words > UTCB_WORDS) {
         finish_values(status != STATUS_OK ? status : STATUS_BAD_ARG, 0, 0);
         return;
     }
-    pt = (const struct pt *)cap_object(cap);
     callee = pt->ec;
+    if (callee->cpu != cpu->number) {
+        finish_values(STATUS_BAD_CPU, 0, 0);
+        return;
+    }
     if (callee->object.dead) {
         finish_values(STATUS_DEAD, 0, 0);
         return;

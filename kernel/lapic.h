@@ -6,9 +6,16 @@
 
 struct cpu;
 
-/* Map and enable it; `tsc_hz` is known: the timer's rate is measured against the TSC. */
+/* Enable this CPU's. The first CPU maps it and, since `tsc_hz` is known, measures the timer's rate against
+ * the TSC. */
 void lapic_init(void);
 uint32_t lapic_id(void);
+
+/* Send to another CPU: VECTOR_IPI, NMI to all others, or what starts it at a page below 1 MiB. */
+void lapic_interrupt(uint32_t apic_id);
+void lapic_nmi_others(void);
+void lapic_start_processor(uint32_t apic_id, uint32_t page);
+
 void lapic_end_of_interrupt(void);
 
 /* VECTOR_TIMER has arrived: the timer is not set any more. */

@@ -9,6 +9,8 @@
 #define POOL_BASE     0xffffff8000000000 /* the pool, in one piece; 1 GiB at most */
 #define POOL_MAX      0x40000000
 #define DEVICE_BASE   0xffffffffc0000000 /* 4 KiB pages of device registers, uncached */
+#define CPU_BASE      0xffffffff40000000 /* what each CPU but the first has: CPU_AREA bytes of 4 KiB pages */
+#define CPU_AREA      0x8000             /* struct cpu, a page that is not there, the stack */
 
 /* Selectors of the GDT; SYSRET wants user data before user code. */
 #define SEL_KERNEL_CODE 0x08
@@ -20,12 +22,13 @@
 #define VECTOR_GSI_FIRST 0x30
 #define VECTOR_GSI_LAST  0xef
 #define VECTOR_TIMER     0xf0
+#define VECTOR_IPI       0xf1 /* another CPU wants something: smp.h */
 #define VECTOR_SPURIOUS  0xff
 #define VECTOR_SYSCALL   0x100 /* marks a frame that SYSCALL saved */
 
 #define KERNEL_STACK_SIZE 8192
 
-#define CALLS_COUNT 25 /* CALLS of abi/syscall.h, for the assembler */
+#define CALLS_COUNT 27 /* CALLS of abi/syscall.h, for the assembler */
 
 /* struct frame, struct cpu and vCPU state: offsets that the assembly uses; the C side asserts them. */
 #define FRAME_R15    0

@@ -9,6 +9,7 @@
 #include "kernel/layout.h"
 #include "kernel/pagetable.h"
 #include "kernel/print.h"
+#include "kernel/smp.h"
 #include "kernel/string.h"
 
 #define ENTRIES      512
@@ -26,7 +27,7 @@ _Static_assert(L4_INDEX(POOL_BASE) == L4_INDEX(KERNEL_OFFSET) &&
 typedef uint64_t page_table[ENTRIES] __attribute__((aligned(PAGE_SIZE)));
 
 /* The kernel's tables: image in 4 KiB pages, each section with its rights; pool in 2 MiB pages; devices. */
-static page_table root, l3, pool_l2, image_l2, image_l1, device_l2, device_l1;
+static page_table root, l3, pool_l2, image_l2, image_l1, device_l2, device_l1, cpu_l2, cpu_l1;
 
 /* What nobody may map: the kernel's image and pool, and devices. */
 static struct {
@@ -180,6 +181,8 @@ void memory_init(struct boot_info *info)
     for (uint64_t i = 0; i < bytes / LARGE_SIZE; i++)
         pool_l2[i] = (pool + i * LARGE_SIZE) | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_GLOBAL | PTE_NX;
     l3[L3_INDEX(POOL_BASE)] = image_physical(pool_l2) | PTE_PRESENT | PTE_WRITE;
+    l3[L3_INDEX(CPU_BASE)] = image_physical(cpu_l2) | PTE_PRESENT | PTE_WRITE;
+    cpu_l2[0] = image_physical(cpu_l1) | PTE_PRESENT | PTE_WRITE;
 
     root[L4_INDEX(KERNEL_OFFSET)] = image_physical(l3) | PTE_PRESENT | PTE_WRITE;
     /* For as long as the boot code reads physical memory: its own one-to-one mapping. */
@@ -207,6 +210,56 @@ uint64_t memory_kernel_root(void)
 void memory_kernel_half(uint64_t *table)
 {
     memcpy(table + ENTRIES / 2, root + ENTRIES / 2, PAGE_SIZE / 2);
+}
+
+#define CPU_PAGES       (CPU_AREA / PAGE_SIZE)
+#define CPU_STACK_PAGES (KERNEL_STACK_SIZE / PAGE_SIZE)
+
+_Static_assert(sizeof(struct cpu) <= CPU_AREA - KERNEL_STACK_SIZE - PAGE_SIZE, "a page has to stay empty");
+_Static_assert(CPUS *CPU_PAGES <= ENTRIES, "the areas fit one page table");
+
+void *memory_map_cpu(unsigned number)
+{
+    for (unsigned i = 0; i < CPU_PAGES; i++) {
+        void *page = i == CPU_PAGES - CPU_STACK_PAGES - 1 ? NULL : pool_reserve();
+
+        if (page)
+            cpu_l1[number * CPU_PAGES + i] =
+                physical_address(page) | PTE_PRESENT | PTE_WRITE | PTE_GLOBAL | PTE_NX;
+        else if (i != CPU_PAGES - CPU_STACK_PAGES - 1)
+            return NULL;
+    }
+    return (char *)CPU_BASE + (uint64_t)number * CPU_AREA;
+}
+
+#define LOW_FIRST 0x1000u
+#define LOW_LAST  0x9e000u
+
+static bool is_free_ram(const struct boot_info *info, uint64_t base)
+{
+    bool ram = false;
+
+    for (uint32_t i = 0; i < info->regions; i++) {
+        const struct boot_region *region = &info->region[i];
+
+        if (region->type == BOOT_REGION_RAM && base >= region->base &&
+            base + PAGE_SIZE <= region->base + region->length)
+            ram = true;
+    }
+    for (uint32_t i = 0; i < info->modules; i++) {
+        if (base < info->module[i].base + info->module[i].length && info->module[i].base < base + PAGE_SIZE)
+            return false;
+    }
+    return ram;
+}
+
+uint64_t memory_low_page(const struct boot_info *info)
+{
+    for (uint64_t base = LOW_LAST; base >= LOW_FIRST; base -= PAGE_SIZE) {
+        if (is_free_ram(info, base))
+            return base;
+    }
+    return 0;
 }
 
 volatile void *memory_map_device(uint64_t physical)

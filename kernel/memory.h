@@ -12,6 +12,13 @@ struct boot_info;
 void memory_init(struct boot_info *info);
 void memory_drop_identity(void);
 
+/* Memory for one more CPU's area at CPU_BASE (layout.h): `number` from 1 on. NULL: the pool is empty. */
+void *memory_map_cpu(unsigned number);
+
+/* A page of RAM below 640 KiB that no module uses, for as long as the one-to-one mapping stands; 0: there is
+ * none. */
+uint64_t memory_low_page(const struct boot_info *info);
+
 /* Map a page of device registers, uncached; at most MEMORY_DEVICES. Nobody else gets it from then on. */
 #define MEMORY_DEVICES 16
 volatile void *memory_map_device(uint64_t physical);

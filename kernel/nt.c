@@ -3,31 +3,50 @@
 #include "kernel/nt.h"
 
 #include "kernel/account.h"
+#include "kernel/cpu.h"
 #include "kernel/ec.h"
+#include "kernel/smp.h"
 
 struct nt *nt_create(struct account *account)
 {
     return object_create(account, OBJECT_NT, sizeof(struct nt));
 }
 
-static void nt_wake(struct nt *nt)
+void nt_wake(struct nt *nt)
 {
-    struct ec *waiter = nt->waiter;
+    struct ec *waiter = __atomic_load_n(&nt->waiter, __ATOMIC_ACQUIRE);
 
-    if (waiter)
+    if (!waiter)
+        return;
+    if (waiter->cpu == this_cpu()->number)
         ec_wake(waiter); /* clears nt->waiter */
+    else
+        smp_request(&nt->object, REQUEST_WAKE, waiter->cpu);
+}
+
+/* Somebody may be at the word: on this CPU who waits, on another also who runs a guest. */
+static void nt_look(struct nt *nt)
+{
+    uint32_t home = __atomic_load_n(&nt->home, __ATOMIC_RELAXED);
+
+    if (home == this_cpu()->number)
+        nt_wake(nt);
+    else
+        smp_request(&nt->object, REQUEST_WAKE, home);
 }
 
 void nt_signal(struct nt *nt, uint64_t bits)
 {
-    nt->word |= bits;
-    if (nt->word)
-        nt_wake(nt);
+    if (!bits)
+        return;
+    __atomic_fetch_or(&nt->word, bits, __ATOMIC_SEQ_CST);
+    nt_look(nt);
 }
 
 void nt_destroy(struct nt *nt)
 {
-    nt_wake(nt); /* its call begins anew and finds the notification dead */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* it is dead: who claims it after this sees that */
+    nt_look(nt); /* the waiter's call begins anew and finds the notification dead */
 }
 
 void nt_free(struct nt *nt)

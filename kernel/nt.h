@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-/* Notifications: a word of 64 bits that signals set and a wait takes. One EC waits at a time. */
+/*
+ * Notifications: a word of 64 bits that signals set and a wait takes. One EC waits at a time.
+ *
+ * There is no lock. The word is atomic; `waiter` is set by the EC that comes to wait and cleared by its own
+ * CPU; `home` is the CPU that last came to take the word. Who takes it says so before looking at the word,
+ * who signals looks for the home after setting it: so one of the two sees the other, and no signal is missed.
+ */
 #pragma once
+
+#include <stddef.h>
 
 #include "kernel/object.h"
 
@@ -9,7 +17,8 @@ struct ec;
 struct nt {
     struct object object;
     uint64_t word;
-    struct ec *waiter; /* cleared when it wakes; not referenced */
+    struct ec *waiter; /* not referenced: cleared when it wakes or dies */
+    uint32_t home;     /* number of a CPU */
 };
 
 struct nt *nt_create(struct account *account) must_check;
@@ -18,3 +27,33 @@ void nt_free(struct nt *nt);
 
 /* Set bits; wakes who waits. */
 void nt_signal(struct nt *nt, uint64_t bits);
+
+/* Wake who waits, on this CPU or another. */
+void nt_wake(struct nt *nt);
+
+/* This CPU is about to look at the word. */
+static inline void nt_claim(struct nt *nt, uint32_t cpu)
+{
+    if (__atomic_load_n(&nt->home, __ATOMIC_RELAXED) != cpu)
+        __atomic_exchange_n(&nt->home, cpu, __ATOMIC_SEQ_CST);
+}
+
+/* Take the bits; 0: there are none. */
+static inline uint64_t nt_take(struct nt *nt)
+{
+    return __atomic_load_n(&nt->word, __ATOMIC_ACQUIRE) ? __atomic_exchange_n(&nt->word, 0, __ATOMIC_ACQ_REL)
+                                                        : 0;
+}
+
+/* Become the one who waits. False: somebody else does. */
+static inline bool nt_enter(struct nt *nt, struct ec *ec)
+{
+    struct ec *nobody = NULL;
+
+    return __atomic_compare_exchange_n(&nt->waiter, &nobody, ec, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static inline void nt_leave(struct nt *nt)
+{
+    __atomic_store_n(&nt->waiter, NULL, __ATOMIC_RELEASE);
+}

@@ -6,12 +6,15 @@
 #include "kernel/cpu.h"
 #include "kernel/ec.h"
 #include "kernel/interrupt.h"
+#include "kernel/lock.h"
 #include "kernel/nt.h"
 #include "kernel/sched.h"
+#include "kernel/smp.h"
 #include "kernel/space.h"
 #include "kernel/vcpu.h"
 
 static uint64_t counts[OBJECT_TYPES];
+static uint64_t pending; /* objects and pages in lists to be freed; atomic */
 
 void *object_create(struct account *account, enum object_type type, unsigned size)
 {
@@ -31,8 +34,25 @@ uint64_t object_count(enum object_type type)
     return counts[type];
 }
 
-/* Objects without references, still to be freed. */
-static struct object *to_free;
+/* The CPU that an object belongs to; this one if it has none. */
+static unsigned home(const struct object *object)
+{
+    const struct ec *waiter;
+
+    switch (object->type) {
+    case OBJECT_EC:
+        return ((const struct ec *)object)->cpu;
+    case OBJECT_SC:
+        return ((const struct sc *)object)->ec->cpu;
+    case OBJECT_VCPU:
+        return ((const struct vcpu *)object)->cpu;
+    case OBJECT_NT:
+        waiter = __atomic_load_n(&((const struct nt *)object)->waiter, __ATOMIC_ACQUIRE);
+        return waiter ? waiter->cpu : this_cpu()->number;
+    default:
+        return this_cpu()->number;
+    }
+}
 
 /* False: part of the work is done. */
 static bool object_free(struct object *object)
@@ -74,63 +94,145 @@ static bool object_free(struct object *object)
     return true;
 }
 
+void object_free_here(struct object *object)
+{
+    struct cpu *cpu = this_cpu();
+
+    object->next = cpu->to_free;
+    cpu->to_free = object;
+    cpu->hazard |= HAZARD_FREE;
+}
+
 void object_release(struct object *object)
 {
-    if (--object->references)
+    if (__atomic_sub_fetch(&object->references, 1, __ATOMIC_ACQ_REL))
         return;
     object->dead = true;
-    object->next = to_free;
-    to_free = object;
-    this_cpu()->hazard |= HAZARD_FREE;
+    __atomic_fetch_add(&pending, 1, __ATOMIC_RELAXED);
+    object_free_here(object);
+}
+
+void object_discard(struct object *object)
+{
+    object->dead = true;
+    (void)!object_free(object); /* it has nothing that would take more than one step */
+}
+
+void object_free_page(void *page)
+{
+    struct cpu *cpu = this_cpu();
+
+    page_chain(page, &cpu->pages_to_free);
+    __atomic_fetch_add(&pending, 1, __ATOMIC_RELAXED);
+    cpu->hazard |= HAZARD_FREE;
+}
+
+bool object_frees_pending(void)
+{
+    return __atomic_load_n(&pending, __ATOMIC_RELAXED);
+}
+
+/* Free one of what has waited for the grace period. */
+static void free_one(struct cpu *cpu)
+{
+    struct object *object = cpu->freeing;
+    void *page = page_unchain(&cpu->pages_freeing);
+
+    if (page) {
+        page_free(page);
+    } else {
+        cpu->freeing = object->next;
+        if (home(object) != cpu->number) {
+            smp_request(object, REQUEST_FREE, home(object));
+            return;
+        }
+        if (!object_free(object)) {
+            object->next = cpu->freeing;
+            cpu->freeing = object;
+            return;
+        }
+    }
+    __atomic_fetch_sub(&pending, 1, __ATOMIC_RELAXED);
 }
 
 void object_free_some(void)
 {
-    struct object *object = to_free;
+    struct cpu *cpu = this_cpu();
 
-    if (object) {
-        to_free = object->next;
-        if (!object_free(object)) {
-            object->next = to_free;
-            to_free = object;
-        }
+    if (!cpu->freeing && !cpu->pages_freeing) {
+        cpu->freeing = cpu->to_free;
+        cpu->pages_freeing = cpu->pages_to_free;
+        cpu->to_free = NULL;
+        cpu->pages_to_free = NULL;
+        cpu->grace = smp_begin_grace();
     }
-    if (!to_free)
-        this_cpu()->hazard &= ~HAZARD_FREE;
+    if ((cpu->freeing || cpu->pages_freeing) && smp_grace_over(cpu->grace)) {
+        kernel_lock();
+        free_one(cpu);
+        kernel_unlock();
+    }
+    if (!cpu->freeing && !cpu->pages_freeing && !cpu->to_free && !cpu->pages_to_free)
+        cpu->hazard &= ~HAZARD_FREE;
+}
+
+void object_wake(struct object *object)
+{
+    if (object->type == OBJECT_NT)
+        nt_wake((struct nt *)object);
+    if (object->type == OBJECT_SC && !object->dead)
+        sc_wake((struct sc *)object);
+    if (object->type == OBJECT_VCPU)
+        vcpu_wake((struct vcpu *)object);
+}
+
+/* What only its CPU can end. True: it has ended. */
+static bool ended(const struct object *object)
+{
+    switch (object->type) {
+    case OBJECT_EC:
+        return !((const struct ec *)object)->utcb;
+    case OBJECT_SC:
+        return ((const struct sc *)object)->ec->sc != (const struct sc *)object;
+    case OBJECT_VCPU:
+        return !((const struct vcpu *)object)->state;
+    default:
+        return true;
+    }
+}
+
+void object_end(struct object *object)
+{
+    object->dead = true;
+    if (home(object) != this_cpu()->number)
+        smp_request(object, REQUEST_DESTROY, home(object));
+    else if (object->type == OBJECT_EC)
+        ec_destroy((struct ec *)object);
+    else if (object->type == OBJECT_SC)
+        sc_destroy((struct sc *)object);
+    else if (object->type == OBJECT_VCPU)
+        vcpu_destroy((struct vcpu *)object);
 }
 
 bool object_destroy(struct object *object)
 {
-    bool done = true;
-
     object->dead = true;
     switch (object->type) {
     case OBJECT_ACCOUNT:
         account_destroy((struct account *)object);
-        break;
+        return true;
     case OBJECT_PD:
-        done = pd_destroy((struct pd *)object);
-        break;
+        return pd_destroy((struct pd *)object);
     case OBJECT_SPACE:
-        done = space_destroy((struct space *)object);
-        break;
-    case OBJECT_EC:
-        ec_destroy((struct ec *)object);
-        break;
-    case OBJECT_SC:
-        sc_destroy((struct sc *)object);
-        break;
+        return space_destroy((struct space *)object);
     case OBJECT_NT:
         nt_destroy((struct nt *)object);
-        break;
+        return true;
     case OBJECT_INTERRUPT:
         interrupt_destroy((struct interrupt *)object);
-        break;
-    case OBJECT_VCPU:
-        vcpu_destroy((struct vcpu *)object);
-        break;
+        return true;
     default: /* a portal's death is its mark */
-        break;
+        if (!ended(object))
+            object_end(object);
+        return ended(object);
     }
-    return done;
 }

@@ -2,7 +2,8 @@
 /*
  * What all kernel objects share: a type, an account that pays, a count of references. Capabilities and kernel
  * structures that point to an object hold a reference each. Destroying an object marks it dead and gives its
- * large parts back at once; the husk goes with the last reference.
+ * large parts back at once; the husk goes a grace period (smp.h) after the last reference. But for
+ * references, the kernel's lock is held wherever objects are made, destroyed and freed.
  */
 #pragma once
 
@@ -18,9 +19,10 @@ struct account;
 struct object {
     uint8_t type; /* enum object_type */
     bool dead;
-    uint32_t references;
+    uint8_t requests;        /* REQUEST_*, atomic: not 0 while it is in the list of a CPU's requests */
+    uint32_t references;     /* atomic */
     struct account *account; /* that pays for it; referenced by the pages it has given */
-    struct object *next;     /* without references: in the list of those to be freed */
+    struct object *next;     /* in a list of requests, or without references among those to be freed */
 };
 
 /* Allocate an object of `size` bytes (at most a page), zero but for its header, with one reference. NULL if
@@ -29,18 +31,38 @@ void *object_create(struct account *account, enum object_type type, unsigned siz
 
 static inline void object_reference(struct object *object)
 {
-    object->references++;
+    __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
 }
 
 /* Drop a reference. The last one puts the object on a list that is worked off before anyone leaves the
  * kernel: an object may hold the last reference of the next, and so on without end. */
 void object_release(struct object *object);
 
-/* Do a bounded part of that work; called as long as HAZARD_FREE is set. */
+/* Free an object at once that nobody has seen yet. */
+void object_discard(struct object *object);
+
+/* A page that others may still look at is freed like an object. */
+void object_free_page(void *page);
+
+/* Do a bounded part of that work; called as long as HAZARD_FREE is set. Takes the kernel's lock. */
 void object_free_some(void);
 
-/* End the object's life. False: part of the work is done and has to be continued by calling again. */
+/* Another CPU passes an object on that has to be freed here. */
+void object_free_here(struct object *object);
+
+/* Whether something waits to be freed on any CPU: memory is not yet short then. */
+bool object_frees_pending(void);
+
+/* Look whether an EC is to run: a notification's waiter, an SC's or a vCPU's own. Only on the object's CPU.
+ */
+void object_wake(struct object *object);
+
+/* End the object's life. False: part of the work is done, here or by another CPU, and has to be continued by
+ * calling again, with interrupts let in between. */
 bool object_destroy(struct object *object) must_check;
+
+/* The same for what belongs to a CPU (EC, SC, vCPU): one step here, or a request to its CPU. */
+void object_end(struct object *object);
 
 /* How many objects of the type exist, husks included. */
 uint64_t object_count(enum object_type type);

@@ -40,20 +40,18 @@ uint64_t pagetable_bits(unsigned rights)
     return bits;
 }
 
-/* Free a table of level 1 with whatever leaves it has, or one of level 2 whose tables hold leaves only. */
-static void table_free(uint64_t *table, unsigned level)
+/* Free a table of level 2, whose tables hold leaves only. */
+static void table_free(uint64_t *table)
 {
-    if (level == 2) {
-        for (unsigned i = 0; i < ENTRIES; i++) {
-            if ((table[i] & PTE_PRESENT) && !(table[i] & PTE_LARGE))
-                page_free(table_of(table[i]));
-        }
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        if ((table[i] & PTE_PRESENT) && !(table[i] & PTE_LARGE))
+            page_free(table_of(table[i]));
     }
     page_free(table);
 }
 
 enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
-                            uint64_t pages, uint64_t bits, bool *removed)
+                            uint64_t pages, uint64_t bits, struct removal *removal)
 {
     unsigned leaf_level = pages == 1 ? 1 : 2;
     uint64_t *table = root;
@@ -63,7 +61,7 @@ enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t pa
         entry = &table[index_at(page, level)];
         if ((*entry & PTE_PRESENT) && (*entry & PTE_LARGE)) {
             *entry = 0;
-            *removed = true;
+            removal->translations = true;
         }
         if (!(*entry & PTE_PRESENT)) {
             void *below = account_page(account);
@@ -78,16 +76,16 @@ enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t pa
     if (*entry & PTE_PRESENT) {
         uint64_t old = *entry;
 
-        *removed = true;
+        removal->translations = true;
         *entry = 0;
         if (leaf_level == 2 && !(old & PTE_LARGE))
-            table_free(table_of(old), 1);
+            page_chain(table_of(old), &removal->tables);
     }
     *entry = physical | bits | (leaf_level == 2 ? PTE_LARGE : 0);
     return STATUS_OK;
 }
 
-uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, bool *removed)
+uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, struct removal *removal)
 {
     uint64_t *table = root;
     unsigned level = LEVELS;
@@ -105,7 +103,7 @@ uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, bool *rem
         table = table_of(*entry);
     }
     *entry = 0;
-    *removed = true;
+    removal->translations = true;
     return next;
 }
 
@@ -139,7 +137,7 @@ bool pagetable_clear(uint64_t *root, unsigned entries)
             if (!(entry & PTE_PRESENT))
                 continue;
             l3[j] = 0;
-            table_free(table_of(entry), 2);
+            table_free(table_of(entry));
             return false;
         }
         root[i] = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Page tables of four levels, for HST and GST spaces (AMD's nested tables have the same form; APM vol.
+ * Page tables of four levels, for HST, GST and DMA spaces (AMD's nested tables have the same form; APM vol.
  * 2, 5.3, 15.25). Leaves are 4 KiB or 2 MiB. Removal never allocates: a large leaf goes whole.
  */
 #pragma once
@@ -20,17 +20,24 @@
 /* The page table entry bits for MEM_* rights; 0: the rights make no sense. */
 uint64_t pagetable_bits(unsigned rights);
 
+/* What was taken out of a page table, and may still be in TLBs: see space_settle. */
+struct removal {
+    bool translations; /* some leaf was */
+    void *tables;      /* chain of pages that processors may still walk */
+};
+
 /* Enter one leaf of `pages` 4 KiB pages (1 or 512), replacing what stands there. STATUS_NO_MEMORY: no page
- * for a table. *removed is set when a translation that may be cached was taken away. */
+ * for a table. */
 enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
-                            uint64_t pages, uint64_t bits, bool *removed) must_check;
+                            uint64_t pages, uint64_t bits, struct removal *removal) must_check;
 
 /* Remove the leaf at `page`. Returns the first page number behind what was looked at (behind the leaf, or
  * behind the hole), at most `end` unless a large leaf reaches beyond. */
-uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, bool *removed);
+uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, struct removal *removal);
 
 /* The leaf at `page`, of either size; 0 if none. */
 uint64_t pagetable_leaf(const uint64_t *root, uint64_t page);
 
-/* Free the tables below the first `entries` entries of the root, a batch at a time; true when done. */
+/* Free the tables below the first `entries` entries of the root, a batch at a time; true when done. No
+ * processor may use them any more. */
 bool pagetable_clear(uint64_t *root, unsigned entries) must_check;

@@ -14,12 +14,11 @@ bool pd_destroy(struct pd *pd)
     struct space *const spaces[] = {pd->pio, pd->hst, pd->obj};
 
     if (pd->ecs) {
-        struct ec *ec = pd->ecs;
+        struct object *ec = &pd->ecs->object;
 
-        ec->object.dead = true;
-        object_reference(&ec->object);
-        ec_destroy(ec);
-        object_release(&ec->object);
+        object_reference(ec);
+        object_end(ec);
+        object_release(ec);
         return false;
     }
     for (unsigned i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "kernel/arch.h"
+#include "kernel/lapic.h"
 
 #define COM1           0x3f8
 #define COM_IER        (COM1 + 1)
@@ -125,10 +126,20 @@ void print(const char *format, ...)
     put_string("\r\n");
 }
 
+static bool panicking;
+
+void panic_stop(void)
+{
+    while (__atomic_load_n(&panicking, __ATOMIC_RELAXED))
+        __asm__ volatile("cli; hlt");
+}
+
 void panic(const char *format, ...)
 {
     va_list arguments;
 
+    panicking = true;
+    lapic_nmi_others();
     put_string("[kernel] fatal: ");
     va_start(arguments, format);
     vprint(format, &arguments);

@@ -10,3 +10,6 @@ void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A mistake of ours or a machine that cannot be used: say so and stop. Nothing a user program does comes
  * here. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Another CPU has panicked, if so: stop for good. */
+void panic_stop(void);

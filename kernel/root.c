@@ -52,11 +52,11 @@ static void map(struct space *hst, const struct boot_module *module, uint64_t ad
                 uint64_t bytes, unsigned rights)
 {
     uint64_t bits = pagetable_bits(rights);
-    bool removed = false;
+    struct removal removal = {0}; /* nothing stands there yet */
 
     for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
         if (pagetable_enter(hst->memory.root, hst->object.account, (address + at) / PAGE_SIZE, physical + at,
-                            1, bits, &removed) != STATUS_OK)
+                            1, bits, &removal) != STATUS_OK)
             refuse(module, "it is larger than the kernel's memory allows");
     }
 }
@@ -147,8 +147,7 @@ void root_create(const struct boot_info *info)
     if (!info->modules)
         panic("no boot module: the first one has to be the root task");
     *page = *info;
-    if (ec_create(account, pd, true, false, ROOT_UTCB_ADDRESS, 0, load(hst, module), &ec, &payer) !=
-        STATUS_OK)
+    if (ec_create(account, pd, EC_GLOBAL, ROOT_UTCB_ADDRESS, 0, load(hst, module), &ec, &payer) != STATUS_OK)
         need(NULL);
     map(hst, module, BOOT_INFO_ADDRESS, physical_address(page), PAGE_SIZE, MEM_READ);
     sc = need(sc_create(account, ec, ROOT_PRIORITY, cpu_features.tsc_hz / ROOT_BUDGET_HZ));
@@ -157,6 +156,7 @@ void root_create(const struct boot_info *info)
     give(obj, ROOT_PIO, root_space(account, SPACE_PIO, &pd->pio));
     give(obj, ROOT_MEM, root_space(account, SPACE_MEM, NULL));
     give(obj, ROOT_PORTS, root_space(account, SPACE_PORTS, NULL));
+    give(obj, ROOT_MSRS, root_space(account, SPACE_MSRS, NULL));
     give(obj, ROOT_PD, pd);
     give(obj, ROOT_HST, hst);
     give(obj, ROOT_EC, ec);

@@ -6,6 +6,7 @@
 #include "kernel/cpu.h"
 #include "kernel/ec.h"
 #include "kernel/lapic.h"
+#include "kernel/smp.h"
 
 /* Longest chain of calls and helpers that is followed; calls alone stay below EC_DEPTH_MAX. */
 #define CHAIN_BOUND 256
@@ -54,10 +55,13 @@ struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, 
     sc->ec = ec;
     object_reference(&ec->object);
     ec->sc = sc;
-    sc->id = ++this_cpu()->scheduler.ids;
+    sc->id = ++cpus[ec->cpu]->scheduler.ids;
     sc->priority = (uint8_t)priority;
     sc->budget = sc->left = budget;
-    sc_wake(sc);
+    if (ec->cpu == this_cpu()->number)
+        sc_wake(sc);
+    else
+        smp_request(&sc->object, REQUEST_WAKE, ec->cpu);
     return sc;
 }
 
@@ -150,21 +154,34 @@ static void charge(struct scheduler *s, uint64_t now)
         enqueue(s, sc, front);
 }
 
+/* What has to be done before leaving the kernel, and the current EC is none of it. */
+#define HAZARD_LEAVING (HAZARD_REQUEST | HAZARD_GRACE | HAZARD_FREE)
+
+static void hazard_work(struct cpu *cpu)
+{
+    cpu->hazard &= ~HAZARD_WINDOW;
+    if (cpu->hazard & HAZARD_REQUEST)
+        smp_handle_requests(cpu);
+    if (cpu->hazard & HAZARD_GRACE)
+        smp_answer_grace(cpu);
+    if (cpu->hazard & HAZARD_FREE)
+        object_free_some();
+    interrupt_window();
+}
+
 static void idle(struct cpu *cpu)
 {
-    uint64_t start = rdtsc();
-
+    cpu->idle_since = rdtsc();
     cpu->ec = NULL;
     sched_set_timer(cpu);
     while (!cpu->scheduler.ready) {
-        if (cpu->hazard & HAZARD_FREE) {
-            object_free_some();
-            interrupt_window();
-        } else {
+        if (cpu->hazard & HAZARD_LEAVING)
+            hazard_work(cpu);
+        else
             __asm__ volatile("sti; hlt; cli" : : : "memory");
-        }
     }
-    cpu->idle_ticks += rdtsc() - start;
+    cpu->idle_ticks += rdtsc() - cpu->idle_since;
+    cpu->idle_since = 0;
 }
 
 void schedule(void)
@@ -197,12 +214,12 @@ void hazard_handle(void)
 {
     struct cpu *cpu = this_cpu();
 
-    if (cpu->hazard & HAZARD_SCHEDULE) {
+    if (cpu->hazard & HAZARD_REQUEST)
+        smp_handle_requests(cpu); /* may end the current EC */
+    if (cpu->hazard & HAZARD_SCHEDULE)
         schedule();
-        return;
-    }
-    object_free_some();
-    interrupt_window();
+    else
+        hazard_work(cpu);
 }
 
 void sched_set_timer(struct cpu *cpu)

@@ -40,6 +40,10 @@ void sc_wake(struct sc *sc);
  * idles until there is one. Returns on the same kernel stack, ready for `resume`. */
 void schedule(void);
 
+/* Begin at the top of this CPU's stack with a function, and leave the kernel to the EC that it has made
+ * current. */
+_Noreturn void stack_restart(void (*function)(void));
+
 /* Set the timer to the earliest of the first deadline and the end of the current budget. */
 void sched_set_timer(struct cpu *cpu);
 

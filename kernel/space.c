@@ -8,12 +8,16 @@
 #include "kernel/cpu.h"
 #include "kernel/memory.h"
 #include "kernel/pagetable.h"
+#include "kernel/smp.h"
 #include "kernel/string.h"
 #include "kernel/vcpu.h"
 
+#define MSRS_PER_RANGE 0x2000u
+#define MSRS_AT_ONCE   64u
+
 #define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
 #define USER_ROOTS  256u /* entries of an HST root that belong to the user's half */
-#define GST_ROOTS   512u
+#define GUEST_ROOTS 512u
 
 static bool space_allocate(struct space *space)
 {
@@ -34,8 +38,14 @@ static bool space_allocate(struct space *space)
         memset(space->pio.bitmap[1], 0xff, PAGE_SIZE);
         space->pio.low = PIO_PORTS / 8;
         return true;
+    case SPACE_MSR:
+        space->msrs = account_page_pair(account);
+        if (space->msrs)
+            memset(space->msrs, 0xff, 2 * PAGE_SIZE);
+        return space->msrs;
     case SPACE_HST:
     case SPACE_GST:
+    case SPACE_DMA:
         space->memory.root = account_page(account);
         if (!space->memory.root)
             return false;
@@ -60,45 +70,49 @@ struct space *space_create(struct account *account, enum space_kind kind)
     if (kind == SPACE_PIO && space->pio.bitmap[0])
         page_free(space->pio.bitmap[0]);
     space->kind = SPACE_PORTS; /* no parts: nothing for space_free to do */
-    object_release(&space->object);
+    object_discard(&space->object);
     return NULL;
+}
+
+/* Nobody is to come to use the space from now on, and who does, stops. */
+static void space_retire(struct space *space)
+{
+    uint64_t physical = space->memory.physical;
+
+    for (struct vcpu *vcpu = space->kind == SPACE_GST ? space->memory.vcpus : NULL; vcpu; vcpu = vcpu->next)
+        vcpu_wake(vcpu);
+    space->memory.generation++;
+    space->memory.physical =
+        memory_kernel_root(); /* an EC of the PD still to die finds no user memory there */
+    smp_shootdown(space, physical, space->memory.cpus);
 }
 
 bool space_destroy(struct space *space)
 {
-    struct cpu *cpu = this_cpu();
-
     switch (space->kind) {
     case SPACE_OBJ:
         return cap_clear(space);
     case SPACE_HST:
     case SPACE_GST:
-        for (struct vcpu *vcpu = space->kind == SPACE_GST ? space->memory.vcpus : NULL; vcpu;
-             vcpu = vcpu->next)
-            vcpu_wake(vcpu);
+    case SPACE_DMA:
         if (!space->memory.root)
             return true;
-        if (cpu->cr3 == space->memory.physical) {
-            cpu->cr3 = memory_kernel_root();
-            write_cr3(cpu->cr3);
-        }
-        if (!pagetable_clear(space->memory.root, space->kind == SPACE_HST ? USER_ROOTS : GST_ROOTS))
+        if (space->memory.physical != memory_kernel_root())
+            space_retire(space);
+        if (!pagetable_clear(space->memory.root, space->kind == SPACE_HST ? USER_ROOTS : GUEST_ROOTS))
             return false;
         page_free(space->memory.root);
         space->memory.root = NULL;
-        space->memory.generation++;
-        space->memory.physical =
-            memory_kernel_root(); /* an EC of the PD still to die finds no user memory there */
         return true;
     case SPACE_PIO:
         memset(space->pio.bitmap[0], 0xff, PAGE_SIZE);
         memset(space->pio.bitmap[1], 0xff, PAGE_SIZE);
         space->pio.low = PIO_PORTS / 8;
         space->pio.high = 0;
-        if (cpu->pio == space) { /* another space may come to lie here */
-            cpu->pio = NULL;
-            cpu->tss.iomap = TSS_NO_BITMAP;
-        }
+        smp_shootdown(space, 0, ~0ul); /* also since another space may come to lie here */
+        return true;
+    case SPACE_MSR:
+        memset(space->msrs, 0xff, 2 * PAGE_SIZE);
         return true;
     default:
         return true;
@@ -113,26 +127,36 @@ void space_free(struct space *space)
         page_free(space->pio.bitmap[0]);
         page_free(space->pio.bitmap[1]);
     }
+    if (space->kind == SPACE_MSR) {
+        page_free(space->msrs);
+        page_free(space->msrs + PAGE_SIZE);
+    }
     slab_free(space);
 }
 
-/* Translations of an HST or GST space were taken away: no TLB may keep them beyond this call. */
-static void space_flush(struct space *space)
+void space_settle(struct space *space, struct removal *removal)
 {
-    struct cpu *cpu = this_cpu();
+    void *table;
 
-    space->memory.generation++; /* vCPUs compare before entry */
-    if (cpu->cr3 == space->memory.physical)
-        write_cr3(cpu->cr3);
+    if (removal->translations) {
+        space->memory.generation++; /* vCPUs compare before entry */
+        smp_shootdown(space, space->memory.physical, space->memory.cpus);
+    }
+    while ((table = page_unchain(&removal->tables)))
+        page_free(table);
+}
+
+static uint64_t memory_limit(const struct space *space)
+{
+    return space->kind == SPACE_HST ? HST_PAGES : GST_PAGES;
 }
 
 static enum status copy_memory(struct space *target, uint64_t from, uint64_t to, uint64_t count,
                                unsigned rights, uint64_t *done)
 {
-    uint64_t limit = target->kind == SPACE_HST ? HST_PAGES : GST_PAGES;
-    uint64_t bits = pagetable_bits(rights);
+    uint64_t limit = memory_limit(target), bits = pagetable_bits(rights);
+    struct removal removal = {0};
     enum status status = STATUS_OK;
-    bool removed = false;
 
     if (!bits || to >= limit || count > limit - to || !memory_may_be_mapped(from, count))
         return STATUS_BAD_ARG;
@@ -142,12 +166,11 @@ static enum status copy_memory(struct space *target, uint64_t from, uint64_t to,
         if (!((source | place) % LARGE_PAGES) && count - *done >= LARGE_PAGES)
             pages = LARGE_PAGES;
         status = pagetable_enter(target->memory.root, target->object.account, place, source * PAGE_SIZE,
-                                 pages, bits, &removed);
+                                 pages, bits, &removal);
         if (status == STATUS_OK)
             *done += pages;
     }
-    if (removed)
-        space_flush(target);
+    space_settle(target, &removal);
     return status;
 }
 
@@ -165,8 +188,52 @@ static enum status copy_ports(struct space *target, uint64_t from, uint64_t to, 
         if (byte >= target->pio.high)
             target->pio.high = byte + 1;
     }
-    target->pio.generation++;
+    smp_shootdown(target, 0, ~0ul); /* who runs has them at once */
     return STATUS_OK;
+}
+
+/* The two bits of an MSR, and those before it in its byte; NULL: the kernel lets no guest have it. */
+static uint8_t *msr_bits(const struct space *space, uint64_t msr, unsigned *shift)
+{
+    static const uint32_t first[] = {0, 0xc0000000, 0xc0010000};
+
+    for (unsigned i = 0; i < sizeof(first) / sizeof(*first); i++) {
+        uint64_t number = msr - first[i];
+
+        if (number < MSRS_PER_RANGE && virt && virt->msr_is_guests((uint32_t)msr)) {
+            *shift = (unsigned)(number % 4 * 2);
+            return &space->msrs[i * MSRS_PER_RANGE / 4 + number / 4];
+        }
+    }
+    return NULL;
+}
+
+/* Give the MSRs' bits the value. */
+static enum status set_msrs(struct space *space, uint64_t from, uint64_t count, unsigned value,
+                            uint64_t *done)
+{
+    unsigned shift;
+
+    for (uint64_t i = 0; i < count; i++) {
+        if (i == MSRS_AT_ONCE || !msr_bits(space, from + i, &shift))
+            return STATUS_BAD_ARG;
+    }
+    for (; *done < count; (*done)++) {
+        uint8_t *bits = msr_bits(space, from + *done, &shift);
+
+        *bits = (uint8_t)((*bits & ~(3u << shift)) | value << shift);
+    }
+    return STATUS_OK;
+}
+
+static enum status copy_msrs(struct space *target, uint64_t from, uint64_t to, uint64_t count,
+                             unsigned rights, uint64_t *done)
+{
+    unsigned refused = (rights & MEM_READ ? 0 : 1) | (rights & MEM_WRITE ? 0 : 2);
+
+    if (from != to || rights & ~(MEM_READ | MEM_WRITE))
+        return STATUS_BAD_ARG;
+    return set_msrs(target, from, count, refused, done);
 }
 
 static enum status copy_capabilities(const struct space *source, uint64_t from, struct space *target,
@@ -176,15 +243,15 @@ static enum status copy_capabilities(const struct space *source, uint64_t from, 
         count > OBJ_SELECTORS - to)
         return STATUS_BAD_ARG;
     for (unsigned batch = 0; *done < count && batch < SPACE_BATCH; batch++, (*done)++) {
-        const struct cap *cap = cap_lookup(source->obj.table, from + *done);
+        const struct cap *cap = cap_place(source->obj.table, from + *done);
         enum status status;
 
-        if (!cap)
+        if (!cap || !cap->word)
             continue;
         status = cap_prepare(target, to + *done);
         if (status != STATUS_OK)
             return status;
-        cap_insert(target, to + *done, cap_object(cap), cap_permissions(cap) & rights, cap->bits);
+        cap_insert(target, to + *done, cap_object(cap->word), cap_permissions(cap->word) & rights, cap->bits);
     }
     return STATUS_OK;
 }
@@ -192,10 +259,13 @@ static enum status copy_capabilities(const struct space *source, uint64_t from, 
 enum status space_copy(const struct space *source, uint64_t from, struct space *target, uint64_t to,
                        uint64_t count, unsigned rights, uint64_t *done)
 {
-    if (source->kind == SPACE_MEM && (target->kind == SPACE_HST || target->kind == SPACE_GST))
+    if (source->kind == SPACE_MEM &&
+        (target->kind == SPACE_HST || target->kind == SPACE_GST || target->kind == SPACE_DMA))
         return copy_memory(target, from, to, count, rights, done);
     if (source->kind == SPACE_PORTS && target->kind == SPACE_PIO)
         return copy_ports(target, from, to, count, done);
+    if (source->kind == SPACE_MSRS && target->kind == SPACE_MSR)
+        return copy_msrs(target, from, to, count, rights, done);
     if (source->kind == SPACE_OBJ && target->kind == SPACE_OBJ)
         return copy_capabilities(source, from, target, to, count, rights, done);
     return STATUS_BAD_ARG;
@@ -203,18 +273,17 @@ enum status space_copy(const struct space *source, uint64_t from, struct space *
 
 static enum status remove_memory(struct space *space, uint64_t base, uint64_t count, uint64_t *done)
 {
-    uint64_t limit = space->kind == SPACE_HST ? HST_PAGES : GST_PAGES;
-    bool removed = false;
+    struct removal removal = {0};
+    uint64_t limit = memory_limit(space);
 
     if (base >= limit || count > limit - base)
         return STATUS_BAD_ARG;
     for (unsigned batch = 0; *done < count && batch < SPACE_BATCH; batch++) {
-        uint64_t next = pagetable_remove(space->memory.root, base + *done, base + count, &removed);
+        uint64_t next = pagetable_remove(space->memory.root, base + *done, base + count, &removal);
 
         *done = next - base < count ? next - base : count;
     }
-    if (removed)
-        space_flush(space);
+    space_settle(space, &removal);
     return STATUS_OK;
 }
 
@@ -227,7 +296,7 @@ static enum status remove_ports(struct space *space, uint64_t base, uint64_t cou
 
         space->pio.bitmap[byte / PAGE_SIZE][byte % PAGE_SIZE] |= (uint8_t)(1u << port % 8);
     }
-    space->pio.generation++;
+    smp_shootdown(space, 0, ~0ul);
     return STATUS_OK;
 }
 
@@ -245,9 +314,12 @@ enum status space_remove(struct space *space, uint64_t base, uint64_t count, uin
     switch (space->kind) {
     case SPACE_HST:
     case SPACE_GST:
+    case SPACE_DMA:
         return remove_memory(space, base, count, done);
     case SPACE_PIO:
         return remove_ports(space, base, count, done);
+    case SPACE_MSR:
+        return set_msrs(space, base, count, 3, done);
     case SPACE_OBJ:
         return remove_capabilities(space, base, count, done);
     default:

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Spaces: OBJ (capabilities), HST (a PD's memory), GST (a VM's), PIO (ports), and the two sources MEM
- * (physical memory) and PORTS. What they have in common is copying from one to another and removal, both
- * restartable.
+ * Spaces: OBJ (capabilities), HST (a PD's memory), GST (a VM's), DMA (what devices see), PIO (ports), MSR
+ * (what a guest reaches without an exit), and the sources MEM (physical memory), PORTS and MSRS. What they
+ * have in common is copying from one to another and removal, both restartable. The kernel's lock is held for
+ * all of it.
  */
 #pragma once
 
@@ -24,12 +25,13 @@ struct space {
             uint64_t physical;   /* its address for CR3 or nCR3 */
             struct vcpu *vcpus;  /* GST: those that run on it */
             uint64_t generation; /* GST: grows with every removal, so that vCPUs know to flush */
+            uint64_t cpus;       /* bit a number: the CPUs that ECs or vCPUs of it were made for */
         } memory;
         struct {
             uint8_t *bitmap[2]; /* set bit: refused */
             uint32_t low, high; /* bytes of the bitmap with clear bits lie within */
-            uint64_t generation;
         } pio;
+        uint8_t *msrs; /* MSR: two pages, in SVM's form: bits read, write for each; set: refused */
     };
 };
 
@@ -44,6 +46,10 @@ void space_free(struct space *space); /* destroyed before */
 enum status space_copy(const struct space *source, uint64_t from, struct space *target, uint64_t to,
                        uint64_t count, unsigned rights, uint64_t *done) must_check;
 enum status space_remove(struct space *space, uint64_t base, uint64_t count, uint64_t *done) must_check;
+
+/* The processors stop using what was taken out of an HST or GST space, and its tables are freed. */
+struct removal;
+void space_settle(struct space *space, struct removal *removal);
 
 /* Units between two looks at pending interrupts. */
 #define SPACE_BATCH 256u

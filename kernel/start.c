@@ -11,6 +11,7 @@
 #include "kernel/print.h"
 #include "kernel/root.h"
 #include "kernel/sched.h"
+#include "kernel/smp.h"
 #include "kernel/vcpu.h"
 
 #define PIC1_DATA 0x21
@@ -22,7 +23,6 @@ static struct boot_info info;
 static struct cpu boot_cpu;
 
 void start(uint32_t magic, uint32_t address);
-_Noreturn void stack_restart(void (*function)(void));
 
 void start(uint32_t magic, uint32_t address)
 {
@@ -37,18 +37,19 @@ void start(uint32_t magic, uint32_t address)
     cpu_features.tsc_hz = platform_measure_tsc();
     lapic_init();
     virt_init();
+    smp_start(&info);
 
     info.magic = BOOT_INFO_MAGIC;
     info.version_major = ABI_VERSION_MAJOR;
     info.version_minor = ABI_VERSION_MINOR;
     info.size = sizeof(info);
     info.features = (virt ? BOOT_FEATURE_SVM : 0) | (cpu_features.xsave ? BOOT_FEATURE_FPU_XSAVE : 0);
-    info.cpus = 1; /* the others are not started */
+    info.cpus = cpu_count;
     info.tsc_hz = cpu_features.tsc_hz;
     info.wall_seconds = platform_wall_seconds();
     info.wall_tsc = rdtsc();
-    print("TSC %lu MHz, %u interrupt pins, %s", info.tsc_hz / 1000000, info.gsis,
-          virt ? "virtual machines by SVM" : "no virtual machines");
+    print("%u CPU%s, TSC %lu MHz, %u interrupt pins, %s", cpu_count, cpu_count == 1 ? "" : "s",
+          info.tsc_hz / 1000000, info.gsis, virt ? "virtual machines by SVM" : "no virtual machines");
     root_create(&info);
     memory_drop_identity();
     stack_restart(schedule);

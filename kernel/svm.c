@@ -156,8 +156,11 @@ static const uint8_t exit_table[EXIT_TABLE_END] = {
 /* Every port and MSR exits; but for the MSRs that VMSAVE keeps, which are the guest's own. */
 static uint8_t io_permissions[3 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 static uint8_t msr_permissions[2 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
-static uint8_t host_save[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));   /* VMRUN's own */
-static uint8_t host_vmsave[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE))); /* FS, GS, TR, SYSCALL MSRs */
+
+/* The MSRs that VMSAVE and VMLOAD switch. */
+static const uint32_t switched_msrs[] = {
+    MSR_STAR,    MSR_LSTAR,          MSR_CSTAR,       MSR_SFMASK,          MSR_FS_BASE,
+    MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_CS + 1, MSR_SYSENTER_CS + 2};
 
 void svm_enter(uint64_t vmcb, uint64_t *gpr, uint64_t host);
 
@@ -168,25 +171,43 @@ static void msr_pass(uint32_t msr)
     msr_permissions[bit / 8] &= (uint8_t) ~(3u << bit % 8);
 }
 
-static bool svm_cpu_init(void)
+static bool svm_msr_is_guests(uint32_t msr)
 {
-    static const uint32_t own[] = {
-        MSR_STAR,    MSR_LSTAR,          MSR_CSTAR,       MSR_SFMASK,          MSR_FS_BASE,
-        MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_CS + 1, MSR_SYSENTER_CS + 2};
-    struct cpu *cpu = this_cpu();
+    for (unsigned i = 0; i < sizeof(switched_msrs) / sizeof(*switched_msrs); i++) {
+        if (switched_msrs[i] == msr)
+            return true;
+    }
+    return false;
+}
 
+static void permissions_init(void)
+{
     memset(io_permissions, 0xff, sizeof(io_permissions));
     memset(msr_permissions, 0xff, sizeof(msr_permissions));
-    for (unsigned i = 0; i < sizeof(own) / sizeof(*own); i++)
-        msr_pass(own[i]);
+    for (unsigned i = 0; i < sizeof(switched_msrs) / sizeof(*switched_msrs); i++)
+        msr_pass(switched_msrs[i]);
+}
+
+static uint64_t host_page(void)
+{
+    void *page = pool_reserve();
+
+    if (!page)
+        panic("too little kernel memory for virtual machines");
+    return physical_address(page);
+}
+
+static void svm_cpu_init(void)
+{
+    struct cpu *cpu = this_cpu();
+
+    if (!cpu->number)
+        permissions_init();
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
-    wrmsr(MSR_VM_HSAVE_PA, (uint64_t)host_save - KERNEL_OFFSET);
-    cpu->virt_host = (uint64_t)host_vmsave - KERNEL_OFFSET;
+    wrmsr(MSR_VM_HSAVE_PA, host_page()); /* VMRUN's own */
+    cpu->virt_host = host_page();        /* FS, GS, TR, SYSCALL MSRs */
     __asm__ volatile("vmsave" : : "a"(cpu->virt_host) : "memory");
-    cpu->asid_limit = cpu_features.svm_asids;
-    cpu->asid_next = 1;
-    cpu->asid_generation = 1;
-    return true;
+    tags_init(&cpu->asids, cpu_features.svm_asids);
 }
 
 /* A processor after reset: APM vol. 2, 14.1.3. */
@@ -200,7 +221,7 @@ static void svm_init(struct vcpu *vcpu)
     vmcb->intercept[0] = INTERCEPT_ALWAYS_0;
     vmcb->intercept[1] = INTERCEPT_ALWAYS_1;
     vmcb->iopm = (uint64_t)io_permissions - KERNEL_OFFSET;
-    vmcb->msrpm = (uint64_t)msr_permissions - KERNEL_OFFSET;
+    vmcb->msrpm = vcpu->msr ? physical_address(vcpu->msr->msrs) : (uint64_t)msr_permissions - KERNEL_OFFSET;
     vmcb->virtual_interrupt = V_INTR_MASKING;
     vmcb->nested_enable = 1;
     vmcb->nested_cr3 = vcpu->gst->memory.physical;
@@ -354,21 +375,18 @@ static void svm_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t grou
 static void prepare_tag(struct cpu *cpu, struct vcpu *vcpu)
 {
     struct vmcb *v = vcpu->control;
+    bool flush = false;
 
     v->tlb_control = 0;
     if (vcpu->gst_generation != vcpu->gst->memory.generation) {
         vcpu->gst_generation = vcpu->gst->memory.generation;
         v->tlb_control = cpu_features.svm_flush_by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
     }
-    if (vcpu->asid_generation == cpu->asid_generation)
+    if (!tag_renew(&cpu->asids, &vcpu->asid, &flush))
         return;
-    if (cpu->asid_next == cpu->asid_limit) {
-        cpu->asid_next = 1;
-        cpu->asid_generation++;
+    v->asid = vcpu->asid.number;
+    if (flush)
         v->tlb_control = TLB_FLUSH_ALL;
-    }
-    v->asid = cpu->asid_next++;
-    vcpu->asid_generation = cpu->asid_generation;
 }
 
 static void load_debug_registers(const uint64_t *dr)
@@ -468,7 +486,7 @@ static enum virt_result svm_run(struct vcpu *vcpu)
         return VIRT_HOST;
     }
     if (code == EXIT_INVALID)
-        vcpu->asid_generation = 0; /* a flush that was asked for may not have been done: a fresh tag */
+        vcpu->asid.generation = 0; /* a flush that was asked for may not have been done: a fresh tag */
     v->event = 0;
     vcpu->delivering = false;
     s->interrupted = v->exit_interrupt;
@@ -484,5 +502,9 @@ static enum virt_result svm_run(struct vcpu *vcpu)
     return VIRT_EXIT;
 }
 
-const struct virt_operations svm_operations = {
-    .cpu_init = svm_cpu_init, .init = svm_init, .get = svm_get, .set = svm_set, .run = svm_run};
+const struct virt_operations svm_operations = {.cpu_init = svm_cpu_init,
+                                               .msr_is_guests = svm_msr_is_guests,
+                                               .init = svm_init,
+                                               .get = svm_get,
+                                               .set = svm_set,
+                                               .run = svm_run};

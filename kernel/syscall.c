@@ -3,20 +3,37 @@
  */
 #include "kernel/syscall.h"
 
+#include "abi/boot.h"
 #include "kernel/account.h"
 #include "kernel/interrupt.h"
+#include "kernel/lock.h"
 #include "kernel/nt.h"
 #include "kernel/platform.h"
 #include "kernel/sched.h"
+#include "kernel/smp.h"
 #include "kernel/space.h"
+#include "kernel/string.h"
+
+LOCKED(pd_watch)
+LOCKED(pd_fault)
+LOCKED(destroy)
+LOCKED(space_copy)
+LOCKED(space_remove)
+LOCKED(cap_info)
+LOCKED(nt_narrow)
+LOCKED(interrupt_bind)
+LOCKED(account_info)
+LOCKED(platform_control)
+LOCKED(account_move)
+LOCKED(ec_control)
 
 syscall_function *const syscall_table[CALLS] = {
     [CALL_IPC_CALL] = syscall_ipc_call,
     [CALL_IPC_REPLY] = syscall_ipc_reply,
     [CALL_CREATE_ACCOUNT] = syscall_create_account,
     [CALL_CREATE_PD] = syscall_create_pd,
-    [CALL_PD_WATCH] = syscall_pd_watch,
-    [CALL_PD_FAULT] = syscall_pd_fault,
+    [CALL_PD_WATCH] = locked_pd_watch,
+    [CALL_PD_FAULT] = locked_pd_fault,
     [CALL_CREATE_SPACE] = syscall_create_space,
     [CALL_CREATE_EC] = syscall_create_ec,
     [CALL_CREATE_SC] = syscall_create_sc,
@@ -24,18 +41,20 @@ syscall_function *const syscall_table[CALLS] = {
     [CALL_CREATE_NT] = syscall_create_nt,
     [CALL_CREATE_INTERRUPT] = syscall_create_interrupt,
     [CALL_CREATE_VCPU] = syscall_create_vcpu,
-    [CALL_DESTROY] = syscall_destroy,
-    [CALL_SPACE_COPY] = syscall_space_copy,
-    [CALL_SPACE_REMOVE] = syscall_space_remove,
-    [CALL_CAP_INFO] = syscall_cap_info,
-    [CALL_NT_NARROW] = syscall_nt_narrow,
+    [CALL_DESTROY] = locked_destroy,
+    [CALL_SPACE_COPY] = locked_space_copy,
+    [CALL_SPACE_REMOVE] = locked_space_remove,
+    [CALL_CAP_INFO] = locked_cap_info,
+    [CALL_NT_NARROW] = locked_nt_narrow,
     [CALL_NT_SIGNAL] = syscall_nt_signal,
     [CALL_NT_WAIT] = syscall_nt_wait,
-    [CALL_INTERRUPT_BIND] = syscall_interrupt_bind,
+    [CALL_INTERRUPT_BIND] = locked_interrupt_bind,
     [CALL_INTERRUPT_ACK] = syscall_interrupt_ack,
     [CALL_VCPU_RUN] = syscall_vcpu_run,
-    [CALL_ACCOUNT_INFO] = syscall_account_info,
-    [CALL_PLATFORM_CONTROL] = syscall_platform_control,
+    [CALL_ACCOUNT_INFO] = locked_account_info,
+    [CALL_PLATFORM_CONTROL] = locked_platform_control,
+    [CALL_ACCOUNT_MOVE] = locked_account_move,
+    [CALL_EC_CONTROL] = locked_ec_control,
 };
 
 _Static_assert(CALLS == CALLS_COUNT, "entry.S knows the number of calls");
@@ -50,19 +69,20 @@ void syscall_unknown(void)
 void syscall_pd_watch(uint64_t selector, uint64_t nt_selector, uint64_t a2, uint64_t a3, uint64_t a4,
                       uint64_t a5)
 {
-    const struct cap *nt_cap;
+    struct nt *nt;
     struct pd *pd;
-    enum status status = look_up_object(selector, OBJECT_PD, PERM_PD_BIND, &pd);
+    uint64_t bits;
+    enum status status = look_up(selector, OBJECT_PD, PERM_PD_BIND, &pd);
 
     UNUSED2;
     if (status == STATUS_OK)
-        status = look_up(nt_selector, OBJECT_NT, PERM_NT_SIGNAL, &nt_cap);
+        status = look_up_nt(nt_selector, PERM_NT_SIGNAL, &nt, &bits);
     if (status == STATUS_OK && pd->watch)
         status = STATUS_EXISTS;
     if (status == STATUS_OK) {
-        pd->watch = (struct nt *)cap_object(nt_cap);
-        pd->watch_bits = nt_cap->bits;
-        object_reference(&pd->watch->object);
+        pd->watch = nt;
+        pd->watch_bits = bits;
+        object_reference(&nt->object);
     }
     finish(status);
 }
@@ -70,7 +90,7 @@ void syscall_pd_watch(uint64_t selector, uint64_t nt_selector, uint64_t a2, uint
 void syscall_pd_fault(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     struct pd *pd;
-    enum status status = look_up_object(selector, OBJECT_PD, PERM_PD_BIND, &pd);
+    enum status status = look_up(selector, OBJECT_PD, PERM_PD_BIND, &pd);
 
     UNUSED1;
     if (status != STATUS_OK) {
@@ -84,40 +104,29 @@ void syscall_pd_fault(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, 
 void syscall_destroy(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     struct ec *ec = this_cpu()->ec;
-    const struct cap *cap = cap_lookup(ec->pd->obj->obj.table, selector);
+    uint64_t word = cap_lookup(ec->pd->obj->obj.table, selector);
     struct object *object;
 
     UNUSED1;
-    if (!cap) {
+    if (!word) {
         finish(STATUS_BAD_CAP);
         return;
     }
-    if (!(cap_permissions(cap) & PERM_DESTROY) || cap_object(cap)->type == OBJECT_PLATFORM) {
+    if (!(cap_permissions(word) & PERM_DESTROY) || cap_object(word)->type == OBJECT_PLATFORM) {
         finish(STATUS_BAD_PERM);
         return;
     }
     /* The object may be or hold what the caller lives on: keep both until the work is done. A dead object is
      * worked on again, since an earlier call may have been interrupted. */
-    object = cap_object(cap);
+    object = cap_object(word);
     object_reference(object);
     object_reference(&ec->object);
-    if (object_destroy(object)) {
+    if (object_destroy(object))
         ec->frame.rax = STATUS_OK;
-    } else {
-        ec_restart(ec, CALL_DESTROY, selector, 0, 0, 0, 0, 0);
-        interrupt_window();
-    }
+    else
+        CONTINUE(ec, CALL_DESTROY, selector, 0, 0, 0, 0, 0);
     object_release(object);
     object_release(&ec->object);
-}
-
-/* If these are the caller's own ports, the TSS is to hold what it has now. */
-static void ports_changed(const struct space *space)
-{
-    struct ec *ec = this_cpu()->ec;
-
-    if (space == ec->pd->pio)
-        ec_switch(ec);
 }
 
 void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target_selector, uint64_t to,
@@ -125,23 +134,21 @@ void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target
 {
     struct space *source, *target;
     uint64_t done = 0;
-    enum status status = look_up_object(source_selector, OBJECT_SPACE, PERM_SPACE_TAKE, &source);
+    enum status status = look_up(source_selector, OBJECT_SPACE, PERM_SPACE_TAKE, &source);
 
     if (status == STATUS_OK)
-        status = look_up_object(target_selector, OBJECT_SPACE, PERM_SPACE_GRANT, &target);
+        status = look_up(target_selector, OBJECT_SPACE, PERM_SPACE_GRANT, &target);
     if (status == STATUS_OK && rights > UINT32_MAX)
         status = STATUS_BAD_ARG;
     if (status == STATUS_OK)
         status = space_copy(source, from, target, to, count, (unsigned)rights, &done);
-    if (status == STATUS_OK)
-        ports_changed(target);
-    if (status != STATUS_OK || done == count) {
+    if (status == STATUS_NO_MEMORY && object_frees_pending())
+        status = STATUS_OK; /* there will be memory, and the rest is tried again */
+    if (status != STATUS_OK || done == count)
         finish_values(status, PAYER_SPACE, 0);
-        return;
-    }
-    ec_restart(this_cpu()->ec, CALL_SPACE_COPY, source_selector, from + done, target_selector, to + done,
-               count - done, rights);
-    interrupt_window();
+    else
+        CONTINUE(this_cpu()->ec, CALL_SPACE_COPY, source_selector, from + done, target_selector, to + done,
+                 count - done, rights);
 }
 
 void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint64_t a3, uint64_t a4,
@@ -150,7 +157,7 @@ void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint
     struct ec *ec = this_cpu()->ec;
     struct space *space;
     uint64_t done = 0;
-    enum status status = look_up_object(selector, OBJECT_SPACE, PERM_SPACE_GRANT, &space);
+    enum status status = look_up(selector, OBJECT_SPACE, PERM_SPACE_GRANT, &space);
 
     UNUSED3;
     if (status != STATUS_OK) {
@@ -160,13 +167,10 @@ void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint
     object_reference(&space->object); /* it may hold its own last capability, and the caller's */
     object_reference(&ec->object);
     status = space_remove(space, base, count, &done);
-    ports_changed(space);
-    if (status != STATUS_OK || done == count) {
+    if (status != STATUS_OK || done == count)
         ec->frame.rax = status;
-    } else {
-        ec_restart(ec, CALL_SPACE_REMOVE, selector, base + done, count - done, 0, 0, 0);
-        interrupt_window();
-    }
+    else
+        CONTINUE(ec, CALL_SPACE_REMOVE, selector, base + done, count - done, 0, 0, 0);
     object_release(&space->object);
     object_release(&ec->object);
 }
@@ -176,7 +180,8 @@ void syscall_cap_info(uint64_t space_selector, uint64_t selector, uint64_t a2, u
 {
     const struct cap *cap;
     struct space *space;
-    enum status status = look_up_object(space_selector, OBJECT_SPACE, PERM_SPACE_TAKE, &space);
+    uint64_t word;
+    enum status status = look_up(space_selector, OBJECT_SPACE, PERM_SPACE_TAKE, &space);
 
     UNUSED2;
     if (status == STATUS_OK && (space->kind != SPACE_OBJ || selector >= OBJ_SELECTORS))
@@ -185,40 +190,49 @@ void syscall_cap_info(uint64_t space_selector, uint64_t selector, uint64_t a2, u
         finish(status);
         return;
     }
-    cap = cap_lookup(space->obj.table, selector);
-    finish_values(STATUS_OK, cap ? cap_object(cap)->type | cap_permissions(cap) << 8 : OBJECT_NONE,
-                  cap ? cap->bits : 0);
+    cap = cap_place(space->obj.table, selector);
+    word = cap ? cap->word : 0;
+    finish_values(STATUS_OK, word ? cap_object(word)->type | cap_permissions(word) << 8 : OBJECT_NONE,
+                  word ? cap->bits : 0);
 }
 
 void syscall_nt_narrow(uint64_t selector, uint64_t target, uint64_t bits, uint64_t a3, uint64_t a4,
                        uint64_t a5)
 {
     struct space *space = this_cpu()->ec->pd->obj;
-    const struct cap *cap;
-    enum status status = look_up(selector, OBJECT_NT, PERM_NT_WAIT, &cap);
+    uint64_t has;
+    struct nt *nt;
+    enum status status = look_up_nt(selector, PERM_NT_WAIT, &nt, &has);
 
     UNUSED3;
     if (status == STATUS_OK)
         status = cap_prepare(space, target);
     if (status == STATUS_OK)
-        cap_insert(space, target, cap_object(cap), cap_permissions(cap), cap->bits & bits);
-    finish_values(status, PAYER_OBJECTS, 0);
+        cap_insert(space, target, &nt->object, cap_permissions(cap_lookup(space->obj.table, selector)),
+                   has & bits);
+    if (status == STATUS_NO_MEMORY && object_frees_pending())
+        CONTINUE(this_cpu()->ec, CALL_NT_NARROW, selector, target, bits, 0, 0, 0);
+    else
+        finish_values(status, PAYER_OBJECTS, 0);
 }
 
 void syscall_nt_signal(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    const struct cap *cap;
-    enum status status = look_up(selector, OBJECT_NT, PERM_NT_SIGNAL, &cap);
+    struct nt *nt;
+    uint64_t bits;
+    enum status status = look_up_nt(selector, PERM_NT_SIGNAL, &nt, &bits);
 
     UNUSED1;
     finish(status);
     if (status == STATUS_OK)
-        nt_signal((struct nt *)cap_object(cap), cap->bits);
+        nt_signal(nt, bits);
 }
 
 void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    struct ec *ec = this_cpu()->ec;
+    struct cpu *cpu = this_cpu();
+    struct ec *ec = cpu->ec;
+    uint64_t bits;
     struct nt *nt;
     enum status status = look_up_wait(ec, selector, &nt);
 
@@ -227,11 +241,16 @@ void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t a2, uint64_t
         finish(status);
         return;
     }
-    if (nt->word) {
-        finish_values(STATUS_OK, nt->word, 0);
-        nt->word = 0;
+    nt_claim(nt, cpu->number);
+    bits = nt_take(nt);
+    if (bits) {
+        finish_values(STATUS_OK, bits, 0);
     } else if (rdtsc() >= deadline) {
         finish_values(STATUS_TIMEOUT, 0, 0);
+    } else if (nt->object.dead) {
+        finish(STATUS_DEAD);
+    } else if (!nt_enter(nt, ec)) {
+        finish(STATUS_BUSY);
     } else {
         ec_restart(ec, CALL_NT_WAIT, selector, deadline, 0, 0, 0, 0);
         ec_wait(ec, nt, deadline);
@@ -242,21 +261,22 @@ void syscall_interrupt_bind(uint64_t selector, uint64_t nt_selector, uint64_t a2
                             uint64_t a5)
 {
     struct interrupt *interrupt;
-    const struct cap *nt_cap;
-    enum status status = look_up_object(selector, OBJECT_INTERRUPT, PERM_INTERRUPT_BIND, &interrupt);
+    struct nt *nt;
+    uint64_t bits;
+    enum status status = look_up(selector, OBJECT_INTERRUPT, PERM_INTERRUPT_BIND, &interrupt);
 
     UNUSED2;
     if (status == STATUS_OK)
-        status = look_up(nt_selector, OBJECT_NT, PERM_NT_SIGNAL, &nt_cap);
+        status = look_up_nt(nt_selector, PERM_NT_SIGNAL, &nt, &bits);
     if (status == STATUS_OK)
-        interrupt_bind(interrupt, (struct nt *)cap_object(nt_cap), nt_cap->bits);
+        interrupt_bind(interrupt, nt, bits);
     finish(status);
 }
 
 void syscall_interrupt_ack(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     struct interrupt *interrupt;
-    enum status status = look_up_object(selector, OBJECT_INTERRUPT, PERM_INTERRUPT_ACK, &interrupt);
+    enum status status = look_up(selector, OBJECT_INTERRUPT, PERM_INTERRUPT_ACK, &interrupt);
 
     UNUSED1;
     if (status == STATUS_OK)
@@ -267,13 +287,55 @@ void syscall_interrupt_ack(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t
 void syscall_account_info(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
     struct account *account;
-    enum status status = look_up_object(selector, OBJECT_ACCOUNT, PERM_ACCOUNT_INFO, &account);
+    enum status status = look_up(selector, OBJECT_ACCOUNT, PERM_ACCOUNT_INFO, &account);
 
     UNUSED1;
     if (status == STATUS_OK)
         finish_values(STATUS_OK, account->quota, account->used);
     else
         finish(status);
+}
+
+void syscall_account_move(uint64_t from_selector, uint64_t to_selector, uint64_t pages, uint64_t a3,
+                          uint64_t a4, uint64_t a5)
+{
+    struct account *from, *to;
+    enum status status = look_up(from_selector, OBJECT_ACCOUNT, PERM_ACCOUNT_TAKE, &from);
+
+    UNUSED3;
+    if (status == STATUS_OK)
+        status = look_up(to_selector, OBJECT_ACCOUNT, PERM_ACCOUNT_USE, &to);
+    if (status == STATUS_OK && !account_move(from, to, pages))
+        status = STATUS_NO_MEMORY;
+    if (status == STATUS_NO_MEMORY && object_frees_pending())
+        CONTINUE(this_cpu()->ec, CALL_ACCOUNT_MOVE, from_selector, to_selector, pages, 0, 0, 0);
+    else
+        finish_values(status, PAYER_NAMED, 0);
+}
+
+/* Registers of an EC that does not run now; also of one that has died. */
+static enum status ec_state(struct ec *self, const struct ec *ec)
+{
+    if (__atomic_load_n(&cpus[ec->cpu]->ec, __ATOMIC_RELAXED) == ec)
+        return STATUS_BUSY;
+    memcpy(self->utcb, &ec->frame, sizeof(ec->frame));
+    return STATUS_OK;
+}
+
+void syscall_ec_control(uint64_t selector, uint64_t operation, uint64_t argument, uint64_t a3, uint64_t a4,
+                        uint64_t a5)
+{
+    struct ec *ec, *self = this_cpu()->ec;
+    enum status status = look_up(selector, OBJECT_EC, PERM_EC_CONTROL, &ec);
+
+    UNUSED3;
+    if (operation == EC_STATE && (status == STATUS_OK || status == STATUS_DEAD))
+        status = ec_state(self, ec);
+    else if (status == STATUS_OK && (operation != EC_FS_BASE || argument >= USER_ADDRESS_LIMIT))
+        status = STATUS_BAD_ARG;
+    else if (status == STATUS_OK)
+        ec_set_fs_base(ec, argument);
+    finish(status);
 }
 
 static unsigned platform_permission(uint64_t operation)
@@ -285,9 +347,8 @@ static unsigned platform_permission(uint64_t operation)
 void syscall_platform_control(uint64_t selector, uint64_t operation, uint64_t argument, uint64_t a3,
                               uint64_t a4, uint64_t a5)
 {
-    struct cpu *cpu = this_cpu();
     struct object *object;
-    enum status status = look_up_object(selector, OBJECT_PLATFORM, platform_permission(operation), &object);
+    enum status status = look_up(selector, OBJECT_PLATFORM, platform_permission(operation), &object);
 
     UNUSED3;
     if (status != STATUS_OK) {
@@ -305,8 +366,8 @@ void syscall_platform_control(uint64_t selector, uint64_t operation, uint64_t ar
         finish_values(STATUS_OK, pool_free_pages(), pool_pages());
         break;
     case PLATFORM_IDLE_TIME:
-        if (argument == cpu->number)
-            finish_values(STATUS_OK, cpu->idle_ticks, rdtsc());
+        if (argument < cpu_count)
+            finish_values(STATUS_OK, cpu_idle_ticks(cpus[argument]), rdtsc());
         else
             finish(STATUS_BAD_ARG);
         break;

@@ -21,7 +21,23 @@ syscall_function syscall_create_account, syscall_create_pd, syscall_create_space
 syscall_function syscall_pd_watch, syscall_pd_fault, syscall_destroy, syscall_space_copy,
     syscall_space_remove, syscall_cap_info, syscall_nt_narrow, syscall_nt_signal, syscall_nt_wait,
     syscall_interrupt_bind, syscall_interrupt_ack, syscall_vcpu_run, syscall_account_info,
-    syscall_platform_control;
+    syscall_platform_control, syscall_account_move, syscall_ec_control;
+
+/* A call under the kernel's lock. What takes it stands in syscall_table by the name with "locked_". */
+#define LOCKED(name)                                                                                         \
+    static void locked_##name(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)  \
+    {                                                                                                        \
+        kernel_lock();                                                                                       \
+        syscall_##name(a0, a1, a2, a3, a4, a5);                                                              \
+        kernel_unlock();                                                                                     \
+    }
+
+/* A part of the call is done; it begins anew with other arguments, when interrupts have been let in. */
+#define CONTINUE(ec, call, ...)                                                                              \
+    do {                                                                                                     \
+        ec_restart(ec, call, __VA_ARGS__);                                                                   \
+        this_cpu()->hazard |= HAZARD_WINDOW;                                                                 \
+    } while (0)
 
 /* Arguments from the n-th on that a call does not have. */
 #define UNUSED5 (void)a5
@@ -44,43 +60,50 @@ static inline void finish_values(enum status status, uint64_t first, uint64_t se
     frame->rsi = second;
 }
 
-/* The capability at a selector of the caller, if it is of the type, has the permissions and its object lives.
- */
-static inline enum status look_up(uint64_t selector, enum object_type type, unsigned permissions,
-                                  const struct cap **result)
+/* The object that a capability's word names, if it is of the type, the capability has the permissions and the
+ * object lives. `result` is the address of a pointer, which is set also with STATUS_DEAD. */
+static inline enum status check_word(uint64_t word, enum object_type type, unsigned permissions, void *result)
 {
-    const struct cap *cap = cap_lookup(this_cpu()->ec->pd->obj->obj.table, selector);
-
-    if (!cap || cap_object(cap)->type != type)
+    if (!word || cap_object(word)->type != type)
         return STATUS_BAD_CAP;
-    if ((cap_permissions(cap) & permissions) != permissions)
+    if ((cap_permissions(word) & permissions) != permissions)
         return STATUS_BAD_PERM;
-    if (cap_object(cap)->dead)
-        return STATUS_DEAD;
-    *result = cap;
-    return STATUS_OK;
+    *(struct object **)result = cap_object(word);
+    return cap_object(word)->dead ? STATUS_DEAD : STATUS_OK;
 }
 
-/* The same, giving the object. */
-static inline enum status look_up_object(uint64_t selector, enum object_type type, unsigned permissions,
-                                         void *result)
+/* The object at a selector of the caller, under these conditions. Without the kernel's lock it stays what it
+ * is until the call ends: see smp.h. */
+static inline enum status look_up(uint64_t selector, enum object_type type, unsigned permissions,
+                                  void *result)
 {
-    const struct cap *cap;
-    enum status status = look_up(selector, type, permissions, &cap);
+    return check_word(cap_lookup(this_cpu()->ec->pd->obj->obj.table, selector), type, permissions, result);
+}
 
-    if (status == STATUS_OK)
-        *(struct object **)result = cap_object(cap);
-    return status;
+/* The same for a notification, with the capability's bits. */
+static inline enum status look_up_nt(uint64_t selector, unsigned permissions, struct nt **nt, uint64_t *bits)
+{
+    const struct cap *cap = cap_place(this_cpu()->ec->pd->obj->obj.table, selector);
+    enum status status;
+    uint64_t word;
+
+    if (!cap)
+        return STATUS_BAD_CAP;
+    word = __atomic_load_n(&cap->word, __ATOMIC_ACQUIRE);
+    status = check_word(word, OBJECT_NT, permissions, nt);
+    *bits = __atomic_load_n(&cap->bits, __ATOMIC_ACQUIRE);
+    /* If another capability has come to stand there, the bits may be that one's. */
+    return __atomic_load_n(&cap->word, __ATOMIC_RELAXED) == word ? status : STATUS_BAD_CAP;
 }
 
 /* For calls that wait: a notification that may be waited for, by a global EC, with nobody else waiting. */
 static inline enum status look_up_wait(const struct ec *ec, uint64_t selector, struct nt **nt)
 {
-    enum status status = look_up_object(selector, OBJECT_NT, PERM_NT_WAIT, nt);
+    enum status status = look_up(selector, OBJECT_NT, PERM_NT_WAIT, nt);
 
     if (status == STATUS_OK && !ec->global)
         return STATUS_BAD_ARG;
-    if (status == STATUS_OK && (*nt)->waiter)
+    if (status == STATUS_OK && __atomic_load_n(&(*nt)->waiter, __ATOMIC_RELAXED))
         return STATUS_BUSY;
     return status;
 }

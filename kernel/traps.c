@@ -29,9 +29,10 @@ void trap_in_kernel(const struct frame *frame)
         interrupt_deliver((unsigned)frame->vector);
         return;
     }
-    if (frame->vector ==
-        VECTOR_NMI) /* nobody sends one yet; the machine's own report of trouble is only noted */
+    if (frame->vector == VECTOR_NMI) { /* the machine's own report of trouble is ignored */
+        panic_stop();
         return;
+    }
     if (frame->vector == VECTOR_MC)
         panic("machine check at 0x%lx", frame->rip);
     panic("exception %lu (error 0x%lx) in the kernel at 0x%lx, address 0x%lx, stack 0x%lx", frame->vector,

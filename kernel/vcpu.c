@@ -7,6 +7,7 @@
 #include "kernel/ec.h"
 #include "kernel/fpu.h"
 #include "kernel/print.h"
+#include "kernel/smp.h"
 #include "kernel/space.h"
 #include "kernel/string.h"
 
@@ -14,14 +15,17 @@ const struct virt_operations *virt;
 
 void virt_init(void)
 {
-    if (cpu_features.svm && svm_operations.cpu_init())
-        virt = &svm_operations;
+    if (!cpu_features.svm)
+        return;
+    virt = &svm_operations;
+    virt->cpu_init();
 }
 
 static void vcpu_link(struct vcpu *vcpu, struct space *gst)
 {
     vcpu->gst = gst;
     object_reference(&gst->object);
+    gst->memory.cpus |= 1ul << vcpu->cpu;
     vcpu->next = gst->memory.vcpus;
     if (vcpu->next)
         vcpu->next->previous = vcpu;
@@ -39,8 +43,8 @@ static void vcpu_unlink(struct vcpu *vcpu)
     vcpu->next = vcpu->previous = NULL;
 }
 
-enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, uint64_t state_user,
-                        struct vcpu **result, enum payer *payer)
+enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, struct space *msr,
+                        uint64_t state_user, unsigned cpu, struct vcpu **result, enum payer *payer)
 {
     enum status status = STATUS_NO_MEMORY;
     struct vcpu *vcpu;
@@ -51,6 +55,7 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
     vcpu = object_create(account, OBJECT_VCPU, sizeof(*vcpu));
     if (!vcpu)
         return STATUS_NO_MEMORY;
+    vcpu->cpu = cpu;
     vcpu->control = account_page(account);
     vcpu->state = account_page(account);
     vcpu->fpu = fpu_create(account);
@@ -59,13 +64,17 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
         status = shared_map(pd->hst, state_user, vcpu->state);
     }
     if (status != STATUS_OK) {
-        object_release(&vcpu->object); /* gives back what there is */
+        vcpu->cpu = this_cpu()->number;
+        object_discard(&vcpu->object); /* gives back what there is */
         return status;
     }
     vcpu->state_user = state_user;
     vcpu->pd = pd;
     object_reference(&pd->object);
     vcpu_link(vcpu, gst);
+    vcpu->msr = msr;
+    if (msr)
+        object_reference(&msr->object);
     vcpu->control_physical = physical_address(vcpu->control);
     virt->init(vcpu);
     virt->get(vcpu, vcpu->state, VCPU_GROUPS);
@@ -75,7 +84,9 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
 
 void vcpu_wake(struct vcpu *vcpu)
 {
-    if (vcpu->runner && vcpu->runner->state == EC_WAITING)
+    if (vcpu->cpu != this_cpu()->number)
+        smp_request(&vcpu->object, REQUEST_WAKE, vcpu->cpu);
+    else if (vcpu->runner && vcpu->runner->state == EC_WAITING)
         ec_wake(vcpu->runner);
 }
 
@@ -102,10 +113,12 @@ void vcpu_destroy(struct vcpu *vcpu)
 void vcpu_free(struct vcpu *vcpu)
 {
     struct pd *pd = vcpu->pd;
-    struct space *gst = vcpu->gst;
+    struct space *gst = vcpu->gst, *msr = vcpu->msr;
 
     vcpu_destroy(vcpu);
     slab_free(vcpu);
+    if (msr)
+        object_release(&msr->object);
     if (gst)
         object_release(&gst->object);
     if (pd)

@@ -8,6 +8,7 @@
 
 #include "abi/vcpu.h"
 #include "kernel/object.h"
+#include "kernel/tag.h"
 
 struct ec;
 struct fpu;
@@ -19,6 +20,8 @@ struct vcpu {
     struct object object;
     struct pd *pd;                /* that sees the state page; referenced */
     struct space *gst;            /* referenced */
+    struct space *msr;            /* referenced; NULL: the MSRs that every guest has */
+    unsigned cpu;                 /* number: only ECs of this CPU run it */
     struct vcpu *next, *previous; /* in the GST space's list */
     struct vcpu_state *state;     /* the shared page, the kernel's alias */
     uint64_t state_user;          /* where the PD sees it */
@@ -26,7 +29,7 @@ struct vcpu {
     struct fpu *fpu;
     void *control; /* VMCB; a page */
     uint64_t control_physical;
-    uint64_t asid_generation;
+    struct tag asid;
     uint64_t gst_generation; /* of the nested translations that the TLB may hold */
     uint64_t dr[4];          /* DR0 to DR3, which the control page does not hold */
     bool debug_registers_used;
@@ -39,8 +42,10 @@ enum virt_result {
 };
 
 struct virt_operations {
-    /* Prepare this CPU. False: no virtual machines, the reason was printed. */
-    bool (*cpu_init)(void);
+    /* Prepare this CPU. */
+    void (*cpu_init)(void);
+    /* A guest may have the MSR without an exit: the processor switches it. */
+    bool (*msr_is_guests)(uint32_t msr);
     /* Set up the control page (zero). */
     void (*init)(struct vcpu *vcpu);
     /* Registers of `groups` as they are, into `state`. */
@@ -55,11 +60,14 @@ extern const struct virt_operations svm_operations;
 
 /* The operations of this processor; NULL without virtual machines. */
 extern const struct virt_operations *virt;
+
+/* On each CPU; the first one decides whether there are virtual machines. */
 void virt_init(void);
 
 /* STATUS_OK, UNSUPPORTED, NO_MEMORY (*payer) or why the state page cannot be mapped. */
-enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, uint64_t state_user,
-                        struct vcpu **result, enum payer *payer) must_check;
+enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, struct space *msr,
+                        uint64_t state_user, unsigned cpu, struct vcpu **result,
+                        enum payer *payer) must_check;
 void vcpu_destroy(struct vcpu *vcpu);
 void vcpu_wake(struct vcpu *vcpu); /* who waits in a vcpu_run of it looks again */
 void vcpu_free(struct vcpu *vcpu);

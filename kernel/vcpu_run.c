@@ -24,9 +24,10 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
 {
     struct cpu *cpu = this_cpu();
     struct ec *ec = cpu->ec;
+    enum virt_result result;
     struct vcpu *vcpu;
     struct nt *nt;
-    enum status status = look_up_object(selector, OBJECT_VCPU, PERM_VCPU_RUN, &vcpu);
+    enum status status = look_up(selector, OBJECT_VCPU, PERM_VCPU_RUN, &vcpu);
 
     UNUSED3;
     if (ec->runs) /* this call has waited, or given way, and begins anew */
@@ -34,6 +35,8 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
     ec->runs = NULL;
     if (status == STATUS_OK)
         status = look_up_wait(ec, nt_selector, &nt);
+    if (status == STATUS_OK && vcpu->cpu != cpu->number)
+        status = STATUS_BAD_CPU;
     if (status == STATUS_OK && vcpu->gst->object.dead)
         status = STATUS_DEAD;
     if (status == STATUS_OK && vcpu->runner)
@@ -44,16 +47,16 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
     }
     ec->runs = vcpu;
     vcpu->runner = ec;
+    nt_claim(nt, cpu->number);
     if (!vcpu_load(vcpu)) {
         vcpu_leave(ec, vcpu, STATUS_OK, 0);
         return;
     }
     for (;;) {
         /* An event that is to be delivered gets there before the monitor can give another. */
-        if (nt->word && !vcpu->delivering) {
+        if (__atomic_load_n(&nt->word, __ATOMIC_ACQUIRE) && !vcpu->delivering) {
             vcpu_look(vcpu);
-            vcpu_leave(ec, vcpu, STATUS_SIGNAL, nt->word);
-            nt->word = 0;
+            vcpu_leave(ec, vcpu, STATUS_SIGNAL, nt_take(nt));
             return;
         }
         if (rdtsc() >= deadline && !vcpu->delivering) {
@@ -62,13 +65,21 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
             return;
         }
         if (*(volatile uint32_t *)&vcpu->state->activity == VCPU_HALTED && !vcpu->delivering) {
+            if (!nt_enter(nt, ec)) {
+                vcpu_leave(ec, vcpu, STATUS_BUSY, 0);
+                return;
+            }
             ec_restart(ec, CALL_VCPU_RUN, selector, nt_selector, deadline, 0, 0, 0);
             ec_wait(ec, nt, deadline);
             return;
         }
         ec_set_deadline(ec, deadline);
-        fpu_load_guest(cpu, vcpu->fpu);
-        if (virt->run(vcpu) == VIRT_EXIT) {
+        if (cpu->fpu_owner != vcpu->fpu)
+            fpu_load_guest(cpu, vcpu->fpu);
+        result = virt->run(vcpu);
+        if (ec->fs_base) /* entering the guest has put 0 in its place */
+            wrmsr(MSR_FS_BASE, ec->fs_base);
+        if (result == VIRT_EXIT) {
             vcpu_leave(ec, vcpu, STATUS_OK, 0);
             return;
         }

@@ -4,11 +4,9 @@
 
 #include <string.h>
 
-#define ROUNDS     20000u
 #define SMALL      60u /* pages of the account that is used up */
 #define MANY_FIRST 512u
 #define MANY       1500u
-#define FREE_GSI   9u
 
 static void arithmetic(void)
 {
@@ -57,59 +55,9 @@ static void generations(void)
     }
 }
 
-/* Objects of each type on an account; their spaces, PD and EC are others. */
-struct kit {
-    selector account, pd, gst, local, global;
-};
-
-static enum status make(const struct kit *kit, enum object_type type, selector target, unsigned number)
-{
-    uint64_t address = WINDOW + (uint64_t)number * PAGE;
-
-    switch (type) {
-    case OBJECT_ACCOUNT:
-        return create_account(target, kit->account, 0);
-    case OBJECT_PD:
-        return create_pd(target, kit->account);
-    case OBJECT_SPACE:
-        return create_space(target, kit->account, SPACE_GST, 0);
-    case OBJECT_EC:
-        return create_ec(target, kit->account, kit->pd, address, number % 2 ? EC_FPU : 0, 0, 0x400000);
-    case OBJECT_SC:
-        return create_sc(target, kit->account, kit->global, 0, SC_BUDGET_MIN);
-    case OBJECT_PT:
-        return create_pt(target, kit->account, kit->local, 0x400000, 0);
-    case OBJECT_NT:
-        return create_nt(target, kit->account);
-    case OBJECT_INTERRUPT:
-        return create_interrupt(target, kit->account, ROOT_PLATFORM, FREE_GSI);
-    case OBJECT_VCPU:
-        return create_vcpu(target, kit->account, kit->pd, kit->gst, address);
-    default:
-        return STATUS_BAD_ARG;
-    }
-}
-
-static struct kit make_kit(uint64_t pages)
-{
-    struct pd_space child = child_create(ROOT_ACCOUNT);
-    struct kit kit = {
-        .account = fresh(), .pd = child.pd, .gst = fresh(), .local = fresh(), .global = fresh()};
-
-    OK(create_account(kit.account, ROOT_ACCOUNT, pages));
-    OK(create_space(kit.gst, ROOT_ACCOUNT, SPACE_GST, 0));
-    OK(create_ec(kit.local, ROOT_ACCOUNT, child.pd, UTCB_BASE, 0, 0, 0x400000));
-    OK(create_ec(kit.global, ROOT_ACCOUNT, child.pd, UTCB_BASE + PAGE, EC_GLOBAL, 0, 0x400000));
-    /* The tables that state pages and UTCBs need are the space's, not the account's. */
-    OK(create_ec(SELECTOR_END - 1, ROOT_ACCOUNT, child.pd, WINDOW, 0, 0, 0x400000));
-    OK(destroy(SELECTOR_END - 1));
-    OK(space_remove(ROOT_OBJ, SELECTOR_END - 1, 1));
-    return kit;
-}
-
 static void exhaust(void)
 {
-    struct kit kit = make_kit(SMALL);
+    struct kit kit = kit_create(SMALL);
 
     for (unsigned type = OBJECT_ACCOUNT; type < OBJECT_PLATFORM; type++) {
         uint64_t before = free_pages(), payer, none;
@@ -120,7 +68,7 @@ static void exhaust(void)
         if (type == OBJECT_SC || type == OBJECT_INTERRUPT)
             continue;
         while (made < MANY &&
-               (status = make(&kit, (enum object_type)type, MANY_FIRST + made, made)) == STATUS_OK)
+               (status = kit_make(&kit, (enum object_type)type, MANY_FIRST + made, made)) == STATUS_OK)
             made++;
         if (made == MANY) { /* small ones: the rest by accounts that take the quota */
             OK(create_account(SELECTOR_END - 1, kit.account, account_free(kit.account) - 1));
@@ -160,8 +108,10 @@ static void payers(void)
     while (account_free(poor)) {
         OK(space_copy(ROOT_OBJ, nt, child.obj, 256 * account_free(poor), 1, PERM_ALL));
     }
-    EXPECT(system_call(CALL_SPACE_COPY, ROOT_OBJ, nt, child.obj, 256 * 100, 1, PERM_ALL, &payer, &none),
-           STATUS_NO_MEMORY);
+    EXPECT_CALL(
+        CALL_SPACE_COPY,
+        system_call(CALL_SPACE_COPY, ROOT_OBJ, nt, child.obj, 256 * 100, 1, PERM_ALL, &payer, &none),
+        STATUS_NO_MEMORY);
     EXPECT(payer, PAYER_SPACE);
     EXPECT(system_call(CALL_SPACE_COPY, ROOT_MEM, ram_page(0), child.hst, 0, 1, MEM_READ, &payer, &none),
            STATUS_NO_MEMORY);
@@ -181,69 +131,6 @@ static void payers(void)
     OK(space_copy(ROOT_MEM, ram_page(0), gst, 0, 512, MEM_READ));
 }
 
-static void many(void)
-{
-    struct kit kit = make_kit(400);
-
-    for (unsigned type = OBJECT_ACCOUNT; type < OBJECT_PLATFORM; type++) {
-        uint64_t before = free_pages();
-        selector target = MANY_FIRST;
-
-        for (unsigned i = 0; i < ROUNDS; i++) {
-            enum status made = make(&kit, (enum object_type)type, target, i % 8);
-            enum status gone = made == STATUS_OK ? destroy(target) : made;
-
-            /* A husk is left half of the time until the capability goes; dropping it alone ends the object
-             * too. */
-            if (gone != STATUS_OK || (i % 4 == 3 && destroy(target) != STATUS_OK) ||
-                space_remove(ROOT_OBJ, target, 1) != STATUS_OK) {
-                expect("round", i, ROUNDS);
-                expect_status("status", gone, STATUS_OK);
-                return;
-            }
-        }
-        EXPECT(account_free(kit.account), 400);
-        EXPECT(free_pages(), before);
-    }
-}
-
-/* The same by dropping the last capability. */
-static void many_dropped(void)
-{
-    struct kit kit = make_kit(400);
-
-    for (unsigned type = OBJECT_ACCOUNT; type < OBJECT_PLATFORM; type++) {
-        uint64_t before = free_pages(), good = 0;
-
-        for (unsigned i = 0; i < ROUNDS / 10; i++) {
-            good += make(&kit, (enum object_type)type, MANY_FIRST, i % 8) == STATUS_OK &&
-                    space_remove(ROOT_OBJ, MANY_FIRST, 1) == STATUS_OK;
-        }
-        EXPECT(good, ROUNDS / 10);
-        EXPECT(free_pages(), before);
-        /* An account that nobody destroyed keeps its pages with it until its last reference. */
-        EXPECT(account_free(kit.account), 400);
-    }
-}
-
-static void address_spaces(void)
-{
-    /* Whole domains, one after another, with memory in them. */
-    for (unsigned i = 0; i < 1000; i++) {
-        selector first = MANY_FIRST;
-
-        if (create_pd(first, ROOT_ACCOUNT) != STATUS_OK ||
-            create_space(first + 1, ROOT_ACCOUNT, SPACE_OBJ, first) != STATUS_OK ||
-            create_space(first + 2, ROOT_ACCOUNT, SPACE_HST, first) != STATUS_OK ||
-            space_copy(ROOT_MEM, ram_page(0), first + 2, (uint64_t)i << 18, 600, MEM_READ) != STATUS_OK ||
-            space_copy(ROOT_OBJ, 0, first + 1, 300, 200, PERM_ALL) != STATUS_OK ||
-            destroy(first) != STATUS_OK || space_remove(ROOT_OBJ, first, 3) != STATUS_OK) {
-            expect("round", i, 1000);
-            return;
-        }
-    }
-}
-
 void test_accounts(void)
 {
     static const struct test tests[] = {
@@ -251,9 +138,6 @@ void test_accounts(void)
         {"accounts: generations", generations},
         {"accounts: each type of object until nothing is left", exhaust},
         {"accounts: who pays", payers},
-        {"accounts: 20000 objects of each type", many},
-        {"accounts: 2000 objects of each type dropped", many_dropped},
-        {"accounts: 1000 address spaces", address_spaces},
     };
 
     run_tests(tests, COUNT(tests));

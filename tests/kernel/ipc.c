@@ -86,7 +86,9 @@ static void sizes(void)
     EXPECT(ROOT_UTCB[511], 511);
 }
 
-/* More words than there are: the reply is refused and can be repeated. A wait is not for local ECs. */
+/* More words than there are: the reply is refused and can be repeated. Waits are not for local ECs. */
+static volatile selector vcpu; /* 0: no virtual machines here */
+
 static _Noreturn void refused(uint64_t id, uint64_t words)
 {
     uint64_t bits;
@@ -94,16 +96,24 @@ static _Noreturn void refused(uint64_t id, uint64_t words)
     (void)id, (void)words;
     inner[0] = system_call_status(CALL_IPC_REPLY, UTCB_WORDS + 1, 0, 0, 0, 0, 0);
     inner[1] = nt_wait(SELECTOR_MAIN, 0, &bits);
+    inner[2] = vcpu ? vcpu_run(vcpu, SELECTOR_MAIN, 0, &bits) : STATUS_BAD_ARG;
     reply(0);
 }
 
 static void local_ec_refusals(void)
 {
+    selector gst = fresh();
     unsigned back;
 
-    OK(ipc_call(portal(thread_local_ec(&own, 1, 0), refused, 0), 0, &back));
-    EXPECT_STATUS(inner[0], STATUS_BAD_ARG);
-    EXPECT_STATUS(inner[1], STATUS_BAD_ARG);
+    vcpu = BOOT->features & BOOT_FEATURE_SVM ? fresh() : 0;
+    OK(create_space(gst, ROOT_ACCOUNT, SPACE_GST, 0));
+    if (vcpu)
+        OK(create_vcpu(vcpu, ROOT_ACCOUNT, ROOT_PD, gst, STATE_PAGE));
+    EXPECT_CALL(CALL_IPC_CALL, ipc_call(portal(thread_local_ec(&own, 1, 0), refused, 0), 0, &back),
+                STATUS_OK);
+    EXPECT_CALL(CALL_IPC_REPLY, inner[0], STATUS_BAD_ARG);
+    EXPECT_CALL(CALL_NT_WAIT, inner[1], STATUS_BAD_ARG);
+    EXPECT_CALL(CALL_VCPU_RUN, inner[2], STATUS_BAD_ARG);
 }
 
 /* Slot `id` calls that of the next number. */
@@ -143,7 +153,7 @@ static void too_deep(void)
 
     nest(DEPTH + 1);
     OK(ipc_call(next_portal[0], 0, &back));
-    EXPECT_STATUS(inner[DEPTH], STATUS_CHAIN);
+    EXPECT_CALL(CALL_IPC_CALL, inner[DEPTH], STATUS_CHAIN);
     EXPECT_STATUS(inner[DEPTH - 1], STATUS_OK);
     EXPECT_STATUS(inner[DEPTH + 1], STATUSES);
 }
@@ -295,7 +305,7 @@ static void callee_faults(void)
     selector pt = portal(thread_local_ec(&child, 1, 0), faulty, 0);
     unsigned back;
 
-    EXPECT_STATUS(ipc_call(pt, 3, &back), STATUS_ABORTED);
+    EXPECT_CALL(CALL_IPC_CALL, ipc_call(pt, 3, &back), STATUS_ABORTED);
     EXPECT_STATUS(ipc_call(pt, 3, &back), STATUS_DEAD);
 }
 

@@ -91,6 +91,7 @@ void harness_begin(void)
          "memory");
     need(space_copy(ROOT_MEM, BOOT->module[0].base / PAGE, ROOT_HST, ELF_WINDOW / PAGE, 1, MEM_READ),
          "the image");
+    parameters_begin();
     /* The tables for what the tests use, so that they find the same numbers before and after. */
     for (uint64_t s = SELECTOR_FIRST; s < SELECTOR_END; s += 256) {
         need(create_nt(s, ROOT_ACCOUNT), "selectors");
@@ -190,6 +191,14 @@ static void map_image(selector hst)
     }
 }
 
+void child_create_at(const struct pd_space *child, selector obj_account)
+{
+    need(create_pd(child->pd, ROOT_ACCOUNT), "a child");
+    need(create_space(child->obj, obj_account, SPACE_OBJ, child->pd), "a child");
+    need(create_space(child->hst, ROOT_ACCOUNT, SPACE_HST, child->pd), "a child");
+    map_image(child->hst);
+}
+
 struct pd_space child_create(selector account)
 {
     struct pd_space child = {.pd = fresh(), .obj = fresh(), .hst = fresh()};
@@ -211,6 +220,11 @@ volatile uint64_t *utcb_of(unsigned slot)
     return (volatile uint64_t *)(UTCB_BASE + slot * PAGE);
 }
 
+static uint64_t ec_flags(unsigned flags)
+{
+    return (flags & THREAD_FPU ? EC_FPU : 0) | (uint64_t)(flags >> 8) << EC_CPU_SHIFT;
+}
+
 selector thread_start(const struct pd_space *pd, unsigned slot, thread_function *function, uint64_t argument,
                       unsigned priority, unsigned flags)
 {
@@ -219,8 +233,8 @@ selector thread_start(const struct pd_space *pd, unsigned slot, thread_function 
 
     stack[0] = argument;
     stack[1] = (uint64_t)function;
-    need(create_ec(ec, ROOT_ACCOUNT, pd->pd, UTCB_BASE + slot * PAGE,
-                   EC_GLOBAL | (flags & THREAD_FPU ? EC_FPU : 0), (uint64_t)stack, (uint64_t)thread_begin),
+    need(create_ec(ec, ROOT_ACCOUNT, pd->pd, UTCB_BASE + slot * PAGE, EC_GLOBAL | ec_flags(flags),
+                   (uint64_t)stack, (uint64_t)thread_begin),
          "a thread");
     need(create_sc(sc, ROOT_ACCOUNT, ec, priority, BOOT->tsc_hz / 1000), "a thread's time");
     return ec;
@@ -230,7 +244,7 @@ selector thread_local_ec(const struct pd_space *pd, unsigned slot, unsigned flag
 {
     selector ec = fresh();
 
-    need(create_ec(ec, ROOT_ACCOUNT, pd->pd, UTCB_BASE + slot * PAGE, flags & THREAD_FPU ? EC_FPU : 0,
+    need(create_ec(ec, ROOT_ACCOUNT, pd->pd, UTCB_BASE + slot * PAGE, ec_flags(flags),
                    (uint64_t)stacks[slot] + STACK_SIZE - 8, 0),
          "a local EC");
     return ec;

@@ -34,10 +34,11 @@
 #define WINDOW      0x20000000ul /* 2 MiB for a test's own mappings */
 #define WINDOW_LAST 0x30000000ul /* another one */
 #define STATE_PAGE  0x10100000ul /* of vCPUs, a page each */
-#define THREADS     72u
+#define THREADS     160u
 #define STACK_SIZE  0x2000u
 
-#define THREAD_FPU 1u
+#define THREAD_FPU    1u
+#define THREAD_CPU(n) ((unsigned)(n) % BOOT->cpus << 8) /* the n-th CPU, in a circle */
 
 struct pd_space {
     selector pd, obj, hst;
@@ -60,6 +61,13 @@ bool expect(const char *what, uint64_t got, uint64_t expected);
 bool expect_range(const char *what, uint64_t got, uint64_t low, uint64_t high);
 bool expect_status(const char *what, enum status got, enum status expected);
 const char *status_name(enum status status);
+
+/* The same for the status of a call; if it is as expected, the pair of call and status counts as covered. */
+bool expect_call(const char *what, enum call call, enum status got, enum status expected);
+void covers(enum call call, enum status status);
+/* All pairs that are covered, a line a call: tests/pairs.py compares them with the specification. */
+void say_coverage(void);
+#define EXPECT_CALL(call, got, status) expect_call(#got, call, got, status)
 #define EXPECT(value, expected)     expect(#value, (uint64_t)(value), (uint64_t)(expected))
 #define EXPECT_STATUS(call, status) expect_status(#call, call, status)
 #define OK(call)                    expect_status(#call, call, STATUS_OK)
@@ -72,13 +80,22 @@ struct test {
     void (*run)(void);
 };
 
-/* Run the tests of a table, each with the check that nothing leaks; those whose name has a prefix only. */
+/* Run the tests of a table, each with the check that nothing leaks; the parameter `only`: those whose name has
+ * this in it. */
 void run_tests(const struct test *tests, size_t count);
 void totals(uint64_t *passed, uint64_t *failed);
 
 /* ---- Resources. */
 
-void harness_begin(void); /* console, memory, the notification */
+void harness_begin(void); /* console, memory, the notification, parameters */
+
+/* ---- Parameters: <ktest NAME="..."> of the configuration. */
+
+void parameters_begin(void);
+uint64_t parameter(const char *name, uint64_t otherwise);
+const char *parameter_text(const char *name); /* "" without; until the next call */
+
+/* ---- More of it. */
 
 selector fresh(void);
 uint64_t random(void); /* the same sequence in every run */
@@ -98,6 +115,8 @@ uint64_t objects(enum object_type type);
 
 /* A PD with OBJ and HST and our image, paid by `account`. */
 struct pd_space child_create(selector account);
+/* The same at these selectors, paid by the root's account but for the OBJ space. */
+void child_create_at(const struct pd_space *child, selector obj_account);
 /* The capability at our selector goes to the child's, with the permissions. */
 void give(const struct pd_space *child, selector from, selector to, unsigned permissions);
 
@@ -116,6 +135,17 @@ void pass(uint64_t ticks);
 _Noreturn void reply(uint64_t words);
 /* A thread has nothing more to do: it dies of #UD. */
 _Noreturn void thread_end(void);
+
+/* ---- Objects of each type, paid by one account; their spaces, PD and ECs are paid by the root's. */
+
+struct kit {
+    selector account, pd, gst, local, global;
+};
+struct kit kit_create(uint64_t pages);
+/* An object at a selector; number: which of the places for UTCBs and state pages it takes. Only one SC and one
+ * interrupt can be there at a time. */
+enum status kit_make(const struct kit *kit, enum object_type type, selector target, unsigned number);
+bool kit_has(enum object_type type); /* vCPUs need a processor that runs them */
 
 void out8(uint16_t port, uint8_t value);
 uint8_t in8(uint16_t port);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Several CPUs. ECs, SCs and vCPUs belong to a CPU from their creation on, and what changes while they run is
+ * touched by that CPU alone. Who wants something of another CPU's object leaves a request with it and
+ * interrupts it.
+ *
+ * Memory that another CPU may still look at without a lock is freed after a grace period: every CPU has come
+ * to the point before it leaves the kernel, where it holds no pointer but to its current EC, and has seen all
+ * requests made before.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CPUS 64u
+
+struct boot_info;
+struct cpu;
+struct object;
+struct space;
+
+extern struct cpu *cpus[CPUS];
+extern unsigned cpu_count; /* that run; their numbers are below */
+
+/* What can be asked of an object's CPU. */
+#define REQUEST_WAKE    1u /* NT, SC, vCPU: look whether somebody is to run */
+#define REQUEST_DESTROY 2u /* EC, SC, vCPU */
+#define REQUEST_FREE    4u /* the last reference is gone */
+
+void smp_request(struct object *object, unsigned what, unsigned cpu);
+
+/* Work off what others have asked for: HAZARD_REQUEST. */
+void smp_handle_requests(struct cpu *cpu);
+
+/* This CPU holds no pointers: HAZARD_GRACE. */
+void smp_answer_grace(struct cpu *cpu);
+
+/* Begin a grace period, and whether one has ended. */
+uint64_t smp_begin_grace(void);
+bool smp_grace_over(uint64_t grace);
+
+/* Something was taken away from the space: no CPU of `mask` (bit a number) uses it when the call returns.
+ * `physical` is the HST root that they may have loaded. Holds the kernel's lock. */
+void smp_shootdown(const struct space *space, uint64_t physical, uint64_t mask);
+
+/* VECTOR_IPI has arrived. */
+void smp_interrupt(void);
+
+/* Start the other processors that the firmware lists: ap.c. They stay idle until ECs are made for them. */
+void smp_start(const struct boot_info *info);
