@@ -7,7 +7,7 @@
 
 #include "abi/vcpu.h"
 
-#define OTHER      (1u << EC_CPU_SHIFT)
+#define OTHER      THREAD_CPU(1)
 #define PRIORITY   20u
 #define ROUNDS     5000u
 #define LIVES      300u
