@@ -77,11 +77,11 @@ enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t pa
         uint64_t old = *entry;
 
         removal->translations = true;
-        *entry = 0;
         if (leaf_level == 2 && !(old & PTE_LARGE))
             page_chain(table_of(old), &removal->tables);
     }
-    *entry = physical | bits | (leaf_level == 2 ? PTE_LARGE : 0);
+    /* In one go: who uses the page on another CPU meets the old one or the new one. */
+    __atomic_store_n(entry, physical | bits | (leaf_level == 2 ? PTE_LARGE : 0), __ATOMIC_RELEASE);
     return STATUS_OK;
 }
 
