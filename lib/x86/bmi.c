@@ -161,7 +161,7 @@ static uint64_t compute_logical(unsigned argument, unsigned size, uint64_t e, ui
 static enum x86_result run_bmi(struct execution *x, const struct operation *operation)
 {
     const struct x86_insn *insn = x->insn;
-    unsigned size = x->source.size, argument = operation->argument;
+    unsigned size = x->source.size == 8 ? 8 : 4, argument = operation->argument;
     bool in_reg = argument < BMI_BLSR || argument > BMI_BLSI, carry;
     uint64_t *rflags = &x->cpu.rflags;
     uint64_t e = 0, v = x86_register_read(x, insn->vector_register, size), result;
@@ -169,8 +169,7 @@ static enum x86_result run_bmi(struct execution *x, const struct operation *oper
     if (!(x->cpu.cr0 & X86_CR0_PE) || (*rflags & X86_RFLAGS_VM) || insn->vector_long ||
         (argument == BMI_RORX && insn->vector_register != 0))
         return x86_raise_undefined(x);
-    if (insn->mode == X86_MODE_16)
-        return X86_UNSUPPORTED;
+    x->source.size = (uint8_t)size; /* not of 16 bits, not even in 16-bit code */
     DO(x86_operand_read(x, &x->source, &e));
     if (argument == BMI_MULX)
         return multiply_extended(x, size, e);

@@ -33,8 +33,7 @@ static const struct operation *find_operation(const struct x86_insn *insn)
         operation = &x86_operations_0f[insn->opcode];
         break;
     case X86_MAP_0F38:
-        operation = &x86_operations_0f38[insn->opcode];
-        break;
+        return x86_map38_operation(insn);
     default:
         return NULL;
     }

@@ -544,6 +544,31 @@ static void one_byte_inc(void **state)
     assert_int_equal(cpu.gpr[X86_RDI], 0xffffffff);
 }
 
+/* CRC32C of "123456789" is E3069283; its bits are inverted before and after. ADCX and ADOX leave each other's
+ * carry. */
+static void map_0f38(void **state)
+{
+    static const char digits[] = "123456789";
+
+    (void)state;
+    reset(X86_MODE_64);
+    cpu.gpr[X86_RAX] = UINT32_MAX;
+    cpu.gpr[X86_RBX] = 0x10000;
+    for (size_t i = 0; i < 9; i++)
+        store(0x10000 + i, 1, (uint8_t)digits[i]);
+    run_done("f2 48 0f 38 f1 03");
+    run_done("f2 0f 38 f0 43 08");
+    assert_true(cpu.gpr[X86_RAX] == (uint32_t)~0xe3069283u);
+    cpu.gpr[X86_RAX] = UINT32_MAX;
+    cpu.gpr[X86_RCX] = 0;
+    cpu.rflags |= X86_RFLAGS_CF;
+    run_done("66 0f 38 f6 c1");
+    assert_int_equal(cpu.gpr[X86_RAX], 0);
+    run_done("f3 0f 38 f6 c1");
+    assert_int_equal(cpu.gpr[X86_RAX], 0);
+    assert_true((cpu.rflags & (X86_RFLAGS_CF | X86_RFLAGS_OF)) == X86_RFLAGS_CF);
+}
+
 static void refused(void **state)
 {
     static const char *const instructions[] = {
@@ -552,7 +577,8 @@ static void refused(void **state)
         "0f 22 c0",
         "c5 f9 6f 00",
         "0f 6f 00",
-        "f2 0f 38 f0 c0",
+        "0f 38 f9 08",
+        "0f 38 f6 c1",
         "f0 48 0f c7 08",
         "fe f8",
         "c7 f8 00 00 00 00",
@@ -579,6 +605,42 @@ static void refused(void **state)
     assert_memory_equal(&cpu, &before, sizeof(before));
 }
 
+/* Corners that native_forms_test.c has found, for hosts on which it cannot run. */
+static void as_on_the_processor(void **state)
+{
+    (void)state;
+    reset(X86_MODE_16);
+    cpu.gpr[X86_RAX] = 0x12345678;
+    cpu.gpr[X86_RBX] = 0x100;
+    run_done("0f c3 07"); /* MOVNTI stores four bytes in 16-bit code too */
+    assert_int_equal(load(MEMORY_BASE + 0x100, 4), 0x12345678);
+    cpu.gpr[X86_RSP] = 0xabcd8000;
+    run_done("66 c8 00 00 00"); /* ENTER with a frame wider than the stack pointer */
+    assert_int_equal(cpu.gpr[X86_RBP], 0xabcd7ffc);
+
+    reset(X86_MODE_32);
+    machine.absent_page = 0x11000;
+    cpu.gpr[X86_RBX] = 0x10ffc;
+    store(0x10ffc, 4, 5);
+    run_faults("62 03", X86_VECTOR_BR, false); /* BOUND: 0 is below 5, whatever the upper bound is */
+    machine.read_only_page = 0x12000;
+    cpu.gpr[X86_RSI] = 0x10ffe;
+    cpu.gpr[X86_RDI] = 0x11ffe;
+    cpu.segment[X86_DS].limit = 0;
+    run_faults("a7", X86_VECTOR_PF, true); /* CMPS: the fault at EDI comes before that at ESI */
+
+    reset(X86_MODE_64);
+    cpu.gpr[X86_RAX] = 1;
+    cpu.gpr[X86_R8] = 2;
+    run_done("f3 41 90"); /* PAUSE in spite of REX.B */
+    assert_int_equal(cpu.gpr[X86_RAX], 1);
+    run_done("41 90");
+    assert_int_equal(cpu.gpr[X86_RAX], 2);
+    cpu.cpl = 3;
+    machine.deny_ports = true;
+    run_faults("f3 6e", X86_VECTOR_GP, true); /* no right to the port, and nothing to repeat */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,7 +655,9 @@ int main(void)
         cmocka_unit_test(port_strings),
         cmocka_unit_test(branches),
         cmocka_unit_test(one_byte_inc),
+        cmocka_unit_test(map_0f38),
         cmocka_unit_test(refused),
+        cmocka_unit_test(as_on_the_processor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

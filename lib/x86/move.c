@@ -14,14 +14,43 @@ enum x86_result x86_run_mov(struct execution *x, const struct operation *operati
     return x86_operand_write(x, &x->destination, value);
 }
 
-/* MOVSX and, with argument 1, MOVSXD: ARPL outside of 64-bit mode; with a 16-bit destination the source has
- * 16 too. */
+/* MOVNTI: there is no form of 16 bits, not even in 16-bit code. */
+enum x86_result x86_run_movnti(struct execution *x, const struct operation *operation)
+{
+    if (x->destination.size < 4) {
+        x->destination.size = 4;
+        x->source.size = 4;
+    }
+    return x86_run_mov(x, operation);
+}
+
+/* ARPL: raises the destination's requested privilege level to the source's; writes only then, as processors
+ * do. */
+static enum x86_result adjust_privilege(struct execution *x)
+{
+    struct operand *destination = &x->source;
+    uint64_t source = x86_register_read(x, x->insn->reg, 2) & 3, old = 0;
+    bool is_lower;
+
+    if (!(x->cpu.cr0 & X86_CR0_PE) || (x->cpu.rflags & X86_RFLAGS_VM))
+        return x86_raise_undefined(x);
+    destination->size = 2;
+    DO(x86_operand_read(x, destination, &old));
+    is_lower = (old & 3) < source;
+    x86_flag_assign(&x->cpu.rflags, X86_RFLAGS_ZF, is_lower);
+    return is_lower ? x86_operand_write(x, destination, (old & ~3ull) | source) : X86_DONE;
+}
+
+/*
+ * MOVSX and, with argument 1, MOVSXD, which is ARPL outside of 64-bit mode; with a 16-bit destination the
+ * source has 16 too.
+ */
 enum x86_result x86_run_movsx(struct execution *x, const struct operation *operation)
 {
     uint64_t value = 0;
 
     if (operation->argument && x->insn->mode != X86_MODE_64)
-        return X86_UNSUPPORTED;
+        return adjust_privilege(x);
     if (x->source.size > x->destination.size)
         x->source.size = x->destination.size;
     DO(x86_operand_read(x, &x->source, &value));
@@ -50,13 +79,16 @@ enum x86_result x86_run_mov_from_segment(struct execution *x, const struct opera
     return x86_operand_write(x, &x->destination, x->cpu.segment[segment].selector);
 }
 
-/* XCHG with memory is locked without the prefix. 90 without REX.B is NOP and must not clear an upper half. */
+/*
+ * XCHG with memory is locked without the prefix. 90 without REX.B is NOP and must not clear an upper half;
+ * with F3 it is PAUSE in any case.
+ */
 enum x86_result x86_run_xchg(struct execution *x, const struct operation *operation)
 {
     uint64_t a = 0, b = 0;
 
     (void)operation;
-    if (x->insn->opcode == 0x90 && !(x->insn->rex & X86_REX_B))
+    if (x->insn->opcode == 0x90 && (!(x->insn->rex & X86_REX_B) || (x->insn->prefixes & X86_PREFIX_REP)))
         return X86_DONE;
     DO(x86_operand_read_modify(x, &x->destination, &a));
     DO(x86_operand_read(x, &x->source, &b));

@@ -200,8 +200,9 @@ operation_run x86_run_multiply, x86_run_imul, x86_run_divide, x86_run_convert_a,
 operation_run x86_run_bit, x86_run_bit_scan, x86_run_popcnt, x86_run_bswap;
 
 /* move.c */
-operation_run x86_run_mov, x86_run_movsx, x86_run_movbe, x86_run_mov_from_segment, x86_run_xchg, x86_run_lea,
-    x86_run_cmov, x86_run_setcc, x86_run_nop, x86_run_lahf, x86_run_sahf, x86_run_xlat;
+operation_run x86_run_mov, x86_run_movnti, x86_run_movsx, x86_run_movbe, x86_run_mov_from_segment,
+    x86_run_xchg, x86_run_lea, x86_run_cmov, x86_run_setcc, x86_run_nop, x86_run_lahf, x86_run_sahf,
+    x86_run_xlat;
 
 /* branch.c */
 operation_run x86_run_jump, x86_run_jcc, x86_run_call, x86_run_return, x86_run_loop;

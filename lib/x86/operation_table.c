@@ -210,15 +210,9 @@ const struct operation x86_operations_0f[256] = {
     [0xbe] = ROW(movsx, G, E8, 0, 0),
     [0xbf] = ROW(movsx, G, E16, 0, 0),
     [0xc0 ... 0xc1] = ROW(xadd, E, G, 0, LOCK),
-    [0xc3] = ROW(mov, E, G, 0, OPERATION_MEMORY | OPERATION_NO_REP | OPERATION_NO_66), /* MOVNTI */
+    [0xc3] = ROW(movnti, E, G, 0, OPERATION_MEMORY | OPERATION_NO_REP | OPERATION_NO_66),
     [0xc7] = GROUP(group9),
     [0xc8 ... 0xcf] = ROW(bswap, Z, NONE, 0, 0)
-};
-
-/* With F2 these are CRC32. */
-const struct operation x86_operations_0f38[256] = {
-    [0xf0] = ROW(movbe, G, E, 0, OPERATION_MEMORY | OPERATION_NO_REP),
-    [0xf1] = ROW(movbe, E, G, 0, OPERATION_MEMORY | OPERATION_NO_REP)
 };
 
 /* clang-format on */

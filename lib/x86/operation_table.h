@@ -9,7 +9,9 @@
 
 extern const struct operation x86_operations_one[256];
 extern const struct operation x86_operations_0f[256];
-extern const struct operation x86_operations_0f38[256];
+
+/* The row of an instruction of map 0F 38 without VEX, or NULL. */
+const struct operation *x86_map38_operation(const struct x86_insn *insn);
 
 /* The row of an instruction with a VEX prefix, or NULL. */
 const struct operation *x86_bmi_operation(const struct x86_insn *insn);

@@ -155,7 +155,7 @@ enum x86_result x86_run_interrupt(struct execution *x, const struct operation *o
     return interrupt(x, operation->argument ? operation->argument : (uint8_t)x->insn->immediate);
 }
 
-/* The index is signed, the bounds belong to the range. */
+/* The index is signed, the bounds belong to the range. The upper one is not read if the lower one decides. */
 enum x86_result x86_run_bound(struct execution *x, const struct operation *operation)
 {
     const struct operand *bounds = &x->source;
@@ -166,9 +166,10 @@ enum x86_result x86_run_bound(struct execution *x, const struct operation *opera
     (void)operation;
     DO(x86_operand_read(x, &x->destination, &index));
     DO(x86_operand_read(x, bounds, &low));
+    if ((int64_t)x86_sign_extend(index, size) < (int64_t)x86_sign_extend(low, size))
+        return x86_raise(x, X86_VECTOR_BR, 0);
     DO(x86_memory_read(x, bounds->segment, second, size, X86_ACCESS_READ, &high));
-    if ((int64_t)x86_sign_extend(index, size) < (int64_t)x86_sign_extend(low, size) ||
-        (int64_t)x86_sign_extend(index, size) > (int64_t)x86_sign_extend(high, size))
+    if ((int64_t)x86_sign_extend(index, size) > (int64_t)x86_sign_extend(high, size))
         return x86_raise(x, X86_VECTOR_BR, 0);
     return X86_DONE;
 }

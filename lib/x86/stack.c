@@ -103,7 +103,7 @@ enum x86_result x86_run_enter(struct execution *x, const struct operation *opera
     (void)operation;
     DO(x86_stack_reserve(x, size, level + 1));
     DO(x86_stack_push(x, size, x->cpu.gpr[X86_RBP]));
-    frame = x86_stack_top(x);
+    frame = x->cpu.gpr[X86_RSP]; /* all of it, even if the stack is not as wide as the operand */
     for (unsigned i = 1; i < level; i++) {
         uint64_t pointer = x->cpu.gpr[X86_RBP] - (uint64_t)i * size, value = 0;
 

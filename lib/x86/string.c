@@ -67,15 +67,16 @@ static enum x86_result step_move(struct execution *x, enum string_argument kind)
     return X86_DONE;
 }
 
+/* The target first: so processors decide between two faults. */
 static enum x86_result step_compare(struct execution *x, enum string_argument kind)
 {
     struct string s = string_at(x, false);
     uint64_t a = x86_register_read(x, X86_RAX, s.size);
     uint64_t b = 0;
 
+    DO(read_target(x, &s, &b));
     if (kind == STRING_CMPS)
         DO(read_source(x, &s, &a));
-    DO(read_target(x, &s, &b));
     x86_alu_compute(ALU_CMP, s.size, a, b, &x->cpu.rflags);
     advance(x, &s, kind == STRING_CMPS, true);
     return X86_DONE;
@@ -138,10 +139,13 @@ enum x86_result x86_run_string(struct execution *x, const struct operation *oper
 {
     enum string_argument kind = operation->argument;
     unsigned width = x->insn->address_size;
+    unsigned limit = x->cpu.rflags & X86_RFLAGS_TF ? 1 : X86_STRING_LIMIT; /* a step is one iteration */
 
     if (!(x->insn->prefixes & (X86_PREFIX_REP | X86_PREFIX_REPNE)))
         return string_step(x, kind);
-    for (unsigned i = 0; i < X86_STRING_LIMIT; i++) {
+    if (kind == STRING_INS || kind == STRING_OUTS) /* even if there is nothing to repeat */
+        DO(x86_port_check(x, (uint16_t)x->cpu.gpr[X86_RDX], string_at(x, true).size));
+    for (unsigned i = 0; i < limit; i++) {
         uint64_t count = x86_register_read(x, X86_RCX, width);
 
         if (count == 0)

@@ -20,7 +20,7 @@
 struct level {
     uint8_t shift; /* of this level's index within the linear address */
     uint8_t bits;  /* of the index */
-    bool is_pdpte; /* of PAE: no rights and no accessed bit, and bits 1, 2 and 5 to 8 reserved */
+    bool is_pdpte; /* of PAE: no rights and no accessed bit, and bits 1, 2 and 6 to 8 reserved; see below */
     bool may_be_leaf;
 };
 
@@ -109,7 +109,8 @@ static uint64_t reserved_bits_32(const struct walk *walk, unsigned index)
                                                                           : 0;
 }
 
-/* The bits that must be zero in an entry (APM vol. 2, 5.3 and 5.4). */
+/* The bits that must be zero in an entry (APM vol. 2, 5.3 and 5.4). In a PDPTE of PAE bit 5 must be too, but
+ * QEMU sets it as an accessed bit, and a processor that has cached the entries does not look again. */
 static uint64_t reserved_bits(const struct walk *walk, unsigned index)
 {
     const struct x86_paging *paging = walk->paging;
@@ -120,7 +121,7 @@ static uint64_t reserved_bits(const struct walk *walk, unsigned index)
     if (walk->format->entry_size == 4)
         return reserved_bits_32(walk, index);
     if (level->is_pdpte)
-        return bit_range(1, 3) | bit_range(5, 9) | bit_range(paging->physical_bits, 63) | ENTRY_NX;
+        return bit_range(1, 3) | bit_range(6, 9) | bit_range(paging->physical_bits, 63) | ENTRY_NX;
     reserved = bit_range(paging->physical_bits, is_long ? 52 : 63);
     if (!has_nx(paging))
         reserved |= ENTRY_NX;

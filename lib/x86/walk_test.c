@@ -317,6 +317,10 @@ static void accessed_and_dirty(void **state)
     assert_int_equal(x86_walk(&paging, 0x5000, write_kernel, &ops, NULL, &result), X86_WALK_OK);
     assert_true(get8(0x1000, 0) == (0x2000 | P));
     assert_true(get8(0x2000, 0) == (0x200000 | ALL | PS | A | D));
+    set8(0x1000, 0, 0x2000 | P | A); /* and yet some set it */
+    assert_int_equal(x86_walk(&paging, 0x5000, write_kernel, &ops, NULL, &result), X86_WALK_OK);
+    set8(0x1000, 0, 0x2000 | P | D);
+    assert_int_equal(x86_walk(&paging, 0x5000, write_kernel, &ops, NULL, &result), X86_WALK_FAULT);
 }
 
 int main(void)

@@ -307,9 +307,8 @@ struct x86_ops {
  * X86_UNSUPPORTED are: all that reads a descriptor (segment loads, far branches, INT and IRET in protected
  * and long mode; INT and IRET in virtual-8086 mode too), PUSHF and POPF with CR4.VME in virtual-8086 mode;
  * access to control, debug and model-specific registers and to descriptor tables; HLT, CPUID, RDTSC, SYSCALL,
- * UD2 and their like; ADX and CRC32; BMI1 and BMI2 in 16-bit code; x87, MMX, SSE and all vector instructions.
- * What has a CPUID bit of its own (LZCNT, TZCNT, POPCNT, MOVBE, BMI, CMPXCHG16B) is executed without a look
- * at it.
+ * UD2 and their like; MOVDIRI and MOVDIR64B; x87, MMX, SSE and all vector instructions. What has a CPUID bit
+ * of its own (LZCNT, TZCNT, POPCNT, MOVBE, CRC32, ADX, BMI, CMPXCHG16B) is executed without a look at it.
  *
  * Not done here: single stepping (RFLAGS.TF) and debug registers; RF is cleared at X86_DONE.
  */
