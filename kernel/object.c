@@ -166,13 +166,20 @@ void object_free_some(void)
         cpu->pages_to_free = NULL;
         cpu->grace = smp_begin_grace();
     }
-    if ((cpu->freeing || cpu->pages_freeing) && smp_grace_over(cpu->grace)) {
-        kernel_lock();
-        free_one(cpu);
-        kernel_unlock();
+    if (!smp_grace_over(cpu->grace)) {
+        cpu->hazard &= ~HAZARD_FREE; /* nobody waits for that here: whatever next brings this CPU into the kernel goes on */
+        return;
     }
-    if (!cpu->freeing && !cpu->pages_freeing && !cpu->to_free && !cpu->pages_to_free)
+    kernel_lock();
+    free_one(cpu);
+    kernel_unlock();
+    if (!object_frees_wait(cpu))
         cpu->hazard &= ~HAZARD_FREE;
+}
+
+bool object_frees_wait(const struct cpu *cpu)
+{
+    return cpu->freeing || cpu->pages_freeing || cpu->to_free || cpu->pages_to_free;
 }
 
 void object_wake(struct object *object)

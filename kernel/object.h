@@ -15,6 +15,7 @@
 #define must_check __attribute__((warn_unused_result))
 
 struct account;
+struct cpu;
 
 struct object {
     uint8_t type; /* enum object_type */
@@ -44,8 +45,11 @@ void object_discard(struct object *object);
 /* A page that others may still look at is freed like an object. */
 void object_free_page(void *page);
 
-/* Do a bounded part of that work; called as long as HAZARD_FREE is set. Takes the kernel's lock. */
+/* Do a bounded part of that work, of which there is some; called as long as HAZARD_FREE is set. Takes the kernel's lock. */
 void object_free_some(void);
+
+/* Whether a CPU has objects or pages to free, now or after a grace period that is under way. */
+bool object_frees_wait(const struct cpu *cpu);
 
 /* Another CPU passes an object on that has to be freed here. */
 void object_free_here(struct object *object);

@@ -7,6 +7,7 @@
 
 #define INDEX_BITS 9
 #define ENTRIES    512u
+#define TABLES_AT_ONCE 256u
 #define LEVELS     4
 
 static unsigned index_at(uint64_t page, unsigned level)
@@ -41,13 +42,20 @@ uint64_t pagetable_bits(unsigned rights)
 }
 
 /* Free a table of level 2, whose tables hold leaves only. */
-static void table_free(uint64_t *table)
+static bool table_free(uint64_t *table)
 {
+    unsigned freed = 0;
+
     for (unsigned i = 0; i < ENTRIES; i++) {
-        if ((table[i] & PTE_PRESENT) && !(table[i] & PTE_LARGE))
+        if ((table[i] & PTE_PRESENT) && !(table[i] & PTE_LARGE)) {
+            if (freed++ == TABLES_AT_ONCE)
+                return false;
             page_free(table_of(table[i]));
+            table[i] = 0;
+        }
     }
     page_free(table);
+    return true;
 }
 
 enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
@@ -136,8 +144,8 @@ bool pagetable_clear(uint64_t *root, unsigned entries)
 
             if (!(entry & PTE_PRESENT))
                 continue;
-            l3[j] = 0;
-            table_free(table_of(entry));
+            if (table_free(table_of(entry)))
+                l3[j] = 0;
             return false;
         }
         root[i] = 0;

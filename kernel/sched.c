@@ -164,7 +164,7 @@ static void hazard_work(struct cpu *cpu)
         smp_handle_requests(cpu);
     if (cpu->hazard & HAZARD_GRACE)
         smp_answer_grace(cpu);
-    if (cpu->hazard & HAZARD_FREE)
+    if (object_frees_wait(cpu))
         object_free_some();
     interrupt_window();
 }
@@ -175,7 +175,7 @@ static void idle(struct cpu *cpu)
     cpu->ec = NULL;
     sched_set_timer(cpu);
     while (!cpu->scheduler.ready) {
-        if (cpu->hazard & HAZARD_LEAVING)
+        if (cpu->hazard & HAZARD_LEAVING || object_frees_wait(cpu))
             hazard_work(cpu);
         else
             __asm__ volatile("sti; hlt; cli" : : : "memory");
@@ -253,6 +253,8 @@ void sched_timer_interrupt(void)
     }
     if (cpu->scheduler.current && now >= cpu->scheduler.slice_end)
         cpu->hazard |= HAZARD_SCHEDULE;
+    if (object_frees_wait(cpu))
+        cpu->hazard |= HAZARD_FREE;
     /* If somebody else is to run, schedule() sets the timer. Set to a time that has passed, it would fire
      * again at once in the window it came in, and the kernel would never get out of that. */
     if (!(cpu->hazard & HAZARD_SCHEDULE))

@@ -52,4 +52,4 @@ struct removal;
 void space_settle(struct space *space, struct removal *removal);
 
 /* Units between two looks at pending interrupts. */
-#define SPACE_BATCH 256u
+#define SPACE_BATCH 128u
