@@ -30,7 +30,7 @@ no_tests = $(filter-out %_test.c %_fuzz.c,$(1))
 include mk/host.mk
 include mk/target.mk
 
-.PHONY: all run test test-host bench iso guest tcb format clean help
+.PHONY: all run test test-host test-slow bench iso guest tcb format clean help
 
 all: kernel components
 
@@ -48,6 +48,10 @@ test:
 test-host:
 	$(Q)tools/bootstrap test
 	$(Q)BUILD=$(BUILD) CC=$(CC) HOST_DIRS='$(HOST_DIRS)' /usr/bin/python3 tools/test.py --host
+
+test-slow:
+	$(Q)tools/bootstrap test
+	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/test.py --slow
 
 bench:
 	$(Q)tools/bootstrap test iso
@@ -73,8 +77,9 @@ help:
 	@echo 'make run        build, fetch the guest, boot scenarios/$(SCENARIO).xml in QEMU and connect to the guest (Ctrl-] quits)'
 	@echo 'make test       host unit tests and booted scenarios; installs missing Debian packages first'
 	@echo 'make test-host  the unit tests only; HOST_DIRS="lib/xml ..." builds and tests no more than those'
+	@echo 'make test-slow  the tests that take long, and the mutants of the kernel; tools/test.py --slow PATTERN for some'
 	@echo 'make fuzz       build the fuzzers and run each for FUZZ_TIME seconds (tools/bootstrap all)'
-	@echo 'make bench      path lengths in instructions, under deterministic counting'
+	@echo 'make bench      path lengths, exits and ratios against their limits: doc/figures.md'
 	@echo 'make guest      the Linux guest of the tests: $(BUILD)/guest/vmlinuz and initrd'
 	@echo 'make iso        $(BUILD)/donjon-$(SCENARIO).iso, bootable by BIOS and UEFI'
 	@echo 'make tcb        code lines that a VM has to trust'

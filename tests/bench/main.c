@@ -19,6 +19,18 @@
 #define CODE      0x1000u
 #define OUT_PORT  0x80u
 
+/*
+ * Marks for the execution trace (tools/bench_trace.c): NOPs that stand around what is measured, never in it.
+ * The numbers are those of a line "bench: path NUMBER = NAME", of which 0 is the measurement's own cost.
+ */
+#define MARK(kind, id)                                                                                       \
+    __asm__ volatile("nopl %c0(%%rax)" : : "i"(0x0d0e0000 | (kind) << 12 | (id)) : "memory")
+#define MARK_BEGIN 0
+#define MARK_END   1
+#define MARK_WATCH 2
+#define MARK_REST  3
+enum { PATH_OVERHEAD = __COUNTER__ };
+
 static uint64_t overhead; /* of two RDTSCs next to each other */
 
 static void figure(const char *name, uint64_t least, uint64_t more)
@@ -31,11 +43,14 @@ static void figure(const char *name, uint64_t least, uint64_t more)
 /* `path` is inlined: what is measured has no call around it. */
 #define MEASURE(name, path)                                                                                  \
     do {                                                                                                     \
+        enum { ID = __COUNTER__ };                                                                           \
         uint64_t least = UINT64_MAX, more = 0, times[ROUNDS];                                                \
         for (unsigned round = 0; round < WARM + ROUNDS; round++) {                                           \
+            MARK(MARK_BEGIN, ID);                                                                            \
             uint64_t begin = now();                                                                          \
             path;                                                                                            \
             uint64_t length = now() - begin - overhead;                                                      \
+            MARK(MARK_END, ID);                                                                              \
             if (round >= WARM)                                                                               \
                 times[round - WARM] = length;                                                                \
         }                                                                                                    \
@@ -43,6 +58,7 @@ static void figure(const char *name, uint64_t least, uint64_t more)
             least = times[round] < least ? times[round] : least;                                             \
         for (unsigned round = 0; round < ROUNDS; round++)                                                    \
             more += times[round] != least;                                                                   \
+        say("bench: path %u = %s", (uint64_t)ID, name);                                                      \
         figure(name, least, more);                                                                           \
     } while (0)
 
@@ -56,7 +72,9 @@ static void measure_overhead(void)
 {
     overhead = UINT64_MAX;
     for (unsigned round = 0; round < WARM; round++) {
+        MARK(MARK_BEGIN, PATH_OVERHEAD);
         uint64_t begin = now(), length = now() - begin;
+        MARK(MARK_END, PATH_OVERHEAD);
 
         overhead = length < overhead ? length : overhead;
     }
@@ -212,6 +230,78 @@ static void bench_exit(void)
     clean();
 }
 
+/*
+ * How long the kernel keeps interrupts off while it does much: only the trace can tell, so there is no figure
+ * here but a name for the stretch.
+ */
+#define WATCH(name, work)                                                                                    \
+    do {                                                                                                     \
+        enum { ID = __COUNTER__ };                                                                           \
+        say("bench: path %u = %s", (uint64_t)ID, name);                                                      \
+        MARK(MARK_WATCH, ID);                                                                                \
+        work;                                                                                                \
+        MARK(MARK_REST, ID);                                                                                 \
+    } while (0)
+
+#define GIB_4       (1ul << 20) /* in pages */
+#define FAR         (1ul << 24) /* a page of the user's half with nothing near it, on a border of 64 GiB */
+#define PERM_ALL    0xffu
+#define CHILD_NTS   4000u
+#define CHILD_ECS   32u
+#define CHILD_PLACE 0x60000000ul /* UTCBs in the child */
+
+/* Pages above 4 GiB may be mapped by whoever has the MEM space, whether there is RAM or not. Where `from` is
+ * odd they cannot be mapped as large ones. */
+static void map_4g(selector space, uint64_t from, uint64_t to)
+{
+    must(space_copy(ROOT_MEM, GIB_4 + from, space, to, GIB_4, MEM_READ));
+}
+
+/* Capabilities that are the last of their objects, and many of one object; ECs with portals. */
+static void fill(const struct pd_space *child)
+{
+    selector shared = notification(), mortal = fresh(), pt = fresh();
+
+    for (uint64_t i = 0; i < CHILD_NTS; i++) {
+        must(create_nt(mortal, ROOT_ACCOUNT));
+        must(space_copy(ROOT_OBJ, mortal, child->obj, 64 + 2 * i, 1, PERM_ALL));
+        must(space_remove(ROOT_OBJ, mortal, 1));
+        must(space_copy(ROOT_OBJ, shared, child->obj, 65 + 2 * i, 1, PERM_NT_SIGNAL));
+    }
+    for (uint64_t i = 0; i < CHILD_ECS; i++) {
+        must(create_ec(mortal, ROOT_ACCOUNT, child->pd, CHILD_PLACE + i * PAGE, 0, 0, 0));
+        must(create_pt(pt, ROOT_ACCOUNT, mortal, (uint64_t)server, i));
+        must(space_copy(ROOT_OBJ, mortal, child->obj, 2 * i, 1, PERM_ALL));
+        must(space_copy(ROOT_OBJ, pt, child->obj, 2 * i + 1, 1, PERM_ALL));
+        must(space_remove(ROOT_OBJ, mortal, 1));
+        must(space_remove(ROOT_OBJ, pt, 1));
+    }
+    must(space_remove(ROOT_OBJ, shared, 1));
+}
+
+static void bench_interrupts_off(void)
+{
+    struct pd_space child = child_create(ROOT_ACCOUNT);
+
+    fill(&child);
+    WATCH("irqoff.map_4g", {
+        map_4g(child.hst, 1, FAR);     /* 4 KiB pages */
+        map_4g(child.hst, 0, 2 * FAR); /* 2 MiB pages */
+    });
+    WATCH("irqoff.remove_4g", {
+        must(space_remove(child.hst, FAR, GIB_4));
+        must(space_remove(child.hst, 2 * FAR, GIB_4));
+        must(space_remove(child.hst, 2 * FAR, GIB_4)); /* where nothing is */
+    });
+    map_4g(child.hst, 1, FAR);
+    WATCH("irqoff.pd_destroy", {
+        must(destroy(child.pd));
+        must(space_remove(ROOT_OBJ, child.pd, 3));
+        pass(milliseconds(1)); /* what is freed later */
+    });
+    clean();
+}
+
 void test_main(void)
 {
     harness_begin();
@@ -224,6 +314,7 @@ void test_main(void)
     bench_interrupt();
     if (BOOT->features & BOOT_FEATURE_SVM)
         bench_exit();
+    bench_interrupts_off();
     say("bench: done");
     out8(EXIT_PORT, EXIT_CODE);
     for (;;)
