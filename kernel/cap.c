@@ -18,6 +18,8 @@ enum status cap_prepare(struct space *space, uint64_t selector)
         *leaf = account_page(space->object.account);
     if (!*leaf)
         return STATUS_NO_MEMORY;
+    if (selector / CAPS_PER_LEAF >= space->obj.leaves)
+        space->obj.leaves = selector / CAPS_PER_LEAF + 1;
     return (*leaf)[selector % CAPS_PER_LEAF].word ? STATUS_EXISTS : STATUS_OK;
 }
 
@@ -50,11 +52,11 @@ bool cap_clear(struct space *space)
 {
     uint64_t leaf = space->obj.clear / CAPS_PER_LEAF;
 
-    for (; leaf < OBJ_SELECTORS / CAPS_PER_LEAF; leaf++) {
+    for (; leaf < space->obj.leaves; leaf++) {
         if (space->obj.table[leaf])
             break;
     }
-    if (leaf == OBJ_SELECTORS / CAPS_PER_LEAF)
+    if (leaf >= space->obj.leaves)
         return true;
     for (uint64_t i = 0; i < CAPS_PER_LEAF; i++)
         cap_remove(space, leaf * CAPS_PER_LEAF + i);

@@ -18,6 +18,7 @@ struct space {
     union {
         struct {
             struct cap **table; /* page of pointers to leaves */
+            uint64_t leaves;    /* none of the table stands at this index or behind */
             uint64_t clear;     /* progress of cap_clear */
         } obj;
         struct {
