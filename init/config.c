@@ -4,7 +4,7 @@
  *
  *   <donjon>
  *     <module name="uart16550" file="uart16550.elf"/>          what boots; init checks that it is there
- *     <run memory="1024"/>                                     for tools/run only
+ *     <run memory="1024" terminals="2"/>                       for tools/run only
  *     <start name="uart" binary="uart16550" ram="1M" kernel="64" priority="40" restart="yes">
  *       <provides service="Terminal"/>
  *       <route>
@@ -35,7 +35,7 @@
 #define KERNEL_MAXIMUM (1u << 20)
 
 static const char *const module_attributes[] = {"name!", "file!", NULL};
-static const char *const run_attributes[] = {"memory", "append", NULL};
+static const char *const run_attributes[] = {"memory", "append", "terminals", NULL};
 static const char *const start_attributes[] = {"name!",    "binary!", "ram!",      "kernel",
                                                "priority", "restart", "essential", NULL};
 static const char *const provides_attributes[] = {"service!", NULL};

@@ -43,11 +43,11 @@ ROOT_TESTS := ktest=tests/kernel bench=tests/bench,tests/kernel/support
 COMPONENTS := $(foreach d,$(COMPONENT_DIRS),$(TARGET)/$(notdir $(d)).elf) \
 	$(foreach t,$(ROOT_TESTS),$(TARGET)/$(firstword $(subst =, ,$(t))).elf)
 
-.PHONY: kernel components
+.PHONY: kernel components guests
 
 kernel: $(if $(strip $(KERNEL_OBJECTS)),$(KERNEL)/kernel.elf $(KERNEL)/kernel.mb1)
 
-components: $(COMPONENTS)
+components: $(COMPONENTS) guests
 
 $(TARGET)/obj/%.o: %.c Makefile mk/target.mk
 	$(call say,CC,$<)
@@ -102,3 +102,62 @@ $(KERNEL)/kernel.mb1: $(KERNEL)/kernel.elf
 	$(Q)objcopy -g -O elf32-i386 $< $@
 
 -include $(BASE_OBJECTS:.o=.d) $(LIB_OBJECTS:.o=.d) $(KERNEL_OBJECTS:.o=.d)
+
+# Bare-metal guests (tests/guest): Multiboot programs without a system. tests/guest/body becomes guest-MODE.elf in each mode, a
+# file tests/guest/hostile/MODE/NAME.c hostile-NAME.elf, those of tests/guest/hostile together hostile.elf. Real mode's code must stay small. A 64-bit program is put into an
+# ELF32 file at the end, as boot loaders want it.
+GUEST_MODES := real protected pae long compat
+GUEST_FLAGS_real := -m16 -DGUEST_MODE=1 -Os
+GUEST_FLAGS_protected := -m32 -DGUEST_MODE=2
+GUEST_FLAGS_pae := -m32 -DGUEST_MODE=3
+GUEST_FLAGS_long := -m64 -mno-red-zone -DGUEST_MODE=4
+GUEST_FLAGS_compat := -m32 -DGUEST_MODE=5
+GUEST_GATES_real := real
+GUEST_GATES_protected := 32
+GUEST_GATES_pae := 32
+GUEST_GATES_long := 64
+GUEST_GATES_compat := 64
+GUEST_USER_protected := tests/guest/mode/user_32.S
+GUEST_USER_pae := tests/guest/mode/user_32.S
+GUEST_USER_long := tests/guest/mode/user_64.S
+GUEST_USER_compat := tests/guest/mode/user_32.S
+GUEST_LD_real := real
+GUEST_FOLDERS := tests/guest/body
+GUEST_FOLDERS_real := $(GUEST_FOLDERS) tests/guest/body/legacy
+GUEST_FOLDERS_protected := $(GUEST_FOLDERS) tests/guest/body/legacy tests/guest/body/paged
+GUEST_FOLDERS_pae := $(GUEST_FOLDERS_protected)
+GUEST_FOLDERS_long := $(GUEST_FOLDERS) tests/guest/body/paged tests/guest/body/long
+GUEST_FOLDERS_compat := $(GUEST_FOLDERS_protected)
+GUEST_HOSTILE := $(wildcard $(GUEST_MODES:%=tests/guest/hostile/%/*.c))
+GUESTS := $(GUEST_MODES:%=$(TARGET)/guest-%.elf) $(foreach f,$(GUEST_HOSTILE),$(TARGET)/hostile-$(basename $(notdir $(f))).elf) \
+	$(TARGET)/hostile.elf
+GUEST_INCLUDES := $(wildcard tests/guest/mode/*.inc tests/guest/mode/*.h)
+
+guests: $(GUESTS)
+
+guest_objects = $(patsubst %,$(TARGET)/guest/$(1)/%.o,$(patsubst %.c,%,$(2) tests/guest/mode/$(1).S \
+	tests/guest/mode/gates_$(GUEST_GATES_$(1)).c $(GUEST_USER_$(1)) $(call sources,tests/guest/support,c)))
+
+# $(call guest,MODE,NAME,SOURCES)
+define guest
+$(TARGET)/$(2).elf: $(call guest_objects,$(1),$(3)) $(sort $(dir $(3))) tests/guest/mode/$(or $(GUEST_LD_$(1)),flat).ld
+	$$(call say,GUEST,$$@)
+	$$(Q)ld -m $(if $(filter long,$(1)),elf_x86_64,elf_i386) -static --build-id=none -z noexecstack -z max-page-size=4096 \
+	    --no-warn-rwx-segments --gc-sections -T tests/guest/mode/$(or $(GUEST_LD_$(1)),flat).ld \
+	    -Map $$(basename $$@).map -o $$@.debug $$(filter %.o,$$^)
+	$$(Q)objcopy -g -O elf32-i386 $$@.debug $$@
+-include $(patsubst %.o,%.d,$(call guest_objects,$(1),$(3)))
+endef
+
+define guest_mode
+$(TARGET)/guest/$(1)/%.o: %.c Makefile mk/target.mk
+	$$(call say,GUEST,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(TARGET_FLAGS) $(GUEST_FLAGS_$(1)) -c $$< -o $$@
+$(TARGET)/guest/$(1)/%.S.o: %.S $(GUEST_INCLUDES) Makefile mk/target.mk
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(TARGET_FLAGS) $(if $(filter long,$(1)),-m64,-m32) $(ASSEMBLER) -c $$< -o $$@
+endef
+$(foreach m,$(GUEST_MODES),$(eval $(call guest_mode,$(m)))$(eval $(call guest,$(m),guest-$(m),$(wildcard $(GUEST_FOLDERS_$(m):%=%/*.c)))))
+$(foreach f,$(GUEST_HOSTILE),$(eval $(call guest,$(notdir $(patsubst %/,%,$(dir $(f)))),hostile-$(basename $(notdir $(f))),$(f))))
+$(eval $(call guest,long,hostile,$(wildcard tests/guest/hostile/*.c)))

@@ -16,6 +16,7 @@
 #include "vmm/cpu/vcpu.h"
 #include "vmm/machine/linux.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/multiboot.h"
 
 #include <string.h>
 
@@ -175,6 +176,13 @@ static void open_terminal(struct monitor *m)
         log_line("vm %s: no terminal (%s): output goes to the log only", m->config.name, error_text(status));
 }
 
+static void log_exits(void *context)
+{
+    const struct monitor *m = context;
+
+    vcpu_log_profile(&m->vcpu);
+}
+
 static bool build_machine(struct monitor *m)
 {
     struct machine_config config = {.name = m->config.name, .ram = m->ram, .map = m->map};
@@ -190,6 +198,7 @@ static bool build_machine(struct monitor *m)
         (struct bus_clock){.deadline = console_deadline, .advance = console_advance, .device = &m->console};
     console_init(&m->console, m->config.name, &m->machine.clock, &m->machine.uart,
                  m->has_terminal ? &m->terminal : NULL);
+    console_await(&m->console, m->config.exits, log_exits, m);
     if (machine_init(&m->machine, &config))
         return true;
     log_line("vm %s: the machine cannot be put together", m->config.name);
@@ -236,6 +245,31 @@ static bool load_linux(struct monitor *m, uint64_t rsdp, struct linux_entry *ent
     return false;
 }
 
+static bool load_multiboot(struct monitor *m, struct linux_entry *entry)
+{
+    char message[LINUX_MESSAGE_BYTES];
+    struct multiboot_config config = {
+        .image = m->kernel.data, .size = m->kernel.bytes, .command_line = m->config.cmdline, .map = &m->map};
+
+    if (m->initrd.bytes) {
+        log_line("vm %s: initrd: a Multiboot kernel takes none", m->config.name);
+        return false;
+    }
+    if (multiboot_load(&m->ram, &config, entry, message))
+        return true;
+    log_line("vm %s: %s", m->config.name, message);
+    return false;
+}
+
+static bool load_guest(struct monitor *m, uint64_t rsdp, struct linux_entry *entry)
+{
+    if (m->builtin)
+        return load_builtin(m, entry);
+    if (multiboot_is(m->kernel.data, m->kernel.bytes))
+        return load_multiboot(m, entry);
+    return load_linux(m, rsdp, entry);
+}
+
 /* As after power-up or reset: the first MiB cleared, tables and guest written, the vCPU at its entry. */
 static bool boot(struct monitor *m)
 {
@@ -248,7 +282,7 @@ static bool boot(struct monitor *m)
         log_line("vm %s: ACPI tables do not fit", m->config.name);
         return false;
     }
-    if (m->builtin ? !load_builtin(m, &entry) : !load_linux(m, rsdp, &entry))
+    if (!load_guest(m, rsdp, &entry))
         return false;
     vcpu_reset(&m->vcpu);
     vcpu_start(&m->vcpu, &entry);

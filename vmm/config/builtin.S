@@ -66,86 +66,265 @@ hello_text:
         guest_end hello
 
 /*
- * What an exit costs: TSC ticks of one OUT to a port that nothing decodes, and of one CPUID, each the mean of
- * LOOPS. Under deterministic counting a tick is an instruction. The loop's own are subtracted.
+ * What an exit costs: TSC ticks of one OUT to a port that nothing decodes, of one CPUID and of one MOV from the local
+ * APIC; then from an interrupt's cause to the first instruction of its handler. Each is the least of many, without what
+ * measuring costs. Under deterministic counting a tick is an instruction. The last are done in long mode, as Linux
+ * would, with four levels of page tables to walk. Lines: "bench: NAME = VALUE instructions".
  */
-        guest out
-        mov $(COM1 + LCR), %dx
-        mov $LCR_8_BITS, %al
-        out %al, %dx
-        mov $0x90000, %esp
-        mov $LOOPS, %ecx
-        rdtsc
-        mov %eax, %ebp
-1:      out %al, $0x80
-        dec %ecx
-        jnz 1b
-        rdtsc
-        mov $2, %ecx
-        mov $(at(out, out_text)), %esi
-        call out_figure
-        mov $LOOPS, %edi
-        rdtsc
-        mov %eax, %ebp
-2:      xor %eax, %eax
-        cpuid
-        dec %edi
-        jnz 2b
-        rdtsc
-        mov $3, %ecx
-        mov $(at(out, cpuid_text)), %esi
-        call out_figure
-        mov $(at(out, done_text)), %esi
-        call out_string
-3:      cli
-        hlt
-        jmp 3b
+#define FIRST_MARK  0x0d0e0000 /* tools/bench_trace.c */
+#define LAST_MARK   0x0d0e1000
+#define TRACED      20 /* runs of a path for the trace, which leaves the first out */
+#define ROUNDS      64
+#define STACK       0x90000
+#define APIC        0xfee00000
+#define APIC_ID     0x20
+#define APIC_EOI    0xb0
+#define APIC_SVR    0xf0
+#define APIC_ICR    0x300
+#define APIC_LVTT   0x320
+#define TO_SELF     0x44000
+#define TSC_MODE    0x40000
+#define SELF_VECTOR 0x40
+#define TIME_VECTOR 0x41
+#define TSC_DEADLINE 0x6e0
+#define AHEAD       20000 /* ticks until the timer's interrupt */
+#define TABLES      0x200000
+#define IDT         0x80000
+#define GATE        0x8e00
+#define PRESENT     3 /* and writable */
+#define UNCACHED    0x10
 
-/* Prints the text at ESI, (EAX - EBP) / LOOPS - ECX in decimal, and the unit. */
-out_figure:
+        .macro mark which, path
+        .byte 0x0f, 0x1f, 0x80 /* NOPL with a displacement of 32 bits, alike in both modes */
+        .long \which + \path
+        .endm
+
+        .macro cpuid_0
+        xor %eax, %eax
+        cpuid
+        .endm
+
+/* The least of LOOPS times `instruction`, which may use EAX to EDX; EBP is the beginning, ESI the least so far. */
+        .macro least_of text, figure, instruction:vararg
+        mov $LOOPS, %edi
+        mov $-1, %esi
+1:      rdtsc
+        mov %eax, %ebp
+        \instruction
+        rdtsc
         sub %ebp, %eax
-        xor %edx, %edx
-        mov $LOOPS, %ebx
-        div %ebx
-        sub %ecx, %eax
-        push %eax
-        call out_string
-        pop %eax
+        cmp %esi, %eax
+        cmovb %eax, %esi
+        dec %edi
+        jnz 1b
+        lea -2(%esi), %eax
+        mov $(at(out, \text)), %esi
+        call \figure
+        .endm
+
+        .macro traced path, instruction:vararg
+        mov $TRACED, %edi
+1:      mark FIRST_MARK, \path
+        rdtsc
+        \instruction
+        rdtsc
+        mark LAST_MARK, \path
+        dec %edi
+        jnz 1b
+        .endm
+
+/* Prints the text at ESI, EAX in decimal, and the unit; for both modes: `figure` in `push \a` and so on. */
+        .macro printing figure, string, a, d
+\figure:
+        push \a
+        call \string
+        pop \a
         mov $10, %ebx
         xor %ecx, %ecx
 1:      xor %edx, %edx
         div %ebx
-        push %edx
+        push \d
         inc %ecx
         test %eax, %eax
         jnz 1b
-2:      pop %eax
+2:      pop \a
         add $'0', %al
-        call out_character
+        call 3f
         loop 2b
         mov $(at(out, unit_text)), %esi
-        jmp out_string
-out_character:
-        push %eax
+        jmp \string
+3:      push \a
         mov $(COM1 + LSR), %dx
-3:      in %dx, %al
+4:      in %dx, %al
         test $THRE, %al
-        jz 3b
-        pop %eax
+        jz 4b
+        pop \a
         mov $COM1, %dx
         out %al, %dx
         ret
-out_string:
+\string:
         lodsb
         test %al, %al
-        jz 4f
-        call out_character
-        jmp out_string
-4:      ret
+        jz 5f
+        call 3b
+        jmp \string
+5:      ret
+        .endm
+
+        guest out
+        mov $(COM1 + LCR), %dx
+        mov $LCR_8_BITS, %al
+        out %al, %dx
+        mov $STACK, %esp
+        traced 0
+        traced 1, out %al, $0x80
+        least_of out_text, out_figure, out %al, $0x80
+        traced 2, cpuid_0
+        least_of cpuid_text, out_figure, cpuid_0
+        mov APIC + APIC_ID, %eax
+        least_of flat_text, out_figure, mov APIC + APIC_ID, %eax
+
+        /* The first 2 MiB and the local APIC's page, in 4 KiB pages. */
+        movl $(TABLES + 0x1000 + PRESENT), TABLES
+        movl $(TABLES + 0x2000 + PRESENT), TABLES + 0x1000
+        movl $(TABLES + 0x3000 + PRESENT), TABLES + 0x1000 + (APIC >> 30) * 8
+        movl $(TABLES + 0x5000 + PRESENT), TABLES + 0x2000
+        movl $(TABLES + 0x4000 + PRESENT), TABLES + 0x3000 + (APIC >> 21 & 511) * 8
+        movl $(APIC + UNCACHED + PRESENT), TABLES + 0x4000
+        mov $PRESENT, %eax
+        mov $(TABLES + 0x5000), %edi
+1:      mov %eax, (%edi)
+        add $0x1000, %eax
+        add $8, %edi
+        cmp $(TABLES + 0x6000), %edi
+        jne 1b
+        mov %cr4, %eax
+        or $0x20, %eax
+        mov %eax, %cr4
+        mov $TABLES, %eax
+        mov %eax, %cr3
+        mov $0xc0000080, %ecx
+        rdmsr
+        or $0x100, %eax
+        wrmsr
+        mov %cr0, %eax
+        or $0x80000000, %eax
+        mov %eax, %cr0
+        lgdt at(out, out_gdtr)
+        ljmp $8, $(at(out, out_long))
+        printing out_figure, out_string, %eax, %edx
+
+        .code64
+        .macro gate vector, handler
+        mov $(at(out, \handler)), %eax
+        mov %ax, IDT + \vector * 16
+        movw $8, IDT + \vector * 16 + 2
+        movw $GATE, IDT + \vector * 16 + 4
+        shr $16, %eax
+        mov %ax, IDT + \vector * 16 + 6
+        .endm
+
+/* What a handler does after its first instruction, RDTSC: EAX - EBP goes to EBX if it is less. */
+        .macro handled path
+        mark LAST_MARK, \path
+        sub %ebp, %eax
+        cmp %ebx, %eax
+        cmovb %eax, %ebx
+        mov $1, %r8d
+        movl $0, APIC_EOI(%rdi)
+        iretq
+        .endm
+
+/* The least, without two instructions of the measurement. */
+        .macro least text
+        lea -2(%rbx), %eax
+        mov $(at(out, \text)), %esi
+        call out_figure_64
+        .endm
+
+out_long:
+        xor %eax, %eax
+        mov %eax, %ss /* IRETQ takes it back */
+        mov $STACK, %esp
+        lidt at(out, out_idtr)
+        gate SELF_VECTOR, out_self
+        gate TIME_VECTOR, out_time
+        mov $APIC, %r8d
+        traced 3, mov APIC_ID(%r8), %eax
+        least_of mmio_text, out_figure_64, mov APIC_ID(%r8), %eax
+
+        /* An interrupt that the guest sends itself: with the exit that sends it. */
+        mov $APIC, %edi
+        movl $0x1ff, APIC_SVR(%rdi)
+        mov $-1, %ebx
+        mov $ROUNDS, %ecx
+        sti
+1:      mark FIRST_MARK, 4
+        rdtsc
+        mov %eax, %ebp
+        movl $(TO_SELF + SELF_VECTOR), APIC_ICR(%rdi)
+        dec %ecx
+        jnz 1b
+        least inject_text
+
+        /* The timer's, from the last TSC that the guest saw before it. */
+        mov $APIC, %edi
+        movl $(TSC_MODE + TIME_VECTOR), APIC_LVTT(%rdi)
+        mov $-1, %ebx
+        mov $ROUNDS, %r9d
+2:      xor %r8d, %r8d
+        mov $TSC_DEADLINE, %ecx
+        rdtsc
+        add $AHEAD, %eax
+        adc $0, %edx
+        wrmsr
+1:      mark FIRST_MARK, 5
+        rdtsc
+        mov %eax, %ebp
+        test %r8d, %r8d
+        jz 1b
+        dec %r9d
+        jnz 2b
+        least timer_text
+        mov $(at(out, done_text)), %esi
+        call out_string_64
+3:      cli
+        hlt
+        jmp 3b
+out_self:
+        rdtsc
+        handled 4
+out_time:
+        rdtsc
+        handled 5
+        printing out_figure_64, out_string_64, %rax, %rdx
+
+        .balign 8
+out_gdt:
+        .quad 0, 0x00209b0000000000
+out_gdtr:
+        .word 15
+        .long at(out, out_gdt)
+out_idtr:
+        .word 0xfff
+        .quad IDT
 out_text:
+        .ascii "bench: path 1 = vmexit.out.user\n"
         .asciz "bench: vmexit.out.user = "
 cpuid_text:
+        .ascii "bench: path 2 = vmexit.cpuid.user\n"
         .asciz "bench: vmexit.cpuid.user = "
+flat_text:
+        .asciz "bench: vmexit.mmio.user.flat = "
+mmio_text:
+        .ascii "bench: path 3 = vmexit.mmio.user\n"
+        .asciz "bench: vmexit.mmio.user = "
+inject_text:
+        .ascii "bench: path 4 = vm.irq_inject\n"
+        .asciz "bench: vm.irq_inject = "
+timer_text:
+        .ascii "bench: path 5 = vm.timer_inject\n"
+        .asciz "bench: vm.timer_inject = "
 done_text:
         .asciz "bench: done\n"
 unit_text:

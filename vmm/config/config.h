@@ -6,8 +6,10 @@
  *       <vm name="debian" memory="256" kernel="vmlinuz" initrd="initrd" cmdline="console=ttyS0"/>
  *     </config>
  *
- * memory: MiB, or with a suffix K, M or G. kernel and initrd name ROMs. guest="..." instead of kernel runs
- * one of the guests that are part of the monitor (builtin.h).
+ * memory: MiB, or with a suffix K, M or G. kernel and initrd name ROMs; kernel is a bzImage, or a
+ * Multiboot ELF32 program, which takes no initrd. guest="..." instead of kernel runs
+ * one of the guests that are part of the monitor (builtin.h). exits="TEXT": when the guest prints a line with
+ * this text, the log gets the number of its exits by reason, as it always does at the guest's end.
  */
 #pragma once
 
@@ -29,6 +31,7 @@ struct vm_config {
     char initrd[CONFIG_ROM_SIZE]; /* "": none */
     char cmdline[CONFIG_CMDLINE_SIZE];
     char guest[CONFIG_NAME_SIZE]; /* "": a kernel */
+    char exits[CONFIG_NAME_SIZE]; /* "": at the end only */
 };
 
 /* Reads a configuration; `text` (CONFIG_TEXT_MAX bytes at most) is changed. False: *error names element,

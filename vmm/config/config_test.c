@@ -27,7 +27,7 @@ static void test_linux(void **state)
 
     (void)state;
     assert_true(read_text(
-        "<config><vm name='deb' memory='256' kernel='vmlinuz' initrd='initrd' cmdline='a b'/></config>",
+        "<config><vm name='deb' memory='256' kernel='vmlinuz' initrd='initrd' cmdline='a b' exits='ready: '/></config>",
         &config, &error));
     assert_string_equal(config.name, "deb");
     assert_int_equal(config.memory, 256ull << 20);
@@ -35,6 +35,7 @@ static void test_linux(void **state)
     assert_string_equal(config.initrd, "initrd");
     assert_string_equal(config.cmdline, "a b");
     assert_string_equal(config.guest, "");
+    assert_string_equal(config.exits, "ready: ");
 }
 
 static void test_memory_units(void **state)

@@ -24,6 +24,24 @@ void console_init(struct console *console, const char *name, const struct clock 
     console->connected = terminal != NULL;
     if (terminal)
         console->terminal = *terminal;
+    console->awaited = "";
+}
+
+void console_await(struct console *console, const char *text, void (*seen)(void *context), void *context)
+{
+    console->awaited = text;
+    console->seen = seen;
+    console->seen_context = context;
+}
+
+static bool contains(const char *line, const char *text)
+{
+    size_t length = strlen(text);
+
+    for (; *line; line++)
+        if (strncmp(line, text, length) == 0)
+            return true;
+    return false;
 }
 
 static void log_flush(struct console *console)
@@ -31,6 +49,8 @@ static void log_flush(struct console *console)
     console->line[console->length] = '\0';
     log_line("vm %s: %s", console->name, console->line);
     console->length = 0;
+    if (console->awaited[0] && contains(console->line, console->awaited))
+        console->seen(console->seen_context);
 }
 
 /* True while the byte belongs to an escape sequence (ECMA-48: CSI ends with 0x40 to 0x7e, OSC with BEL or

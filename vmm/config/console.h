@@ -38,11 +38,19 @@ struct console {
     char line[CONSOLE_LINE];
     uint32_t length;
     uint8_t escape; /* state of an escape sequence; 0: none */
+
+    const char *awaited; /* "": nothing; see console_await */
+    void (*seen)(void *context);
+    void *seen_context;
 };
 
 /* The UART's wiring (transmit, room) and clock lead here. `terminal` NULL: log only; it is copied. */
 void console_init(struct console *console, const char *name, const struct clock *clock,
                   struct uart16550 *uart, const struct terminal *terminal);
+
+/* Calls seen(context) for each line of the guest that has `text` in it, after the line has gone to the log.
+ * `text` stays the caller's; "": none. */
+void console_await(struct console *console, const char *text, void (*seen)(void *context), void *context);
 
 /* uart16550_wiring callbacks. */
 void console_transmit(void *console, uint8_t byte);

@@ -28,91 +28,8 @@ _Static_assert((unsigned)X86_RSP == VCPU_RSP && (unsigned)X86_RDI == VCPU_RDI,
 struct emulation {
     struct vcpu *vcpu;
     struct x86_cpu cpu;
-    struct x86_paging paging;
     uint64_t now; /* virtual time of all its accesses */
 };
-
-static bool table_read(void *context, uint64_t physical, unsigned size, uint64_t *value)
-{
-    const struct vcpu *vcpu = context;
-    const uint8_t *bytes = machine_ram(vcpu->machine, physical, size);
-
-    if (!bytes)
-        return false;
-    *value = 0;
-    memcpy(value, bytes, size);
-    return true;
-}
-
-static bool table_update(void *context, uint64_t physical, unsigned size, uint64_t expected, uint64_t desired)
-{
-    const struct vcpu *vcpu = context;
-    uint8_t *bytes = machine_ram(vcpu->machine, physical, size);
-    uint32_t expected32 = (uint32_t)expected;
-
-    if (!bytes)
-        return false;
-    if (size == 4)
-        return __atomic_compare_exchange_n((uint32_t *)(void *)bytes, &expected32, (uint32_t)desired, false,
-                                           __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-    return __atomic_compare_exchange_n((uint64_t *)(void *)bytes, &expected, desired, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_RELAXED);
-}
-
-static const struct x86_walk_ops walk_ops = {.read = table_read, .update = table_update};
-
-static struct x86_paging paging_of(const struct vcpu *vcpu)
-{
-    const struct vcpu_state *state = vcpu->state;
-
-    return (struct x86_paging){
-        .cr0 = state->cr0,
-        .cr3 = state->cr3,
-        .cr4 = state->cr4,
-        .efer = state->efer,
-        .rflags = state->rflags,
-        .physical_bits = vcpu->physical_bits,
-        .has_1g_pages = vcpu->has_1g_pages,
-    };
-}
-
-static unsigned cpl_of(const struct vcpu_state *state)
-{
-    if (!(state->cr0 & X86_CR0_PE))
-        return 0;
-    return state->rflags & X86_RFLAGS_VM ? 3 : state->ss.attributes >> 5 & 3;
-}
-
-/* X86_DONE, X86_FAULT or X86_RETRY. A table outside of memory reads as ones on a PC: reserved bits are set.
- */
-static enum x86_result translate(struct vcpu *vcpu, const struct x86_paging *paging, uint64_t linear,
-                                 struct x86_walk_access access, uint64_t *physical, struct x86_fault *fault)
-{
-    struct x86_walk_result result;
-    enum x86_walk_status status;
-
-    if (!(paging->cr0 & X86_CR0_PG)) {
-        *physical = (uint32_t)linear;
-        return X86_DONE;
-    }
-    status = x86_walk(paging, linear, access, &walk_ops, vcpu, &result);
-    if (status == X86_WALK_OK) {
-        *physical = result.physical;
-        return X86_DONE;
-    }
-    if (status == X86_WALK_RETRY)
-        return X86_RETRY;
-    if (status == X86_WALK_NON_CANONICAL) {
-        *fault = (struct x86_fault){.vector = X86_VECTOR_GP, .has_error = true};
-        return X86_FAULT;
-    }
-    *fault = (struct x86_fault){
-        .vector = X86_VECTOR_PF, .has_error = true, .error = result.error, .address = linear};
-    if (status == X86_WALK_NO_MEMORY)
-        fault->error = X86_PF_PRESENT | X86_PF_RESERVED | (access.write ? X86_PF_WRITE : 0) |
-                       (access.user ? X86_PF_USER : 0);
-    return X86_FAULT;
-}
 
 /* Where an operand lies: in one page or in two. */
 struct place {
@@ -129,10 +46,10 @@ static enum x86_result find(struct emulation *emulation, uint64_t linear, unsign
 
     place->size[0] = size < room ? size : room;
     place->size[1] = size - place->size[0];
-    result = translate(emulation->vcpu, &emulation->paging, linear, access, &place->physical[0], fault);
+    result = vcpu_translate(emulation->vcpu, linear, access, &place->physical[0], fault);
     if (result != X86_DONE || place->size[1] == 0)
         return result;
-    return translate(emulation->vcpu, &emulation->paging, linear + room, access, &place->physical[1], fault);
+    return vcpu_translate(emulation->vcpu, linear + room, access, &place->physical[1], fault);
 }
 
 static uint64_t physical_read(struct emulation *emulation, uint64_t physical, unsigned size)
@@ -265,10 +182,9 @@ uint64_t vcpu_linear_rip(const struct vcpu *vcpu)
 }
 
 /* Code outside of RAM reads as ones, which is no instruction. */
-unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *bytes, const uint8_t **host)
+unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *bytes)
 {
-    struct x86_paging paging = paging_of(vcpu);
-    struct x86_walk_access access = {.fetch = true, .user = cpl_of(vcpu->state) == 3};
+    struct x86_walk_access access = {.fetch = true, .user = vcpu_cpl(vcpu->state) == 3};
     unsigned room = PAGE - (unsigned)(linear & (PAGE - 1));
     unsigned part = size < room ? size : room;
     struct x86_fault fault;
@@ -276,9 +192,7 @@ unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *
     const uint8_t *code;
     uint64_t physical;
 
-    if (host)
-        *host = NULL;
-    result = translate(vcpu, &paging, linear, access, &physical, &fault);
+    result = vcpu_translate(vcpu, linear, access, &physical, &fault);
     if (result == X86_FAULT)
         raise_fault(vcpu, &fault);
     if (result != X86_DONE)
@@ -288,8 +202,6 @@ unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *
         memcpy(bytes, code, part);
     else
         memset(bytes, 0xff, part);
-    if (host && part == size)
-        *host = code;
     return part;
 }
 
@@ -308,8 +220,52 @@ static unsigned fetch_rest(struct vcpu *vcpu, uint64_t linear, unsigned have, ui
 
     if (!is_64bit(vcpu->state))
         next = (uint32_t)next;
-    more = vcpu_fetch(vcpu, next, X86_INSN_MAX - have, bytes + have, NULL);
+    more = vcpu_fetch(vcpu, next, X86_INSN_MAX - have, bytes + have);
     return more ? have + more : 0;
+}
+
+const uint8_t *vcpu_code(struct vcpu *vcpu, uint64_t linear, unsigned size)
+{
+    struct x86_walk_access access = {.fetch = true, .user = vcpu_cpl(vcpu->state) == 3};
+    struct x86_fault fault;
+    uint64_t physical;
+
+    if ((linear & (PAGE - 1)) > PAGE - size ||
+        vcpu_translate(vcpu, linear, access, &physical, &fault) != X86_DONE)
+        return NULL;
+    return machine_ram(vcpu->machine, physical, size);
+}
+
+/* Without calls: -ffreestanding makes one of a plain memcpy. */
+static bool is_same(const uint8_t *a, const uint8_t *b)
+{
+    uint64_t a_first, a_last, b_first, b_last;
+
+    __builtin_memcpy(&a_first, a, 8);
+    __builtin_memcpy(&b_first, b, 8);
+    __builtin_memcpy(&a_last, a + X86_INSN_MAX - 8, 8);
+    __builtin_memcpy(&b_last, b + X86_INSN_MAX - 8, 8);
+    return a_first == b_first && a_last == b_last;
+}
+
+/* What was decoded last from the same place stands if the bytes are the same: decoding depends on nothing
+ * else. */
+static const struct x86_insn *decode_again(struct vcpu *vcpu, enum x86_mode mode, uint64_t linear)
+{
+    const struct vcpu_state *state = vcpu->state;
+    struct vcpu_decoded *decoded = &vcpu->decoded[(linear ^ linear >> 6) % VCPU_DECODED];
+    const uint8_t *code =
+        state->instruction_bytes == X86_INSN_MAX ? state->instruction : vcpu_code(vcpu, linear, X86_INSN_MAX);
+    uint8_t bytes[X86_INSN_MAX];
+
+    if (!code)
+        return NULL;
+    if (decoded->valid && decoded->insn.mode == mode && is_same(decoded->bytes, code))
+        return &decoded->insn;
+    memcpy(bytes, code, sizeof bytes);
+    decoded->valid = x86_decode(mode, bytes, sizeof bytes, &decoded->insn) == X86_DECODE_OK;
+    memcpy(decoded->bytes, bytes, sizeof bytes);
+    return decoded->valid ? &decoded->insn : NULL;
 }
 
 bool vcpu_decode(struct vcpu *vcpu, struct x86_insn *insn)
@@ -318,14 +274,19 @@ bool vcpu_decode(struct vcpu *vcpu, struct x86_insn *insn)
     uint64_t linear = vcpu_linear_rip(vcpu);
     unsigned have = state->instruction_bytes <= X86_INSN_MAX ? state->instruction_bytes : 0;
     enum x86_decode_status status = X86_DECODE_TRUNCATED;
+    const struct x86_insn *again = decode_again(vcpu, mode_of(state), linear);
     uint8_t bytes[X86_INSN_MAX];
 
+    if (again) {
+        *insn = *again;
+        return true;
+    }
     if (have) {
         memcpy(bytes, state->instruction, have);
         status = x86_decode(mode_of(state), bytes, have, insn);
     }
     if (status == X86_DECODE_TRUNCATED) {
-        have = vcpu_fetch(vcpu, linear, X86_INSN_MAX, bytes, NULL);
+        have = vcpu_fetch(vcpu, linear, X86_INSN_MAX, bytes);
         if (have == 0)
             return false;
         status = x86_decode(mode_of(state), bytes, have, insn);
@@ -357,14 +318,13 @@ static void load(struct emulation *emulation, struct vcpu *vcpu)
     cpu->cr0 = state->cr0;
     cpu->cr4 = state->cr4;
     cpu->efer = state->efer;
-    cpu->cpl = (uint8_t)cpl_of(state);
+    cpu->cpl = (uint8_t)vcpu_cpl(state);
     memcpy(&cpu->segment[X86_ES], &state->es, sizeof state->es);
     memcpy(&cpu->segment[X86_CS], &state->cs, sizeof state->cs);
     memcpy(&cpu->segment[X86_SS], &state->ss, sizeof state->ss);
     memcpy(&cpu->segment[X86_DS], &state->ds, sizeof state->ds);
     memcpy(&cpu->segment[X86_FS], &state->fs, sizeof state->fs);
     memcpy(&cpu->segment[X86_GS], &state->gs, sizeof state->gs);
-    emulation->paging = paging_of(vcpu);
     emulation->now = clock_now(&vcpu->machine->clock);
 }
 
@@ -387,6 +347,72 @@ static void refuse(struct vcpu *vcpu, const struct x86_insn *insn)
     vcpu_raise(vcpu, X86_VECTOR_UD);
 }
 
+/* MOV between a register, or to memory a constant, and a device: what drivers do. In 64-bit mode, where
+ * segments have no say, and without a prefix, so that 4 or 8 bytes are moved. */
+static bool is_plain_move(const struct vcpu_state *state, const struct x86_insn *insn)
+{
+    if (insn->encoding != X86_ENCODING_LEGACY || insn->map != X86_MAP_ONE || insn->prefixes ||
+        !insn->is_memory || insn->operand_size < 4)
+        return false;
+    if (state->rflags & X86_RFLAGS_AC && vcpu_cpl(state) == 3)
+        return false;
+    return insn->opcode == 0x8b || insn->opcode == 0x89 ||
+           (insn->opcode == 0xc7 && (insn->modrm & 0x38) == 0);
+}
+
+static uint64_t move_address(const struct vcpu_state *state, const struct x86_insn *insn)
+{
+    uint64_t address = insn->displacement;
+
+    if (insn->base != X86_REGISTER_NONE)
+        address += state->gpr[insn->base];
+    if (insn->index != X86_REGISTER_NONE)
+        address += state->gpr[insn->index] << insn->scale;
+    return insn->is_rip_relative ? address + state->rip + insn->length : address;
+}
+
+/*
+ * The short way for MOV. False: nothing has happened, and the executor is to do it, with all its checks and
+ * faults. A read moves no device's deadline.
+ */
+static bool move(struct vcpu *vcpu)
+{
+    struct vcpu_state *state = vcpu->state;
+    struct bus *bus = &vcpu->machine->bus;
+    const struct x86_insn *insn = is_64bit(state) ? decode_again(vcpu, X86_MODE_64, state->rip) : NULL;
+    struct x86_walk_access access = {.user = vcpu_cpl(state) == 3};
+    uint64_t address, physical, now;
+    struct x86_fault fault;
+    uint8_t size;
+
+    if (!insn || !is_plain_move(state, insn))
+        return false;
+    size = insn->operand_size;
+    access.write = insn->opcode != 0x8b;
+    address = move_address(state, insn);
+    if ((address & (PAGE - 1)) > PAGE - size ||
+        vcpu_translate(vcpu, address, access, &physical, &fault) != X86_DONE ||
+        machine_ram(vcpu->machine, physical, 1))
+        return false;
+    now = clock_now(&vcpu->machine->clock);
+    if (!access.write) {
+        state->gpr[insn->reg] = bus_read(bus, BUS_MMIO, physical, size, vcpu->number, now);
+    } else {
+        uint64_t value = insn->opcode == 0x89 ? state->gpr[insn->reg] : insn->immediate;
+
+        bus_write(bus, BUS_MMIO, physical, size, value, vcpu->number, now);
+        vcpu_update_deadline(vcpu);
+    }
+    vcpu_set_rip(vcpu, state->rip + insn->length);
+    return true;
+}
+
+void vcpu_emulate_mmio(struct vcpu *vcpu)
+{
+    if (!move(vcpu) && vcpu_need(vcpu, VCPU_EMULATE_GROUPS))
+        vcpu_emulate(vcpu);
+}
+
 void vcpu_emulate(struct vcpu *vcpu)
 {
     struct emulation emulation;
@@ -405,5 +431,7 @@ void vcpu_emulate(struct vcpu *vcpu)
     store(&emulation, result == X86_DONE);
     if (result == X86_FAULT)
         raise_fault(vcpu, &fault);
+    if (result == X86_AGAIN && vcpu->state->rflags & VCPU_RFLAGS_TF)
+        vcpu_single_step(vcpu); /* one iteration is a step */
     vcpu_update_deadline(vcpu);
 }

@@ -71,6 +71,132 @@ static void test_fetch_across_pages(void **state)
     assert_true(bench->state.dirty & VCPU_CR);
 }
 
+#define MMIO 0x40002000u
+
+/* The short way of MOV in 64-bit mode, at linear MMIO: the local APIC's page. */
+static void prepare_move(struct bench *bench)
+{
+    enter_long_mode(bench);
+    set_table(bench, TABLES + 0x4000, 2, 0xfee00000 | 3);
+    bench->state.rip = 0x40000000;
+    bench->state.gpr[VCPU_RBX] = MMIO;
+    bench->state.want[VCPU_EXIT_MMIO] = VCPU_FETCH_GROUPS;
+    for (unsigned i = 8; i < 16; i++)
+        bench->state.gpr[i] = i * 0x1111111111111111ull;
+}
+
+static bool move(struct bench *bench, const char *code, size_t length, uint64_t physical)
+{
+    put_code(bench, CODE + 0x5000, code, length);
+    bench->state.rip = 0x40000000;
+    return leave(bench, VCPU_EXIT_MMIO, physical, 0) && bench->state.rip == 0x40000000 + length;
+}
+
+static void test_moves(void **state)
+{
+    struct bench *bench = *state;
+
+    prepare_move(bench);
+    /* mov r9d, [rbx + 0x30]: the upper half is cleared. */
+    assert_true(move(bench, "\x44\x8b\x4b\x30", 4, 0xfee00030));
+    assert_int_equal(bench->state.gpr[9], bench->state.gpr[9] & UINT32_MAX);
+    assert_int_equal(bench->state.gpr[9] & 0xff, 0x14);
+    /* mov [rbx + rcx * 8 + 0x80], r10d: the TPR keeps eight bits. */
+    bench->state.gpr[VCPU_RCX] = 0;
+    assert_true(move(bench, "\x44\x89\x94\xcb\x80\x00\x00\x00", 8, 0xfee00080));
+    assert_int_equal(bench->machine.lapic.tpr, 0xaa);
+    bench->state.gpr[VCPU_RCX] = 0x10; /* the same, now the SVR at 0x100 - 0x10 */
+    bench->state.gpr[VCPU_RBX] = MMIO - 0x10;
+    assert_true(move(bench, "\x44\x89\x94\xcb\x80\x00\x00\x00", 8, 0xfee000f0));
+    assert_int_equal(bench->machine.lapic.svr & 0xff, 0xaa);
+    /* mov dword [rbx + 0x100], 0x1ff */
+    assert_true(move(bench, "\xc7\x83\x00\x01\x00\x00\xff\x01\x00\x00", 10, 0xfee000f0));
+    assert_int_equal(bench->machine.lapic.svr, 0x1ff);
+    /* mov eax, [rip + 0x202a] */
+    assert_true(move(bench, "\x8b\x05\x2a\x20\x00\x00", 6, 0xfee00030));
+    assert_int_equal(bench->state.gpr[VCPU_RAX] & 0xff, 0x14);
+    /* No more than what a fetch needs was asked for by now. */
+    assert_int_equal(bench->state.want[VCPU_EXIT_MMIO], VCPU_FETCH_GROUPS);
+}
+
+/* What is decoded once is not executed when other bytes stand there, or the page is another. */
+static void test_moves_change(void **state)
+{
+    struct bench *bench = *state;
+
+    prepare_move(bench);
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(move(bench, "\x8b\x43\x30\x90", 3, 0xfee00030)); /* mov eax, [rbx + 0x30] */
+    assert_true(move(bench, "\x8b\x4b\x30\x90", 3, 0xfee00030));     /* mov ecx */
+    assert_int_equal(bench->state.gpr[VCPU_RCX] & 0xff, 0x14);
+    put_code(bench, CODE + 0x1000, "\x8b\x53\x30", 3); /* mov edx, on the other page */
+    set_table(bench, TABLES + 0x4000, 0, (CODE + 0x1000) | 7);
+    bench->state.rip = 0x40000000;
+    assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee00030, 0));
+    assert_int_equal(bench->state.gpr[VCPU_RDX] & 0xff, 0x14);
+    bench->state.rip = 0x40000000;
+    set_table(bench, TABLES + 0x4000, 2, 0);
+    assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee00030, 0));
+    assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee00030, 0)); /* with all groups */
+    assert_int_equal(bench->vcpu.exception & 0xff, 14);
+    assert_int_equal(bench->state.cr2, MMIO + 0x30);
+    assert_int_equal(bench->state.rip, 0x40000000);
+}
+
+/* Alignment is the executor's to check, and so is a user's write where it may not. */
+static void test_moves_that_fault(void **state)
+{
+    struct bench *bench = *state;
+
+    prepare_move(bench);
+    bench->state.want[VCPU_EXIT_MMIO] |= VCPU_EMULATE_GROUPS;
+    bench->state.cr0 |= X86_CR0_AM;
+    bench->state.rflags |= X86_RFLAGS_AC;
+    bench->state.ss.attributes = 0xcf3;
+    set_table(bench, TABLES + 0x4000, 2, 0xfee00000 | 7);
+    assert_false(move(bench, "\x8b\x43\x31", 3, 0xfee00031)); /* mov eax, [rbx + 0x31] */
+    assert_int_equal(bench->vcpu.exception & 0xff, 17);
+    bench->vcpu.exception = 0;
+    bench->state.rflags &= ~X86_RFLAGS_AC;
+    set_table(bench, TABLES + 0x4000, 2, 0xfee00000 | 5);
+    assert_true(move(bench, "\x8b\x43\x30", 3, 0xfee00030));
+    assert_false(move(bench, "\x89\x43\x30", 3, 0xfee00030)); /* mov [rbx + 0x30], eax */
+    assert_int_equal(bench->vcpu.exception & 0xff, 14);
+    assert_int_equal(bench->vcpu.exception >> 32, 7);
+}
+
+/* What looks like a plain MOV and is none. */
+static void test_no_plain_moves(void **state)
+{
+    struct bench *bench = *state;
+
+    prepare_move(bench);
+    bench->state.want[VCPU_EXIT_MMIO] |= VCPU_EMULATE_GROUPS;
+    /* mov eax, fs:[rbx + 0x30] */
+    bench->state.fs.base = 0x10; /* without it, the ID */
+    bench->state.gpr[VCPU_RBX] = MMIO - 0x10;
+    assert_true(move(bench, "\x64\x8b\x43\x30", 4, 0xfee00030));
+    assert_int_equal(bench->state.gpr[VCPU_RAX] & 0xff, 0x14);
+    /* mov eax, [ebx + 0x30] with more in RBX */
+    bench->state.gpr[VCPU_RBX] = 0x100000000 | MMIO;
+    bench->state.gpr[VCPU_RAX] = 0;
+    assert_true(move(bench, "\x67\x8b\x43\x30", 4, 0xfee00030));
+    assert_int_equal(bench->state.gpr[VCPU_RAX] & 0xff, 0x14);
+    /* mov [rbx], r10d where RAM is */
+    bench->state.gpr[VCPU_RBX] = 0x40001000;
+    assert_true(move(bench, "\x44\x89\x13", 3, 0xfee00030));
+    assert_memory_equal(bench->ram + CODE + 0x1000, "\xaa\xaa\xaa\xaa\x00", 5);
+    /* mov eax, [rbx + 0xffe], into a page that is not there */
+    bench->state.gpr[VCPU_RBX] = MMIO;
+    assert_false(move(bench, "\x8b\x83\xfe\x0f\x00\x00", 6, 0xfee00ffe));
+    assert_int_equal(bench->vcpu.exception & 0xff, 14);
+    assert_int_equal(bench->state.cr2, MMIO + 0x1000);
+    bench->vcpu.exception = 0;
+    /* C7 /1 */
+    assert_false(move(bench, "\xc7\x4b\x30\x00\x00\x00\x00", 7, 0xfee00030));
+    assert_int_equal(bench->vcpu.exception & 0xff, 6);
+}
+
 static void test_rep_outs(void **state)
 {
     struct bench *bench = *state;
@@ -122,11 +248,60 @@ static void test_prefix_flood(void **state)
     assert_int_equal(bench->vcpu.exception & 0xff, 13);
 }
 
+/* The same linear address leads to another page without a word: CPUID there has a prefix. */
+static void test_remapped_code(void **state)
+{
+    struct bench *bench = *state;
+
+    enter_long_mode(bench);
+    put_code(bench, CODE + 0x5000, "\x0f\xa2", 2);
+    put_code(bench, CODE + 0x1000, "\x66\x0f\xa2", 3);
+    for (unsigned i = 0; i < 4; i++) {
+        set_table(bench, TABLES + 0x4000, 0, (CODE + (i & 1 ? 0x1000 : 0x5000)) | 7);
+        bench->state.rip = 0x40000000;
+        bench->state.gpr[VCPU_RAX] = 0;
+        bench->state.want[VCPU_EXIT_CPUID] = VCPU_FETCH_GROUPS;
+        assert_true(leave(bench, VCPU_EXIT_CPUID, 0, 0));
+        assert_int_equal(bench->state.rip, 0x40000002 + (i & 1));
+    }
+}
+
+/* rep outsb under TF: #DB after each byte, RIP behind it only after the last. */
+static void test_single_steps_of_a_string(void **state)
+{
+    struct bench *bench = *state;
+
+    put_code(bench, CODE, "\xf3\x6e", 2);
+    bench->state.rflags |= VCPU_RFLAGS_TF;
+    bench->state.gpr[VCPU_RCX] = 2;
+    bench->state.gpr[VCPU_RDX] = 0x80;
+    bench->state.gpr[VCPU_RSI] = CODE + 0x100;
+    bench->state.want[VCPU_EXIT_IO] = VCPU_EMULATE_GROUPS | VCPU_DR;
+    for (unsigned left = 2; left-- > 0;) {
+        bench->vcpu.exception = 0;
+        assert_true(leave(bench, VCPU_EXIT_IO, io_info(0x80, 1, VCPU_IO_STRING | VCPU_IO_REP), 0));
+        assert_int_equal(bench->state.gpr[VCPU_RCX], left);
+        assert_int_equal(bench->vcpu.exception & 0xff, 1);
+        assert_true(bench->state.dr6 & 1u << 14);
+        assert_int_equal(bench->state.rip, left ? CODE : CODE + 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_mmio_read_write),     TEST(test_fetch_across_pages),  TEST(test_rep_outs),
-        TEST(test_execute_from_device), TEST(test_unknown_instruction), TEST(test_prefix_flood),
+        TEST(test_remapped_code),
+        TEST(test_single_steps_of_a_string),
+        TEST(test_mmio_read_write),
+        TEST(test_fetch_across_pages),
+        TEST(test_rep_outs),
+        TEST(test_moves),
+        TEST(test_moves_change),
+        TEST(test_moves_that_fault),
+        TEST(test_no_plain_moves),
+        TEST(test_execute_from_device),
+        TEST(test_unknown_instruction),
+        TEST(test_prefix_flood),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

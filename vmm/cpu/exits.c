@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { VECTOR_DF = 8, VECTOR_TS = 10, VECTOR_CP = 21 };
+enum { VECTOR_DB = 1, VECTOR_DF = 8, VECTOR_TS = 10, VECTOR_CP = 21 };
 
 /* KVM's hypercall ABI: -KVM_ENOSYS (Linux, Documentation/virt/kvm/x86/hypercalls.rst). */
 #define KVM_ENOSYS 1000u
@@ -33,48 +33,35 @@ static const struct encoding encodings[VCPU_EXITS] = {
     [VCPU_EXIT_PAUSE] = {2, {0xf3, 0x90}, {0xf3, 0x90}},
 };
 
-static bool is_encoding(const struct encoding *encoding, const uint8_t *bytes)
+/* One to three bytes: a call would cost more than they do. */
+static inline bool starts_with(const uint8_t *bytes, const uint8_t *wanted, unsigned length)
 {
-    return encoding->length && (memcmp(bytes, encoding->bytes, encoding->length) == 0 ||
-                                memcmp(bytes, encoding->other, encoding->length) == 0);
+    for (unsigned i = 0; i < length; i++)
+        if (bytes[i] != wanted[i])
+            return false;
+    return true;
 }
 
-/* The guest's bytes decide: it may have put prefixes before the instruction. Returns the length, 0: an
- * exception. */
-static unsigned decode_length(struct vcpu *vcpu, uint64_t linear, struct vcpu_place *place)
+static bool is_encoding(const struct encoding *encoding, const uint8_t *bytes)
 {
-    const struct encoding *encoding = &encodings[vcpu->state->exit];
-    uint8_t bytes[X86_INSN_MAX] = {0};
-    const uint8_t *host = NULL;
-    struct x86_insn insn;
-    unsigned have;
-
-    if (encoding->length) {
-        have = vcpu_fetch(vcpu, linear, encoding->length, bytes, &host);
-        if (have == 0)
-            return 0;
-        if (have == encoding->length && is_encoding(encoding, bytes)) {
-            *place = (struct vcpu_place){.linear = linear, .cr3 = vcpu->state->cr3, .bytes = host};
-            return encoding->length;
-        }
-    }
-    return vcpu_decode(vcpu, &insn) ? insn.length : 0;
+    return starts_with(bytes, encoding->bytes, encoding->length) ||
+           starts_with(bytes, encoding->other, encoding->length);
 }
 
 /*
- * For processors that do not tell the next RIP. Where the same instruction of the same address space was seen
- * before the walk is left out; its bytes are compared again all the same.
+ * For processors that do not tell the next RIP. The guest's bytes decide, as they stand where the address
+ * leads now: it may have put prefixes before the instruction, changed it, or mapped another page there.
+ * Returns the length, 0: an exception.
  */
 static unsigned instruction_length(struct vcpu *vcpu)
 {
     const struct encoding *encoding = &encodings[vcpu->state->exit];
-    uint64_t linear = vcpu_linear_rip(vcpu);
-    struct vcpu_place *place = &vcpu->place[(linear ^ linear >> 6) % VCPU_PLACES];
+    const uint8_t *code = encoding->length ? vcpu_code(vcpu, vcpu_linear_rip(vcpu), encoding->length) : NULL;
+    struct x86_insn insn;
 
-    if (place->bytes && place->linear == linear && place->cr3 == vcpu->state->cr3 &&
-        is_encoding(encoding, place->bytes))
+    if (code && is_encoding(encoding, code))
         return encoding->length;
-    return decode_length(vcpu, linear, place);
+    return vcpu_decode(vcpu, &insn) ? insn.length : 0;
 }
 
 bool vcpu_find_next(struct vcpu *vcpu, uint64_t *next)
@@ -108,7 +95,8 @@ static void merge_rax(struct vcpu_state *state, unsigned size, uint32_t value)
         *rax = (*rax & ~0xffull) | value;
 }
 
-static void access_port(struct vcpu *vcpu, uint64_t info)
+/* Apart, so that a port that nothing decodes does not pay for the registers that this needs. */
+static __attribute__((noinline)) void access_port(struct vcpu *vcpu, uint64_t info)
 {
     struct vcpu_state *state = vcpu->state;
     struct machine *machine = vcpu->machine;
@@ -157,9 +145,9 @@ static bool exit_mmio(struct vcpu *vcpu)
         machine_request(vcpu->machine, MACHINE_RESET, "event delivery outside of memory");
         return false;
     }
-    if (vcpu_need(vcpu, VCPU_EMULATE_GROUPS)) {
+    if (vcpu_need(vcpu, VCPU_FETCH_GROUPS)) {
         vcpu_sync_tpr(vcpu);
-        vcpu_emulate(vcpu);
+        vcpu_emulate_mmio(vcpu);
         vcpu_update_tpr(vcpu);
     }
     return vcpu_runs(vcpu);
@@ -201,6 +189,8 @@ static bool exit_exception(struct vcpu *vcpu)
     bool error = vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= X86_VECTOR_PF) ||
                  vector == X86_VECTOR_AC || vector == VECTOR_CP;
 
+    if (vector == VECTOR_DB)
+        vcpu_want_debug(vcpu);
     if (error)
         vcpu_raise_error(vcpu, vector, (uint32_t)vcpu->state->info[1]);
     else

@@ -50,7 +50,7 @@ static void test_priority(void **state)
     decision = inject_decide(&input);
     assert_int_equal(decision.source, INJECT_NMI);
     assert_int_equal(decision.event, VCPU_EVENT_VALID | VCPU_EVENT_NMI | 2);
-    assert_int_equal(decision.window, VCPU_WINDOW_INTERRUPT);
+    assert_int_equal(decision.window, VCPU_WINDOW_INTERRUPT | VCPU_WINDOW_NMI);
     input.nmi = false;
     decision = inject_decide(&input);
     assert_int_equal(decision.source, INJECT_APIC);
@@ -106,6 +106,21 @@ static void test_nmi_ignores_if(void **state)
     assert_true(inject_decide(&input).wakes);
 }
 
+/* The end of the handler is seen although no other NMI waits: the next may come while the guest is halted. */
+static void test_nmi_end_is_seen(void **state)
+{
+    struct inject_input input = quiet;
+
+    (void)state;
+    input.nmi = true;
+    assert_int_equal(inject_decide(&input).window, VCPU_WINDOW_NMI);
+    input.nmi = false;
+    input.nmi_masked = true;
+    assert_int_equal(inject_decide(&input).window, VCPU_WINDOW_NMI);
+    input.nmi_masked = false;
+    assert_int_equal(inject_decide(&input).window, 0);
+}
+
 static void test_combine(void **state)
 {
     uint64_t gp = EXCEPTION | VCPU_EVENT_ERROR | 13, pf = EXCEPTION | VCPU_EVENT_ERROR | 14,
@@ -127,8 +142,9 @@ static void test_combine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing),        cmocka_unit_test(test_priority), cmocka_unit_test(test_masked),
-        cmocka_unit_test(test_nmi_ignores_if), cmocka_unit_test(test_combine),
+        cmocka_unit_test(test_nothing),         cmocka_unit_test(test_priority),
+        cmocka_unit_test(test_masked),          cmocka_unit_test(test_nmi_ignores_if),
+        cmocka_unit_test(test_nmi_end_is_seen), cmocka_unit_test(test_combine),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

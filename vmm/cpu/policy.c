@@ -11,6 +11,7 @@
 #define LEAF_XSAVE    0xdu
 #define LEAF_EXTENDED 0x80000001u
 #define LEAF_ADDRESS  0x80000008u
+#define LEAF_SVM      0x8000000au
 
 #define VENDOR_INTEL 0x756e6547u /* EBX of leaf 0: "Genu" */
 
@@ -18,6 +19,8 @@
 #define MSR_X2TPR (MSR_X2APIC_FIRST + APIC_TPR / 16)
 
 #define EDX_1G_PAGES (1u << 26)
+#define EDX_APIC     (1u << 9) /* of LEAF_FEATURES: clear while the APIC is off (SDM vol. 3, 11.4.3) */
+#define EDX_NEXT_RIP (1u << 3) /* of LEAF_SVM */
 
 static void host_cpuid(void *context, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *regs)
 {
@@ -53,6 +56,8 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave)
     vcpu->physical_bits = (uint8_t)(regs.eax & 0xff);
     host_cpuid(NULL, LEAF_EXTENDED, 0, &regs);
     vcpu->has_1g_pages = (regs.edx & EDX_1G_PAGES) != 0;
+    host_cpuid(NULL, LEAF_SVM, 0, &regs);
+    vcpu->tells_next_rip = vcpu->msr.config.intel || regs.edx & EDX_NEXT_RIP;
     if (!xsave)
         return;
     host_cpuid(NULL, LEAF_XSAVE, 0, &regs);
@@ -70,6 +75,8 @@ bool vcpu_exit_cpuid(struct vcpu *vcpu)
     if (!vcpu_need(vcpu, groups) || !vcpu_can_skip(vcpu, &next))
         return vcpu_runs(vcpu);
     cpuid_guest(&vcpu->cpuid, leaf, (uint32_t)state->gpr[VCPU_RCX], state->cr4, state->xcr0, &regs);
+    if (leaf == LEAF_FEATURES && lapic_mode(vcpu->lapic) == LAPIC_MODE_OFF)
+        regs.edx &= ~EDX_APIC;
     state->gpr[VCPU_RAX] = regs.eax;
     state->gpr[VCPU_RBX] = regs.ebx;
     state->gpr[VCPU_RCX] = regs.ecx;

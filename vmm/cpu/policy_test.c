@@ -35,11 +35,25 @@ static void test_msrs(void **state)
     assert_non_null(strstr(logged, "12345"));
 }
 
+/* CPUID's APIC bit follows the APIC's base MSR. */
+static void test_cpuid_apic(void **state)
+{
+    struct bench *bench = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        bench->state.gpr[VCPU_RAX] = 1;
+        bench->state.rip = CODE;
+        (void)leave(bench, VCPU_EXIT_CPUID, 0, CODE + 2);
+        if (bench->state.rip == CODE) /* it has asked for more */
+            assert_true(leave(bench, VCPU_EXIT_CPUID, 0, CODE + 2));
+        assert_int_equal(bench->state.gpr[VCPU_RDX] >> 9 & 1, i == 0);
+        bench->machine.lapic.base &= ~0x800ull;
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_msrs),
-    };
+    const struct CMUnitTest tests[] = {TEST(test_msrs), TEST(test_cpuid_apic)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,8 @@ enum { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4 };
 
 #define DR6_BS (1ull << 14)
 
+#define RUNS_PER_SECOND 50000u /* at most, ended by clocks */
+
 void vcpu_update_deadline(struct vcpu *vcpu)
 {
     uint64_t deadline = machine_deadline(vcpu->machine);
@@ -29,6 +31,18 @@ static void advance_clocks(struct vcpu *vcpu)
 {
     machine_advance(vcpu->machine, clock_now(&vcpu->machine->clock));
     vcpu_update_deadline(vcpu);
+}
+
+/*
+ * A clock may be set to be due again before the guest can be entered: an 8254 counting to two is. Between two
+ * times that the clocks end its run, the guest has at least this long, so that it is slow but gets on.
+ */
+static void let_run(struct vcpu *vcpu)
+{
+    uint64_t least = clock_read_tsc() + vcpu->machine->clock.hz / RUNS_PER_SECOND;
+
+    if (vcpu->deadline_tsc < least)
+        vcpu->deadline_tsc = least;
 }
 
 /*
@@ -180,17 +194,13 @@ void vcpu_raise_error(struct vcpu *vcpu, unsigned vector, uint32_t error)
     raise_event(vcpu, exception_event(vector) | VCPU_EVENT_ERROR | (uint64_t)error << 32);
 }
 
-bool vcpu_need(struct vcpu *vcpu, uint32_t groups)
+void vcpu_want_debug(struct vcpu *vcpu)
 {
-    struct vcpu_state *state = vcpu->state;
-
-    if ((state->valid & groups) == groups)
-        return true;
-    state->want[state->exit] |= groups;
-    return false;
+    for (unsigned i = 0; i < VCPU_EXITS; i++)
+        vcpu->state->want[i] |= VCPU_DR;
 }
 
-/* RFLAGS.TF: #DB follows the instruction. Once a guest steps, DR6 comes with every exit. */
+/* RFLAGS.TF: #DB follows the instruction. */
 void vcpu_single_step(struct vcpu *vcpu)
 {
     struct vcpu_state *state = vcpu->state;
@@ -199,8 +209,7 @@ void vcpu_single_step(struct vcpu *vcpu)
         state->dr6 |= DR6_BS;
         state->dirty |= VCPU_DR;
     }
-    for (unsigned i = 0; i < VCPU_EXITS; i++)
-        state->want[i] |= VCPU_DR;
+    vcpu_want_debug(vcpu);
     vcpu_raise(vcpu, VECTOR_DB);
 }
 
@@ -237,6 +246,7 @@ enum vcpu_stop vcpu_loop(struct vcpu *vcpu)
             return VCPU_STOP_FAILED;
         }
         advance_clocks(vcpu);
+        let_run(vcpu);
         if (vcpu->machine->request != MACHINE_RUNS)
             return VCPU_STOP_REQUEST;
     }
@@ -267,10 +277,11 @@ static const char *const exit_names[VCPU_EXITS] = {
 
 void vcpu_log_profile(const struct vcpu *vcpu)
 {
-    char line[200];
+    char line[400];
     uint64_t sum = 0;
     size_t at = 0;
 
+    __asm__ volatile("nopl 0x0d0e4000(%rax)"); /* for execution traces: tools/bench_trace.c */
     line[0] = '\0';
     for (unsigned i = 0; i < VCPU_EXITS; i++) {
         sum += vcpu->exits[i];

@@ -28,10 +28,27 @@
 #define BOOT_CS        0x10u /* of the Linux boot protocol */
 #define BOOT_DS        0x18u
 
-/* What each exit needs beyond what always comes. Port accesses, the most frequent, need nothing. */
+/* What each exit needs beyond what always comes. Port accesses, the most frequent, need nothing; device
+ * memory more than this where it is not a MOV in 64-bit mode that accesses it. */
 static const uint32_t base_want[VCPU_EXITS] = {
-    [VCPU_EXIT_MMIO] = VCPU_EMULATE_GROUPS, [VCPU_EXIT_INTERRUPT_WINDOW] = VCPU_CR, /* CR8 */
+    [VCPU_EXIT_MMIO] = VCPU_FETCH_GROUPS, [VCPU_EXIT_INTERRUPT_WINDOW] = VCPU_CR, /* CR8 */
 };
+
+/* Where the processor does not tell where an instruction ends, it has to be fetched: asked for from the
+ * start, since an instruction that the guest has to repeat may lose the shadow of STI (QEMU does not load it
+ * at VMRUN), and HLT behind STI would then sleep over the interrupt it waits for. */
+static const uint8_t fetched[] = {VCPU_EXIT_CPUID,     VCPU_EXIT_RDMSR,  VCPU_EXIT_WRMSR,
+                                  VCPU_EXIT_HLT,       VCPU_EXIT_PAUSE,  VCPU_EXIT_WBINVD,
+                                  VCPU_EXIT_HYPERCALL, VCPU_EXIT_XSETBV, VCPU_EXIT_RDPMC};
+
+static void reset_want(struct vcpu *vcpu)
+{
+    uint32_t *want = vcpu->state->want;
+
+    memcpy(want, base_want, sizeof base_want);
+    for (unsigned i = 0; i < sizeof fetched && !vcpu->tells_next_rip; i++)
+        want[fetched[i]] |= VCPU_FETCH_GROUPS;
+}
 
 void vcpu_init(struct vcpu *vcpu, struct vcpu_state *state, struct machine *machine,
                const struct vcpu_link *link)
@@ -64,7 +81,7 @@ void vcpu_reset(struct vcpu *vcpu)
     struct vcpu_state *state = vcpu->state;
 
     memset(state, 0, sizeof *state);
-    memcpy(state->want, base_want, sizeof base_want);
+    reset_want(vcpu);
     state->rflags = X86_RFLAGS_ONE;
     state->cr0 = CR0_ET;
     state->pat = PAT_RESET;
@@ -81,7 +98,6 @@ void vcpu_reset(struct vcpu *vcpu)
     vcpu->stale = false;
     vcpu->deadline = CLOCK_NEVER;
     vcpu->deadline_tsc = CLOCK_NEVER;
-    memset(vcpu->place, 0, sizeof vcpu->place);
     msr_reset(&vcpu->msr);
     reset_tsc(vcpu);
     vcpu->machine->attention = true;
@@ -102,6 +118,8 @@ void vcpu_start(struct vcpu *vcpu, const struct linux_entry *entry)
     state->rip = entry->rip;
     state->gpr[VCPU_RSP] = entry->rsp;
     state->gpr[VCPU_RSI] = entry->rsi;
+    state->gpr[VCPU_RAX] = entry->rax;
+    state->gpr[VCPU_RBX] = entry->rbx;
     state->cr0 = entry->cr0;
     state->cr3 = entry->cr3;
     state->cr4 = entry->cr4;

@@ -49,9 +49,23 @@ static void test_reset(void **state)
     assert_int_equal(bench->machine.kvmclock.tsc_at_zero, bench->machine.lapic.config.tsc_at_zero);
 }
 
+/* A processor that does not tell the next RIP: what is needed to fetch comes with the first exit. */
+static void test_no_next_rip(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_int_equal(bench->state.want[VCPU_EXIT_HLT], 0);
+    bench->vcpu.tells_next_rip = false;
+    vcpu_reset(&bench->vcpu);
+    assert_int_equal(bench->state.want[VCPU_EXIT_HLT], VCPU_FETCH_GROUPS);
+    assert_int_equal(bench->state.want[VCPU_EXIT_CPUID], VCPU_FETCH_GROUPS);
+    assert_int_equal(bench->state.want[VCPU_EXIT_IO], 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_protected_entry), TEST(test_real_entry), TEST(test_reset)};
+    const struct CMUnitTest tests[] = {TEST(test_protected_entry), TEST(test_real_entry), TEST(test_reset),
+                                       TEST(test_no_next_rip)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,12 +36,24 @@ enum vcpu_stop {
     VCPU_STOP_FAILED   /* the kernel refused to run the vCPU; a line was logged */
 };
 
-/* Where the processor's length of an instruction that exits is not told, the last places of such
- * instructions. */
-#define VCPU_PLACES 16
-struct vcpu_place {
-    uint64_t linear, cr3;
-    const uint8_t *bytes; /* in guest RAM; NULL: no entry */
+/* A walk of the guest's page tables that was made, and what it read where; see translate.c. */
+#define VCPU_WALKS       4 /* of fetches, and as many of other accesses */
+#define VCPU_WALK_LEVELS 5
+struct vcpu_walk {
+    uint64_t page; /* linear, as page number */
+    uint64_t cr3, mode, access;
+    uint64_t physical; /* of the page */
+    const uint64_t *entry[VCPU_WALK_LEVELS];
+    uint64_t value[VCPU_WALK_LEVELS];
+    unsigned levels; /* 0: none */
+};
+
+/* Instructions on device memory that were decoded last. */
+#define VCPU_DECODED 8
+struct vcpu_decoded {
+    bool valid;
+    uint8_t bytes[X86_INSN_MAX];
+    struct x86_insn insn;
 };
 
 struct vcpu {
@@ -58,11 +70,13 @@ struct vcpu {
     bool nmi_masked;
     bool stale; /* RIP and RFLAGS in the state page are not those of the guest now */
     bool has_1g_pages;
+    bool tells_next_rip; /* the processor, of most exits */
     uint8_t physical_bits;
     struct cpuid_config cpuid;
     struct msr_cpu msr;
     struct vcpu_link link;
-    struct vcpu_place place[VCPU_PLACES];
+    struct vcpu_walk walk[2][VCPU_WALKS]; /* 1: of fetches */
+    struct vcpu_decoded decoded[VCPU_DECODED];
     uint64_t exits[VCPU_EXITS];
     uint64_t wakes;       /* returns without an exit */
     uint32_t unsupported; /* instructions that the executor does not know; logged for the first few */
@@ -107,10 +121,20 @@ static inline bool vcpu_runs(const struct vcpu *vcpu)
 
 /* True if all groups are valid. Else they are asked for at the next exit of this reason, and the handler is
  * to return without having changed anything. */
-bool vcpu_need(struct vcpu *vcpu, uint32_t groups);
+static inline bool vcpu_need(struct vcpu *vcpu, uint32_t groups)
+{
+    struct vcpu_state *state = vcpu->state;
+
+    if ((state->valid & groups) == groups)
+        return true;
+    state->want[state->exit] |= groups;
+    return false;
+}
 
 /* The instruction is done; the next is at rip. Ends the shadow of STI, raises the trap of single-stepping. */
 void vcpu_single_step(struct vcpu *vcpu);
+/* Once a guest steps, DR6 comes with every exit. */
+void vcpu_want_debug(struct vcpu *vcpu);
 
 static inline void vcpu_set_rip(struct vcpu *vcpu, uint64_t rip)
 {
@@ -156,16 +180,37 @@ bool vcpu_decode(struct vcpu *vcpu, struct x86_insn *insn);
 /* Decodes and executes the instruction at RIP: for MMIO and string I/O. Needs VCPU_EMULATE_GROUPS. */
 void vcpu_emulate(struct vcpu *vcpu);
 
+/* The same for an access to device memory, with a short way for MOV. Needs VCPU_FETCH_GROUPS and asks for the
+ * others if it must. */
+void vcpu_emulate_mmio(struct vcpu *vcpu);
+
+/* The privilege level; needs VCPU_CS_SS and VCPU_CR. */
+static inline unsigned vcpu_cpl(const struct vcpu_state *state)
+{
+    if (!(state->cr0 & X86_CR0_PE))
+        return 0;
+    return state->rflags & X86_RFLAGS_VM ? 3 : state->ss.attributes >> 5 & 3;
+}
+
+/* The guest-physical address of a linear one: X86_DONE, X86_FAULT (*fault is set) or X86_RETRY. Sets accessed
+ * and dirty bits. Needs VCPU_FETCH_GROUPS. */
+enum x86_result vcpu_translate(struct vcpu *vcpu, uint64_t linear, struct x86_walk_access access,
+                               uint64_t *physical, struct x86_fault *fault) X86_MUST_USE;
+
 #define VCPU_EMULATE_GROUPS (VCPU_CS_SS | VCPU_DS_ES | VCPU_FS_GS | VCPU_CR | VCPU_EFER)
 #define VCPU_FETCH_GROUPS   (VCPU_CS_SS | VCPU_CR | VCPU_EFER)
+
+/* The code of so many bytes (15 at most) at a linear address as it stands in RAM; NULL if it does not lie in
+ * one page of RAM, or something stands against fetching it: vcpu_fetch then does what is to be done. Needs
+ * VCPU_FETCH_GROUPS. */
+const uint8_t *vcpu_code(struct vcpu *vcpu, uint64_t linear, unsigned size);
 
 /* Linear address of RIP; needs VCPU_FETCH_GROUPS. */
 uint64_t vcpu_linear_rip(const struct vcpu *vcpu);
 
 /* Reads up to `size` (15 at most) bytes of code at a linear address; returns how many were read, 0 if an
- * exception was raised instead. Needs VCPU_FETCH_GROUPS. *host, unless NULL, becomes the bytes in RAM if they
- * all lie there in one page, else NULL. */
-unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *bytes, const uint8_t **host);
+ * exception was raised instead. Needs VCPU_FETCH_GROUPS. */
+unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *bytes);
 
 /* False: the loop ends, machine->request is set. */
 typedef bool vcpu_exit_handler(struct vcpu *vcpu);

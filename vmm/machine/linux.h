@@ -50,6 +50,7 @@ struct linux_entry {
     uint64_t rip;
     uint64_t rsp;
     uint64_t rsi; /* boot_params */
+    uint64_t rax, rbx; /* of Multiboot */
     uint64_t cr0;
     uint64_t cr3;
     uint64_t cr4;

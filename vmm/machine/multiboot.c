@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The Multiboot loader; see multiboot.h. Each header is copied out of the file and checked before its numbers
+ * are used; all segments are checked before the first is written.
+ */
+#include "vmm/machine/multiboot.h"
+
+#include <string.h>
+
+#include "vmm/machine/linux_message.h"
+
+#define HEADER_MAGIC  0x1badb002u
+#define HEADER_SEARCH 8192u /* the header lies in so many bytes, on a multiple of four */
+#define HEADER_BYTES  12u
+
+/* Flags in the header: the low half must be understood. */
+#define WANT_ALIGNED   0x00000001u /* modules on page boundaries: there are none */
+#define WANT_MEMORY    0x00000002u
+#define WANT_MANDATORY 0x0000ffffu
+#define WANT_KLUDGE    0x00010000u
+
+/* Flags in the information. */
+#define HAVE_MEMORY       0x001u
+#define HAVE_COMMAND_LINE 0x004u
+#define HAVE_MAP          0x040u
+#define HAVE_NAME         0x200u
+
+enum info_offset {
+    INFO_FLAGS = 0,
+    INFO_MEM_LOWER = 4,
+    INFO_MEM_UPPER = 8,
+    INFO_CMDLINE = 16,
+    INFO_MMAP_LENGTH = 44,
+    INFO_MMAP_ADDR = 48,
+    INFO_LOADER_NAME = 64,
+    INFO_BYTES = 116,
+};
+
+#define MAP_ENTRY_BYTES 24u /* with its size word, which does not count itself */
+
+struct elf_header {
+    uint8_t ident[16];
+    uint16_t type, machine;
+    uint32_t version, entry, phoff, shoff, flags;
+    uint16_t ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+};
+
+struct elf_segment {
+    uint32_t type, offset, vaddr, paddr, filesz, memsz, flags, align;
+};
+
+_Static_assert(sizeof(struct elf_header) == 52 && sizeof(struct elf_segment) == 32, "as in the file");
+
+#define ELF_32BIT      1u
+#define ELF_LITTLE     1u
+#define ELF_CURRENT    1u
+#define ELF_EXECUTABLE 2u
+#define ELF_386        3u
+#define ELF_LOAD       1u
+#define IDENT_CLASS    4u
+#define IDENT_DATA     5u
+#define IDENT_VERSION  6u
+#define BOOT_CS        0x08u
+#define BOOT_DS        0x10u
+#define CODE_32        0xc9bu
+#define DATA_32        0xc93u
+#define BUSY_TSS_32    0x08bu
+#define TSS_LIMIT      0x67u
+#define CR0_PE_ET      0x11u
+#define KIB            1024u
+
+static const uint8_t elf_magic[4] = {0x7f, 'E', 'L', 'F'};
+
+struct loader {
+    const struct guest_ram *ram;
+    const struct multiboot_config *config;
+    struct linux_message message;
+    struct elf_header elf;
+    struct elf_segment segment[MULTIBOOT_SEGMENTS_MAX];
+};
+
+/* "<text>, found 0x<number>" */
+static bool fail_found(struct loader *loader, const char *text, uint64_t found)
+{
+    linux_message_text(&loader->message, text);
+    linux_message_text(&loader->message, ", found 0x");
+    linux_message_number(&loader->message, found, 16);
+    return false;
+}
+
+static void put32(uint8_t *bytes, size_t offset, uint32_t value)
+{
+    memcpy(bytes + offset, &value, sizeof value);
+}
+
+static uint32_t get32(const uint8_t *bytes, size_t offset)
+{
+    uint32_t value;
+
+    memcpy(&value, bytes + offset, sizeof value);
+    return value;
+}
+
+bool multiboot_is(const void *image, size_t size)
+{
+    return size >= sizeof elf_magic && memcmp(image, elf_magic, sizeof elf_magic) == 0;
+}
+
+static bool check_elf(struct loader *loader)
+{
+    const struct multiboot_config *config = loader->config;
+    struct elf_header *elf = &loader->elf;
+
+    if (config->size < sizeof *elf)
+        return fail_found(loader, "kernel: expected an ELF32 file of at least 0x34 bytes", config->size);
+    memcpy(elf, config->image, sizeof *elf);
+    if (!multiboot_is(config->image, config->size))
+        return fail_found(loader, "kernel: expected an ELF file (0x464c457f)", get32(elf->ident, 0));
+    if (elf->ident[IDENT_CLASS] != ELF_32BIT)
+        return fail_found(loader, "kernel: expected an ELF32 file (class 1)", elf->ident[IDENT_CLASS]);
+    if (elf->ident[IDENT_DATA] != ELF_LITTLE)
+        return fail_found(loader, "kernel: expected a little-endian ELF file (data 1)",
+                          elf->ident[IDENT_DATA]);
+    if (elf->ident[IDENT_VERSION] != ELF_CURRENT || elf->version != ELF_CURRENT)
+        return fail_found(loader, "kernel: expected ELF version 1", elf->version);
+    if (elf->type != ELF_EXECUTABLE)
+        return fail_found(loader, "kernel: expected an executable ELF file (type 2)", elf->type);
+    if (elf->machine != ELF_386)
+        return fail_found(loader, "kernel: expected an ELF file for the 80386 (machine 3)", elf->machine);
+    if (elf->phentsize != sizeof loader->segment[0])
+        return fail_found(loader, "kernel: expected ELF program headers of 0x20 bytes", elf->phentsize);
+    if (elf->phnum == 0 || elf->phnum > MULTIBOOT_SEGMENTS_MAX)
+        return fail_found(loader, "kernel: expected 0x1 to 0x10 ELF program headers", elf->phnum);
+    if (elf->phoff > config->size || elf->phnum * sizeof loader->segment[0] > config->size - elf->phoff)
+        return fail_found(loader, "kernel: expected the ELF program headers within the file", elf->phoff);
+    memcpy(loader->segment, config->image + elf->phoff, elf->phnum * sizeof loader->segment[0]);
+    return true;
+}
+
+static bool check_header(struct loader *loader)
+{
+    const struct multiboot_config *config = loader->config;
+    size_t end = config->size < HEADER_SEARCH ? config->size : HEADER_SEARCH;
+    size_t at = 0;
+    uint32_t flags, sum;
+
+    while (at + HEADER_BYTES <= end && get32(config->image, at) != HEADER_MAGIC)
+        at += 4;
+    if (at + HEADER_BYTES > end)
+        return fail_found(loader, "kernel: expected a Multiboot header (0x1badb002) before", end);
+    flags = get32(config->image, at + 4);
+    sum = HEADER_MAGIC + flags + get32(config->image, at + 8);
+    if (sum != 0)
+        return fail_found(loader, "kernel: expected a Multiboot header with sum 0", sum);
+    if (flags & WANT_MANDATORY & ~(WANT_ALIGNED | WANT_MEMORY))
+        return fail_found(loader, "kernel: expected no Multiboot flags in 0xfffc", flags);
+    if (flags & WANT_KLUDGE)
+        return fail_found(loader, "kernel: expected Multiboot flag 0x10000 clear, for addresses are in ELF",
+                          flags);
+    return true;
+}
+
+static bool check_segment(struct loader *loader, const struct elf_segment *segment)
+{
+    uint64_t end = (uint64_t)segment->paddr + segment->memsz;
+
+    if (segment->filesz > segment->memsz)
+        return fail_found(loader, "kernel: expected segments not shorter in memory than in the file",
+                          segment->filesz);
+    if (segment->offset > loader->config->size || segment->filesz > loader->config->size - segment->offset)
+        return fail_found(loader, "kernel: truncated: expected a segment's bytes within the file, at",
+                          segment->offset);
+    if (segment->paddr < E820_HIGH_MEMORY)
+        return fail_found(loader, "kernel: expected segments from 1 MiB on", segment->paddr);
+    if (end > loader->config->map->acpi_base) {
+        linux_message_text(&loader->message, "kernel: expected segments below 0x");
+        linux_message_number(&loader->message, loader->config->map->acpi_base, 16);
+        return fail_found(loader, " (end of memory)", end);
+    }
+    return true;
+}
+
+static bool check_segments(struct loader *loader)
+{
+    uint32_t entry = loader->elf.entry;
+    bool entry_is_loaded = false;
+
+    for (size_t i = 0; i < loader->elf.phnum; i++) {
+        const struct elf_segment *segment = &loader->segment[i];
+
+        if (segment->type != ELF_LOAD || segment->memsz == 0)
+            continue;
+        if (!check_segment(loader, segment))
+            return false;
+        entry_is_loaded |= entry >= segment->paddr && entry - segment->paddr < segment->filesz;
+    }
+    return entry_is_loaded || fail_found(loader, "kernel: expected the entry in a loaded segment", entry);
+}
+
+static bool write(struct loader *loader, uint64_t gpa, const void *bytes, size_t length)
+{
+    if (guest_ram_write(loader->ram, gpa, bytes, length))
+        return true;
+    return fail_found(loader, "guest memory: expected RAM", gpa);
+}
+
+static bool write_segments(struct loader *loader)
+{
+    for (size_t i = 0; i < loader->elf.phnum; i++) {
+        const struct elf_segment *segment = &loader->segment[i];
+
+        if (segment->type != ELF_LOAD || segment->memsz == 0)
+            continue;
+        if (!write(loader, segment->paddr, loader->config->image + segment->offset, segment->filesz))
+            return false;
+        if (!guest_ram_fill(loader->ram, (uint64_t)segment->paddr + segment->filesz, 0,
+                            segment->memsz - segment->filesz))
+            return fail_found(loader, "guest memory: expected RAM", segment->paddr);
+    }
+    return true;
+}
+
+static bool write_command_line(struct loader *loader)
+{
+    const char *line = loader->config->command_line ? loader->config->command_line : "";
+    size_t length = strlen(line);
+
+    if (length > MULTIBOOT_COMMAND_MAX)
+        return fail_found(loader, "command line: expected at most 0x7ff bytes", length);
+    return write(loader, MULTIBOOT_COMMAND_LINE, line, length + 1);
+}
+
+static bool write_map(struct loader *loader)
+{
+    const struct e820_map *map = loader->config->map;
+
+    for (size_t i = 0; i < map->entries; i++) {
+        uint8_t entry[MAP_ENTRY_BYTES];
+
+        put32(entry, 0, MAP_ENTRY_BYTES - 4);
+        memcpy(entry + 4, &map->entry[i].base, 8);
+        memcpy(entry + 12, &map->entry[i].length, 8);
+        put32(entry, 20, map->entry[i].type);
+        if (!write(loader, MULTIBOOT_MAP + i * MAP_ENTRY_BYTES, entry, sizeof entry))
+            return false;
+    }
+    return true;
+}
+
+static bool write_info(struct loader *loader)
+{
+    static const char name[] = "Donjon";
+    const struct e820_map *map = loader->config->map;
+    uint8_t info[INFO_BYTES] = {0};
+
+    put32(info, INFO_FLAGS, HAVE_MEMORY | HAVE_COMMAND_LINE | HAVE_MAP | HAVE_NAME);
+    put32(info, INFO_MEM_LOWER, E820_EBDA / KIB);
+    put32(info, INFO_MEM_UPPER, (uint32_t)((map->acpi_base - E820_HIGH_MEMORY) / KIB));
+    put32(info, INFO_CMDLINE, MULTIBOOT_COMMAND_LINE);
+    put32(info, INFO_MMAP_LENGTH, (uint32_t)map->entries * MAP_ENTRY_BYTES);
+    put32(info, INFO_MMAP_ADDR, MULTIBOOT_MAP);
+    put32(info, INFO_LOADER_NAME, MULTIBOOT_NAME);
+    return write(loader, MULTIBOOT_INFO, info, sizeof info) &&
+           write(loader, MULTIBOOT_NAME, name, sizeof name);
+}
+
+static struct linux_entry entry_of(const struct loader *loader)
+{
+    return (struct linux_entry){
+        .rip = loader->elf.entry,
+        .rax = MULTIBOOT_MAGIC,
+        .rbx = MULTIBOOT_INFO,
+        .cr0 = CR0_PE_ET,
+        .cs = {BOOT_CS, CODE_32, UINT32_MAX, 0},
+        .data = {BOOT_DS, DATA_32, UINT32_MAX, 0},
+        .tr = {0, BUSY_TSS_32, TSS_LIMIT, 0},
+    };
+}
+
+bool multiboot_load(const struct guest_ram *ram, const struct multiboot_config *config,
+                    struct linux_entry *entry, char message[LINUX_MESSAGE_BYTES])
+{
+    struct loader loader = {.ram = ram, .config = config, .message = {message, LINUX_MESSAGE_BYTES, 0}};
+
+    message[0] = 0;
+    *entry = (struct linux_entry){.rip = 0};
+    if (!check_elf(&loader) || !check_header(&loader) || !check_segments(&loader))
+        return false;
+    if (!write_segments(&loader) || !write_info(&loader) || !write_map(&loader))
+        return false;
+    if (!write_command_line(&loader))
+        return false;
+    *entry = entry_of(&loader);
+    return true;
+}
