@@ -15,6 +15,7 @@
 #include "base/include/session/error.h"
 #include "core/elf.h"
 #include "core/memory.h"
+#include "core/rate.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -122,6 +123,7 @@ struct pd {
     struct handle handle[HANDLES];
     struct attachment attachment[ATTACHMENTS];
     struct connection connection[CONNECTIONS];
+    struct rate log_rate; /* of its lines */
 };
 
 /* What a request is answered with. */

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: ISC
-"""A QEMU machine and its two serial lines: COM1 carries the log, COM2 is the first guest's terminal.
+"""A QEMU machine and its serial lines: COM1 carries the log, COM2 is the first guest's terminal, COM3 the second's.
 
 QEMU emulates the CPU (TCG): /dev/kvm, where it exists, need not give SVM to a guest. The lines are socket pairs, so
-nothing is polled and no name is left in the file system.
+nothing is polled and no name is left in the file system. The log is a pipe: of a socket's buffer each byte that QEMU writes
+takes most of a kilobyte, and with the buffer full the emulated UART, and whoever polls it, waits for us to be scheduled.
 """
 
 import codecs
+import fcntl
 import os
 import re
 import select
@@ -21,6 +23,7 @@ from scenario import ROOT, build_path
 
 CTRL_BRACKET = b"\x1d"
 ESCAPES = re.compile("\x1b\\[[0-9;?=]*[A-Za-z]|\x1b[()][A-B0-2]|\x1b[=>78]|\r|\0")
+PIPE_BYTES = 1 << 20
 DETERMINISTIC = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "1"]
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 # What a kernel under test writes to the exit device makes QEMU's status odd; 0x10 stands for an orderly end.
@@ -31,7 +34,7 @@ def qemu_arguments(options, kernel, modules, append):
     """The command line but for the serial lines. modules is [(name, path)], paths relative to ROOT."""
     arguments = ["qemu-system-x86_64", "-accel", "tcg", "-machine", options.machine, "-m", str(options.memory)]
     cpu = options.cpu or "EPYC"
-    arguments += ["-cpu", cpu + ",-rdrand" if options.deterministic else cpu, "-smp", "1"]
+    arguments += ["-cpu", cpu + ",-rdrand" if options.deterministic else cpu, "-smp", str(options.smp)]
     arguments += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"]
     arguments += ["-device", "isa-debug-exit,iobase=0xf4"]
     if options.deterministic:
@@ -52,10 +55,16 @@ def qemu_arguments(options, kernel, modules, append):
 
 
 class Line:
-    """One serial line: its socket, the file that keeps what it said, and the text still to be searched."""
+    """One serial line: our end and QEMU's, the file that keeps what it said, and the text still to be searched."""
 
-    def __init__(self, path):
-        self.ours, self.theirs = socket.socketpair()
+    def __init__(self, path, output_only=False):
+        if output_only:
+            ours, theirs = os.pipe()
+            fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            self.ours, self.theirs = open(ours, "rb", buffering=0), open(theirs, "wb", buffering=0)
+        else:
+            self.ours, self.theirs = socket.socketpair()
+        self.output_only = output_only
         self.path = path
         self.file = open(path, "wb", buffering=0)
         self.open = True
@@ -63,10 +72,17 @@ class Line:
         self.escape = ""
         self.pending = ""
 
+    def arguments(self, name):
+        """QEMU's, for a character device of this name."""
+        end = self.theirs.fileno()
+        if self.output_only:
+            return ["-add-fd", f"fd={end},set={end}", "-chardev", f"file,id={name},append=on,path=/dev/fdset/{end}"]
+        return ["-chardev", f"socket,id={name},fd={end}"]
+
     def read(self):
         """Takes what has come and returns it; b"" when the machine has hung up."""
         try:
-            data = self.ours.recv(65536)
+            data = os.read(self.ours.fileno(), 65536)
         except (ConnectionError, InterruptedError):
             data = b""
         if not data:
@@ -95,6 +111,12 @@ class Line:
         """Forgets the text up to offset."""
         self.pending = self.pending[offset:]
 
+    def send(self, data):
+        try:
+            self.ours.sendall(data)
+        except ConnectionError:
+            pass
+
     def skip_lines(self):
         """Forgets complete lines: they have been searched."""
         self.skip(self.pending.rfind("\n") + 1)
@@ -108,19 +130,20 @@ class Line:
 class Machine:
     """A running QEMU. status is None until it has ended; cpu_seconds is known then."""
 
-    def __init__(self, arguments, log_path, terminal_path):
-        self.log, self.terminal = Line(log_path), Line(terminal_path)
+    def __init__(self, arguments, log_path, terminal_paths):
+        self.log, self.terminals = Line(log_path, output_only=True), [Line(path) for path in terminal_paths]
+        self.lines = [self.log, *self.terminals]
         self.monitor, monitor = socket.socketpair()
-        ends = [self.log.theirs.fileno(), self.terminal.theirs.fileno()]
-        for name, end in zip(("log", "terminal"), ends):
-            arguments = arguments + ["-chardev", f"socket,id={name},fd={end}", "-serial", f"chardev:{name}"]
+        for number, line in enumerate(self.lines, start=1):
+            arguments = arguments + [*line.arguments(f"com{number}"), "-serial", f"chardev:com{number}"]
+        ends = [line.theirs.fileno() for line in self.lines]
         arguments = arguments + ["-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control"]
         self.started = time.monotonic()
         self.errors = open(log_path + ".qemu", "w+b")
         self.process = subprocess.Popen(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.errors,
                                         stderr=self.errors, pass_fds=[*ends, monitor.fileno()], start_new_session=True)
-        self.log.theirs.close()
-        self.terminal.theirs.close()
+        for line in self.lines:
+            line.theirs.close()
         monitor.close()
         # Only then are events told, of which was_reset() reads.
         self.monitor.sendall(b'{"execute": "qmp_capabilities"}\n')
@@ -131,19 +154,13 @@ class Machine:
 
     def read(self, seconds, extra=()):
         """Waits for input on the lines and on the descriptors in extra; [(Line or descriptor, data or None)]."""
-        lines = {line.ours.fileno(): line for line in (self.log, self.terminal) if line.open}
+        lines = {line.ours.fileno(): line for line in self.lines if line.open}
         ready = select.select(list(lines) + list(extra), [], [], max(0.0, seconds))[0]
         return [(lines[fd], lines[fd].read()) if fd in lines else (fd, None) for fd in ready]
 
     def ended(self):
-        """Both lines closed: the machine is gone and all it said has been read."""
-        return not self.log.open and not self.terminal.open
-
-    def send(self, data):
-        try:
-            self.terminal.ours.sendall(data)
-        except ConnectionError:
-            pass
+        """All lines closed: the machine is gone and all it said has been read."""
+        return not any(line.open for line in self.lines)
 
     def stop(self):
         """Ends QEMU if it still runs, and returns its status."""

@@ -15,6 +15,7 @@ from scenario import BUILD, ROOT, Refused, Scenario, build_environment, build_pa
 
 PROMPT = "# $"
 READY = "guest: ready"
+EXITS = r"\d+ exits: "
 LOG_TAIL = 40
 
 EPILOG = r"""
@@ -28,11 +29,22 @@ Patterns are Python regular expressions, searched line by line in the log and in
     tools/run linux --headless --type 'uname -r\n' --until '^6\.'
     tools/run linux --headless --after 'guest: ready' --type 'reboot -f\n' --after 'guest: ready' --type 'poweroff -f\n'
 
+  --terminal N makes what follows it go to the N-th guest's terminal (COM3, COM4) instead of the first's, in scenarios
+  with several of them (<run terminals="2"/>). --until looks at all. The terminals' output is in LOG.terminal,
+  LOG.terminal2 and so on.
+
+    tools/run two-linux --headless --type 'echo first\n' --terminal 2 --type 'echo second\n' --until '^second'
+
   --guest-memory MIB replaces the memory attribute of every <vm> in the configuration handed to core (the file in
   scenarios/ stays as it is), and gives the machine 384 MiB more than that unless --memory says otherwise.
 
-Without --until, the terminal is connected to the first guest until it powers the machine off or Ctrl-] is typed.
-Standard output then carries the guest's terminal only; the log is in its file.
+  --exits has the monitors log how often their guests exited, by reason, as soon as they print 'guest: ready'; they
+  always do at a guest's end. With --headless it is waited for unless --until says otherwise.
+
+    tools/run linux --headless --exits
+
+Without --until, the user's terminal is connected to the first guest (or to that of the last --terminal) until the machine
+is powered off or Ctrl-] is typed. Standard output then carries this guest's terminal only; the log is in its file.
 
 Exit status:
   0  the pattern was seen; without --until: the machine ended in order, or the user quit
@@ -50,15 +62,19 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 class Type(argparse.Action):
-    """--after and --type, in the order in which they were given: [(pattern or None, text)]."""
+    """--after, --type and --terminal, in the order in which they were given: [(terminal, pattern or None, text)]."""
 
     def __call__(self, parser, namespace, value, option=None):
         if option == "--after":
             if namespace.after is not None:
                 raise argparse.ArgumentError(None, "--after must be followed by --type")
             namespace.after = value
+        elif option == "--terminal":
+            if namespace.after is not None:
+                raise argparse.ArgumentError(None, "--after must be followed by --type")
+            namespace.terminal = value
         else:
-            namespace.type = (namespace.type or []) + [(namespace.after, value)]
+            namespace.type = (namespace.type or []) + [(namespace.terminal, namespace.after, value)]
             namespace.after = None
 
 
@@ -105,7 +121,9 @@ def parse_arguments(arguments):
                         help="give up after so long (default 240; none when connected to the terminal)")
     parser.add_argument("--type", metavar="TEXT", action=Type, help="type into the first guest; may be repeated")
     parser.add_argument("--after", metavar="REGEX", action=Type, type=after, help="what the next --type waits for")
-    parser.add_argument("--smp", metavar="N", type=number(1, 256), default=1, help="CPUs of the machine; 1 for now")
+    parser.add_argument("--terminal", metavar="N", action=Type, type=number(1, 3), default=1,
+                        help="the guest that is typed into from here on")
+    parser.add_argument("--smp", metavar="N", type=number(1, 256), default=1, help="CPUs of the machine")
     parser.add_argument("--machine", metavar="NAME", default="pc", help="pc (default) or q35")
     parser.add_argument("--cpu", metavar="MODEL", help="QEMU's name of the processor, with features: 'EPYC,-svm'")
     parser.add_argument("--memory", metavar="MIB", type=number(16, 1 << 20),
@@ -118,17 +136,24 @@ def parse_arguments(arguments):
     parser.add_argument("--deterministic", action="store_true",
                         help="count instructions for time: every run the same, for benchmarks")
     parser.add_argument("--gdb", action="store_true", help="wait for gdb (target remote :1234); no time limit")
+    parser.add_argument("--exits", action="store_true", help="count the guests' exits by reason; see below")
     parser.add_argument("--no-build", action="store_true", help="boot what is built already")
+    parser.add_argument("--qemu", metavar="WORD", action="append", default=[],
+                        help="one more word for QEMU's command line; may be repeated (--qemu=-trace --qemu=...)")
     parser.add_argument("--print", action="store_true", dest="print_only", help="print QEMU's command line and end")
     options = parser.parse_args(arguments)
     if options.after is not None:
         parser.error("--after must be followed by --type")
-    if options.smp != 1:
-        refuse(f"--smp {options.smp}: a later version brings more than one CPU")
+    if options.smp != 1 and options.deterministic:
+        refuse(f"--smp {options.smp}: counted instructions make a time for one CPU only")
     if options.machine not in ("pc", "q35"):
         refuse(f"--machine {options.machine}: unknown; there are pc and q35")
-    if options.iso and (options.config or options.guest_memory):
-        refuse("--iso boots the image as it is: --config and --guest-memory cannot be combined with it")
+    if options.iso and (options.config or options.guest_memory or options.exits):
+        refuse("--iso boots the image as it is: --config, --guest-memory and --exits cannot be combined with it")
+    if options.exits and options.config:
+        refuse("--exits changes the scenario's configuration: --config cannot be combined with it")
+    if options.exits and options.headless and options.until is None:
+        options.until = re.compile(EXITS)
     return options
 
 
@@ -153,7 +178,7 @@ def build(scenario, options):
         command("tools/bootstrap", *(["iso"] if options.iso else []))
         command("make", "-s", f"-j{os.cpu_count() or 1}", "all", f"BUILD={BUILD}")
         if scenario.needs_guest():
-            command("tools/guest")
+            command("tools/guest", *(["--work"] if scenario.needs_work() else []))
         if options.iso:
             command("tools/iso", "--no-build", options.scenario)
 
@@ -162,9 +187,14 @@ def prepare(scenario, options):
     """Everything that QEMU needs: (command line, log, terminal's file)."""
     options.name = scenario.name
     config = options.config
-    if options.guest_memory:
-        text = scenario.config_with_guest_memory(options.guest_memory)
-        config = build_path("run", f"{scenario.name}-{options.guest_memory}M.xml")
+    if options.guest_memory or options.exits:
+        if options.guest_memory:
+            scenario.text = scenario.config_with_guest_memory(options.guest_memory)
+        if options.exits:
+            scenario.text = scenario.config_with_exits(READY)
+        text = scenario.text
+        config = build_path("run", scenario.name + (f"-{options.guest_memory}M" if options.guest_memory else "")
+                            + ("-exits" if options.exits else "") + ".xml")
         os.makedirs(os.path.dirname(config), exist_ok=True)
         temporary = f"{config}.{os.getpid()}"
         with open(temporary, "w", encoding="utf-8") as file:
@@ -180,7 +210,11 @@ def prepare(scenario, options):
     modules = scenario.boot_modules(config)
     log = options.log or build_path("log", scenario.name + ".log")
     os.makedirs(os.path.dirname(log) or ".", exist_ok=True)
-    return qemu_arguments(options, kernel, modules, scenario.append), log, log + ".terminal"
+    highest = max([options.terminal, *(terminal for terminal, _, _ in options.type or [])])
+    if highest > scenario.terminals:
+        raise Refused(f"--terminal {highest}: {scenario.path} has {scenario.terminals} (<run terminals=...>)")
+    terminals = [log + ".terminal" + (str(number) if number > 1 else "") for number in range(1, scenario.terminals + 1)]
+    return qemu_arguments(options, kernel, modules, scenario.append) + options.qemu, log, terminals
 
 
 class Session:
@@ -189,12 +223,15 @@ class Session:
     def __init__(self, machine, options):
         self.machine, self.options = machine, options
         self.until = options.until
+        self.connected = machine.terminals[options.terminal - 1]
         self.texts = []
-        for after, text in options.type or []:
-            if after is None and not self.texts:
-                self.texts.append((machine.terminal, re.compile(READY), b""))
-            line = machine.log if (after or "").startswith("log:") else machine.terminal
-            self.texts.append((line, re.compile(after.removeprefix("log:") if after else PROMPT), unescape(text)))
+        for number, after, text in options.type or []:
+            terminal = machine.terminals[number - 1]
+            if after is None and all(terminal is not known for known, _, _, _ in self.texts):
+                self.texts.append((terminal, terminal, re.compile(READY), b""))
+            line = machine.log if (after or "").startswith("log:") else terminal
+            wanted = re.compile(after.removeprefix("log:") if after else PROMPT)
+            self.texts.append((terminal, line, wanted, unescape(text)))
         self.interactive = not options.headless and self.until is None
         self.seen = None
 
@@ -205,30 +242,38 @@ class Session:
 
     def advance(self):
         """Acts on what the machine has said. True when the pattern has been seen."""
-        log, terminal = self.machine.log, self.machine.terminal
+        log = self.machine.log
         while self.texts:
-            line, wanted, data = self.texts[0]
+            terminal, line, wanted, data = self.texts[0]
             found = line.search(wanted)
             if found is None:
                 break
             log.skip(found[1] if line is log else len(log.pending))
-            terminal.skip(found[1] if line is terminal else 0)
-            self.machine.send(data)
-            if self.options.headless:
+            if line is terminal:
+                terminal.skip(found[1])
+            terminal.send(data)
+            if self.options.headless and data:
                 print(f"donjon: typed after {self.machine.elapsed():.1f} s: {data!r}", file=sys.stderr)
             self.texts.pop(0)
         if not self.texts and self.until is not None:
-            found = terminal.search(self.until) or log.search(self.until)
-            self.seen = found and found[0]
-            if found:
+            line = self.until_line()
+            if line is not None:
+                self.seen = line.search(self.until)[0]
                 return True
-        log.skip_lines()
-        terminal.skip_lines()
+        # What a terminal has said while another one is waited for is kept for the text that waits for it.
+        waited = [line for _, line, _, _ in self.texts[1:]]
+        for line in self.machine.lines:
+            if line is log or not self.texts or line is self.texts[0][1] or line not in waited:
+                line.skip_lines()
         return False
+
+    def until_line(self):
+        """The line on which the pattern is seen, or None."""
+        return next((line for line in [*self.machine.terminals, self.machine.log] if line.search(self.until)), None)
 
     def finish_line(self):
         """Waits a moment for the rest of the line that the pattern was seen in, so as to print it whole."""
-        line = self.machine.terminal if self.machine.terminal.search(self.until) else self.machine.log
+        line = self.until_line()
         deadline = self.machine.elapsed() + 1.0
         start = line.search(self.until)[1]
         while "\n" not in line.pending[start:]:
@@ -236,7 +281,7 @@ class Session:
             if left <= 0 or self.machine.ended():
                 break
             for source, data in self.machine.read(left):
-                if source is self.machine.terminal:
+                if source is self.connected:
                     self.show(data)
         found = line.search(self.until)
         self.seen = found[0] if found else self.seen
@@ -261,8 +306,8 @@ class Session:
                         return "quit"
                     if not typed:
                         keys = []
-                    machine.send(typed)
-                elif source is machine.terminal:
+                    self.connected.send(typed)
+                elif source is self.connected:
                     self.show(data)
             if self.advance():
                 self.finish_line()
@@ -270,15 +315,16 @@ class Session:
         return "ended"
 
 
-def print_tail(machine, paths):
-    log, terminal = machine.log.tail(LOG_TAIL), machine.terminal.tail(10)
-    print(f"--- last lines of the log ({paths[0]})", file=sys.stderr)
-    print("\n".join(log) or "(empty)", file=sys.stderr)
-    if terminal:
-        print(f"--- last lines of the terminal ({paths[1]})\n" + "\n".join(terminal), file=sys.stderr)
+def print_tail(machine):
+    print(f"--- last lines of the log ({machine.log.path})", file=sys.stderr)
+    print("\n".join(machine.log.tail(LOG_TAIL)) or "(empty)", file=sys.stderr)
+    for line in machine.terminals:
+        tail = line.tail(10)
+        if tail:
+            print(f"--- last lines of the terminal ({line.path})\n" + "\n".join(tail), file=sys.stderr)
 
 
-def verdict(session, reason, paths):
+def verdict(session, reason):
     """Prints how it went and returns the exit status."""
     machine, options = session.machine, session.options
     status = machine.stop()
@@ -292,8 +338,8 @@ def verdict(session, reason, paths):
     if reason == "ended" and options.until is None and not session.texts and status in ORDERLY and not reset:
         print(f"donjon: the machine has powered off after {spent}", file=sys.stderr)
         return 0
-    print_tail(machine, paths)
-    waited = session.texts[0][1] if session.texts else options.until
+    print_tail(machine)
+    waited = session.texts[0][2] if session.texts else options.until
     missing = f"'{waited.pattern}' not seen" if waited else "not over"
     if reason == "timeout":
         print(f"donjon: {missing} after {spent}", file=sys.stderr)
@@ -334,12 +380,12 @@ def main():
     try:
         session = Session(machine, options)
         if session.interactive:
-            print(f"donjon: log in {paths[0]}; Ctrl-] quits", file=sys.stderr)
+            print(f"donjon: log in {machine.log.path}; Ctrl-] quits", file=sys.stderr)
         if options.gdb:
             print(f"donjon: gdb {build_path('kernel', 'kernel.elf')} -ex 'target remote :1234'", file=sys.stderr)
         with Keyboard() if session.interactive else contextlib.nullcontext() as keyboard:
             reason = session.run(keyboard)
-        return verdict(session, reason, paths)
+        return verdict(session, reason)
     finally:
         machine.stop()
 

@@ -17,6 +17,7 @@ BUILD = os.environ.get("BUILD") or "build"
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,31}\Z")
 FILE = re.compile(r"[A-Za-z0-9_./+-]+\Z")
 VM_MEMORY = re.compile(r"""(<vm\b[^<>]*?\bmemory\s*=\s*["'])[^"'<>]*""")
+VM = re.compile(r"<vm\b(?![^<>]*\bexits\s*=)")
 
 
 class Refused(Exception):
@@ -84,10 +85,18 @@ class Scenario:
         except ValueError:
             raise Refused(f"{self.path}: <run memory=\"{defaults['memory']}\">: expected a number of MiB") from None
         self.append = defaults.get("append", "")
+        terminals = defaults.get("terminals", "1")
+        if terminals not in ("1", "2", "3"):
+            raise Refused(f"{self.path}: <run terminals=\"{terminals}\">: expected 1 to 3, as there are COM2 to COM4")
+        self.terminals = int(terminals)
 
     def needs_guest(self):
         """Whether tools/guest has to build something first."""
         return any(file.startswith("guest:") for _, file in self.modules)
+
+    def needs_work(self):
+        """Whether the guest's second initramfs is one of the modules."""
+        return any(file == "guest:initrd-work" for _, file in self.modules)
 
     @staticmethod
     def module_path(file):
@@ -103,6 +112,13 @@ class Scenario:
         text, count = VM_MEMORY.subn(rf"\g<1>{mebibytes}M", self.text)
         if count == 0:
             raise Refused(f"{self.path} has no <vm memory=...>: --guest-memory has nothing to change")
+        return text
+
+    def config_with_exits(self, line):
+        """The scenario's text with each <vm> told to log its exits when its guest prints the line."""
+        text, count = VM.subn(rf'<vm exits="{line}"', self.text)
+        if count == 0:
+            raise Refused(f"{self.path} has no <vm>: there are no exits to count")
         return text
 
     def boot_modules(self, config=None):
