@@ -140,6 +140,10 @@ static uint32_t override_flags(unsigned flags)
 /* A processor that is there. Beyond the limits it is not used. */
 static void processor_add(struct acpi_platform *platform, uint32_t apic_id)
 {
+    for (unsigned i = 0; i < platform->processors; i++) {
+        if (platform->apic_ids[i] == apic_id)
+            return;
+    }
     if (apic_id <= APIC_ID_MAX && platform->processors < CPUS)
         platform->apic_ids[platform->processors++] = apic_id;
 }

@@ -69,12 +69,13 @@ void smp_start(const struct boot_info *info)
         print("no page below 640 KiB to start other processors at: one CPU is used");
         return;
     }
-    for (unsigned i = 0; i < platform.processors; i++) {
+    for (unsigned i = 0; i < platform.processors && cpu_count < CPUS; i++) {
         if (platform.apic_ids[i] == lapic_id())
             continue;
         memcpy((void *)page, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
         if (!start(cpu_count, platform.apic_ids[i], page)) {
-            /* It may still come, and would find another's stack: no further one is started. */
+            lapic_stop_processor(
+                platform.apic_ids[i]); /* it must not come later and find the page another's */
             print("the processor with APIC ID %u does not start: %u CPUs are used", platform.apic_ids[i],
                   cpu_count);
             return;

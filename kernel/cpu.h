@@ -56,7 +56,7 @@ struct cpu {
     uint64_t cr3;
     const struct space *pio;        /* that the TSS shows; NULL: none. Referenced by nobody: compared only */
     const struct space *pio_loaded; /* that its bitmap holds */
-    uint32_t pio_low, pio_high; /* bytes of the TSS's bitmap that may have clear bits */
+    uint32_t pio_low, pio_high;     /* bytes of the TSS's bitmap that may have clear bits */
 
     uint64_t fs_base; /* that the current EC was given */
 
@@ -69,7 +69,8 @@ struct cpu {
     uint64_t grace_begun, grace_seen;
     struct object *to_free, *freeing; /* without references; those whose grace period has begun */
     void *pages_to_free, *pages_freeing;
-    uint64_t grace; /* that `freeing` waits for */
+    uint64_t grace;   /* that `freeing` waits for */
+    bool grace_waits; /* and it is not over yet; read by other CPUs */
 
     uint64_t timer_set;              /* TSC value that the LAPIC's timer is set to */
     uint64_t idle_ticks, idle_since; /* TSC ticks spent halted; since when, 0 while it runs */

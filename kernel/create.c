@@ -44,7 +44,7 @@ static void create(enum call call, create_function *function, const uint64_t *a)
         status = function(&c);
     if (status == STATUS_OK && !c.object)
         status = STATUS_NO_MEMORY;
-    if (status == STATUS_NO_MEMORY && object_frees_pending()) /* then memory is not short yet */
+    if (object_memory_may_come(status))
         CONTINUE(this_cpu()->ec, call, a[0], a[1], a[2], a[3], a[4], a[5]);
     else
         finish_values(status, c.values[0], c.values[1]);
@@ -113,6 +113,8 @@ static enum status create_space(struct creation *c)
     c->object = space = space_create(c->account, (enum space_kind)kind);
     if (space && place) {
         object_reference(&space->object);
+        if (kind == SPACE_PIO && pd->hst)
+            space->pio.cpus = pd->hst->memory.cpus;
         __atomic_store_n(place, space, __ATOMIC_RELEASE); /* the PD's ECs look there without a lock */
     }
     return STATUS_OK;

@@ -93,6 +93,8 @@ enum status ec_create(struct account *account, struct pd *pd, uint64_t flags, ui
     ec->global = global;
     ec->cpu = (uint8_t)(flags >> EC_CPU_SHIFT);
     pd->hst->memory.cpus |= 1ul << ec->cpu;
+    if (pd->pio)
+        pd->pio->pio.cpus |= 1ul << ec->cpu;
     ec->state = global ? EC_RUNNABLE : EC_IDLE;
     ec->stack = stack;
     ec->extras = fpu;
@@ -157,6 +159,8 @@ void ec_free(struct ec *ec)
 
     if (ec->utcb)
         ec_destroy(ec);
+    if (this_cpu()->ec == ec)
+        this_cpu()->ec = NULL; /* schedule() comes next */
     slab_free(ec);
     if (pd)
         object_release(&pd->object);
@@ -186,12 +190,16 @@ void pt_free(struct pt *pt)
 /* Have the TSS's bitmap hold the ports of `space`. */
 static void ports_load(struct cpu *cpu, const struct space *space)
 {
+    /* Another CPU may change them, and then has this one load anew. */
+    uint32_t low = __atomic_load_n(&space->pio.low, __ATOMIC_RELAXED);
+    uint32_t high = __atomic_load_n(&space->pio.high, __ATOMIC_RELAXED);
+
     memset(cpu->tss.bitmap + cpu->pio_low, 0xff, cpu->pio_high - cpu->pio_low);
-    for (uint32_t i = space->pio.low; i < space->pio.high; i++)
+    for (uint32_t i = low; i < high; i++)
         cpu->tss.bitmap[i] = space->pio.bitmap[i / PAGE_SIZE][i % PAGE_SIZE];
     cpu->pio_loaded = space;
-    cpu->pio_low = space->pio.low < space->pio.high ? space->pio.low : 0;
-    cpu->pio_high = space->pio.high;
+    cpu->pio_low = low < high ? low : 0;
+    cpu->pio_high = low < high ? high : 0;
 }
 
 /* Have the TSS show the ports of `space`, or none. Usually they are still in its bitmap from last time. */
@@ -297,6 +305,7 @@ void ec_wake(struct ec *ec)
 void ec_fault(struct ec *ec, uint64_t vector, uint64_t error, uint64_t address)
 {
     struct pd *pd = ec->pd;
+    bool kept;
 
     kernel_lock();
     if (!(pd->fault & PD_FAULT_VALID)) {
@@ -305,10 +314,11 @@ void ec_fault(struct ec *ec, uint64_t vector, uint64_t error, uint64_t address)
         pd->fault_address = address;
     }
     ec->object.dead = true;
-    object_reference(&ec->object); /* the caller still looks at it */
+    kept = object_try_reference(&ec->object); /* the caller still looks at it */
     ec_destroy(ec);
     if (pd->watch)
         nt_signal(pd->watch, pd->watch_bits);
-    object_release(&ec->object);
+    if (kept)
+        object_release(&ec->object);
     kernel_unlock();
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Execution contexts, portals, protection domains. An EC belongs to a CPU; all of it but its links in the PD
- * is touched by that CPU alone.
+ * Execution contexts, portals, protection domains. An EC belongs to a CPU: its state, frame, timer and
+ * links to other ECs are touched there alone; its links in the PD and its SC change with the kernel's lock
+ * held.
  *
  * A local EC serves portals with its caller's time and never waits; a global EC has an SC. A call that must
  * wait or begin anew is taken back: its instruction pointer stands on SYSCALL again, so an EC in the kernel
@@ -62,6 +63,7 @@ struct ec {
     uint64_t donor;     /* local: id of the SC that ran when the call came */
     uint64_t stack;     /* local: stack pointer at a portal's entry */
     uint64_t fs_base;
+    uint64_t patience; /* TSC until which a call waits for memory; 0: none does */
     struct fpu *fpu;   /* NULL: without */
     struct sc *sc;     /* global: its time; not referenced (the SC references the EC) */
     struct nt *waits;  /* WAITING: on this; not referenced: the notification's death wakes */

@@ -87,9 +87,11 @@ void interrupt_destroy(struct interrupt *interrupt)
 {
     if (!interrupt->vector)
         return;
+    lock_take(&interrupt->lock);
     mask(interrupt, true);
     __atomic_store_n(&by_vector[interrupt->vector], NULL, __ATOMIC_RELEASE);
     interrupt->vector = 0;
+    lock_release(&interrupt->lock);
 }
 
 void interrupt_free(struct interrupt *interrupt)
@@ -110,16 +112,19 @@ void interrupt_bind(struct interrupt *interrupt, struct nt *nt, uint64_t bits)
     lock_take(&interrupt->lock);
     interrupt->nt = nt;
     interrupt->bits = bits;
+    if (interrupt->vector)
+        mask(interrupt, false);
     lock_release(&interrupt->lock);
-    mask(interrupt, false);
     if (old)
         object_release(&old->object);
 }
 
 void interrupt_acknowledge(struct interrupt *interrupt)
 {
-    if (interrupt->level)
+    lock_take(&interrupt->lock);
+    if (interrupt->level && interrupt->vector) /* a pin that is nobody's would interrupt without end */
         mask(interrupt, false);
+    lock_release(&interrupt->lock);
 }
 
 void interrupt_deliver(unsigned vector)

@@ -140,6 +140,11 @@ void lapic_start_processor(uint32_t apic_id, uint32_t page)
     }
 }
 
+void lapic_stop_processor(uint32_t apic_id)
+{
+    send(apic_id, ICR_INIT);
+}
+
 uint32_t lapic_id(void)
 {
     return read(APIC_ID) >> 24;

@@ -15,6 +15,7 @@ uint32_t lapic_id(void);
 void lapic_interrupt(uint32_t apic_id);
 void lapic_nmi_others(void);
 void lapic_start_processor(uint32_t apic_id, uint32_t page);
+void lapic_stop_processor(uint32_t apic_id);
 
 void lapic_end_of_interrupt(void);
 

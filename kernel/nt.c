@@ -12,6 +12,16 @@ struct nt *nt_create(struct account *account)
     return object_create(account, OBJECT_NT, sizeof(struct nt));
 }
 
+void nt_pass_on(struct nt *nt)
+{
+    uint32_t home = __atomic_load_n(&nt->home, __ATOMIC_RELAXED);
+
+    if (__atomic_load_n(&nt->waiter, __ATOMIC_ACQUIRE))
+        nt_wake(nt);
+    else if (home != this_cpu()->number) /* it has moved since the request was made */
+        smp_request(&nt->object, REQUEST_WAKE, home);
+}
+
 void nt_wake(struct nt *nt)
 {
     struct ec *waiter = __atomic_load_n(&nt->waiter, __ATOMIC_ACQUIRE);

@@ -31,6 +31,9 @@ void nt_signal(struct nt *nt, uint64_t bits);
 /* Wake who waits, on this CPU or another. */
 void nt_wake(struct nt *nt);
 
+/* Another CPU has signalled, and took this one for the home. */
+void nt_pass_on(struct nt *nt);
+
 /* This CPU is about to look at the word. */
 static inline void nt_claim(struct nt *nt, uint32_t cpu)
 {
@@ -56,4 +59,14 @@ static inline bool nt_enter(struct nt *nt, struct ec *ec)
 static inline void nt_leave(struct nt *nt)
 {
     __atomic_store_n(&nt->waiter, NULL, __ATOMIC_RELEASE);
+}
+
+/* Having entered: there is nothing to see, and whoever signals from now on sees the waiter. False: it has
+ * left again, and looks once more. */
+static inline bool nt_is_quiet(struct nt *nt)
+{
+    if (!__atomic_load_n(&nt->word, __ATOMIC_ACQUIRE) && !nt->object.dead)
+        return true;
+    nt_leave(nt);
+    return false;
 }

@@ -16,6 +16,8 @@
 static uint64_t counts[OBJECT_TYPES];
 static uint64_t pending; /* objects and pages in lists to be freed; atomic */
 
+#define PATIENCE_HZ 1000 /* a millisecond */
+
 void *object_create(struct account *account, enum object_type type, unsigned size)
 {
     struct object *object = account_allocate(account, size);
@@ -103,6 +105,18 @@ void object_free_here(struct object *object)
     cpu->hazard |= HAZARD_FREE;
 }
 
+bool object_try_reference(struct object *object)
+{
+    uint32_t count = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
+
+    while (count) {
+        if (__atomic_compare_exchange_n(&object->references, &count, count + 1, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
+}
+
 void object_release(struct object *object)
 {
     if (__atomic_sub_fetch(&object->references, 1, __ATOMIC_ACQ_REL))
@@ -127,9 +141,54 @@ void object_free_page(void *page)
     cpu->hazard |= HAZARD_FREE;
 }
 
-bool object_frees_pending(void)
+bool object_memory_may_come(enum status status)
 {
-    return __atomic_load_n(&pending, __ATOMIC_RELAXED);
+    struct ec *ec = this_cpu()->ec;
+    uint64_t now;
+
+    if (status != STATUS_NO_MEMORY || !__atomic_load_n(&pending, __ATOMIC_RELAXED)) {
+        ec->patience = 0;
+        return false;
+    }
+    now = rdtsc();
+    if (!ec->patience)
+        ec->patience = now + cpu_features.tsc_hz / PATIENCE_HZ;
+    if (now < ec->patience)
+        return true;
+    ec->patience = 0;
+    return false;
+}
+
+/* What others may come upon without a capability: true, they do not any more. */
+static bool ended(const struct object *object)
+{
+    switch (object->type) {
+    case OBJECT_EC:
+        return !((const struct ec *)object)->utcb;
+    case OBJECT_SC:
+        return ((const struct sc *)object)->ec->sc != (const struct sc *)object;
+    case OBJECT_VCPU:
+        return !((const struct vcpu *)object)->state;
+    case OBJECT_INTERRUPT:
+        return !((const struct interrupt *)object)->vector;
+    default:
+        return true;
+    }
+}
+
+void object_end(struct object *object)
+{
+    object->dead = true;
+    if (home(object) != this_cpu()->number)
+        smp_request(object, REQUEST_DESTROY, home(object));
+    else if (object->type == OBJECT_EC)
+        ec_destroy((struct ec *)object);
+    else if (object->type == OBJECT_SC)
+        sc_destroy((struct sc *)object);
+    else if (object->type == OBJECT_VCPU)
+        vcpu_destroy((struct vcpu *)object);
+    else if (object->type == OBJECT_INTERRUPT)
+        interrupt_destroy((struct interrupt *)object);
 }
 
 /* Free one of what has waited for the grace period. */
@@ -144,6 +203,11 @@ static void free_one(struct cpu *cpu)
         cpu->freeing = object->next;
         if (home(object) != cpu->number) {
             smp_request(object, REQUEST_FREE, home(object));
+            return;
+        }
+        if (!ended(object)) { /* another CPU may have come upon it just now: one more grace period */
+            object_end(object);
+            object_free_here(object);
             return;
         }
         if (!object_free(object)) {
@@ -164,16 +228,18 @@ void object_free_some(void)
         cpu->pages_freeing = cpu->pages_to_free;
         cpu->to_free = NULL;
         cpu->pages_to_free = NULL;
-        cpu->grace = smp_begin_grace();
+        smp_begin_grace(cpu);
     }
-    if (!smp_grace_over(cpu->grace)) {
-        cpu->hazard &= ~HAZARD_FREE; /* nobody waits for that here: whatever next brings this CPU into the kernel goes on */
+    if (!smp_grace_over(cpu)) {
+        cpu->hazard &= ~HAZARD_FREE; /* nobody waits for that here: the last CPU to answer interrupts */
         return;
     }
     kernel_lock();
     free_one(cpu);
     kernel_unlock();
-    if (!object_frees_wait(cpu))
+    if (object_frees_wait(cpu))
+        cpu->hazard |= HAZARD_FREE;
+    else
         cpu->hazard &= ~HAZARD_FREE;
 }
 
@@ -185,39 +251,11 @@ bool object_frees_wait(const struct cpu *cpu)
 void object_wake(struct object *object)
 {
     if (object->type == OBJECT_NT)
-        nt_wake((struct nt *)object);
+        nt_pass_on((struct nt *)object);
     if (object->type == OBJECT_SC && !object->dead)
         sc_wake((struct sc *)object);
     if (object->type == OBJECT_VCPU)
         vcpu_wake((struct vcpu *)object);
-}
-
-/* What only its CPU can end. True: it has ended. */
-static bool ended(const struct object *object)
-{
-    switch (object->type) {
-    case OBJECT_EC:
-        return !((const struct ec *)object)->utcb;
-    case OBJECT_SC:
-        return ((const struct sc *)object)->ec->sc != (const struct sc *)object;
-    case OBJECT_VCPU:
-        return !((const struct vcpu *)object)->state;
-    default:
-        return true;
-    }
-}
-
-void object_end(struct object *object)
-{
-    object->dead = true;
-    if (home(object) != this_cpu()->number)
-        smp_request(object, REQUEST_DESTROY, home(object));
-    else if (object->type == OBJECT_EC)
-        ec_destroy((struct ec *)object);
-    else if (object->type == OBJECT_SC)
-        sc_destroy((struct sc *)object);
-    else if (object->type == OBJECT_VCPU)
-        vcpu_destroy((struct vcpu *)object);
 }
 
 bool object_destroy(struct object *object)
@@ -233,9 +271,6 @@ bool object_destroy(struct object *object)
         return space_destroy((struct space *)object);
     case OBJECT_NT:
         nt_destroy((struct nt *)object);
-        return true;
-    case OBJECT_INTERRUPT:
-        interrupt_destroy((struct interrupt *)object);
         return true;
     default: /* a portal's death is its mark */
         if (!ended(object))

@@ -35,8 +35,13 @@ static inline void object_reference(struct object *object)
     __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
 }
 
-/* Drop a reference. The last one puts the object on a list that is worked off before anyone leaves the
- * kernel: an object may hold the last reference of the next, and so on without end. */
+/* Take a reference unless the last one is gone: then the object is on its way to be freed, and ends by that.
+ */
+bool object_try_reference(struct object *object) must_check;
+
+/* Drop a reference. The last one puts the object on a list that is worked off on the way out of the kernel,
+ * when the other CPUs have passed theirs: an object may hold the last reference of the next, and so on
+ * without end. */
 void object_release(struct object *object);
 
 /* Free an object at once that nobody has seen yet. */
@@ -45,7 +50,8 @@ void object_discard(struct object *object);
 /* A page that others may still look at is freed like an object. */
 void object_free_page(void *page);
 
-/* Do a bounded part of that work, of which there is some; called as long as HAZARD_FREE is set. Takes the kernel's lock. */
+/* Do a bounded part of that work, of which there is some; called as long as HAZARD_FREE is set. Takes the
+ * kernel's lock. */
 void object_free_some(void);
 
 /* Whether a CPU has objects or pages to free, now or after a grace period that is under way. */
@@ -54,8 +60,9 @@ bool object_frees_wait(const struct cpu *cpu);
 /* Another CPU passes an object on that has to be freed here. */
 void object_free_here(struct object *object);
 
-/* Whether something waits to be freed on any CPU: memory is not yet short then. */
-bool object_frees_pending(void);
+/* Whether the current EC's call, which gives `status`, is to begin anew since memory may come: something
+ * waits to be freed on some CPU. It is waited for no longer than that usually takes. */
+bool object_memory_may_come(enum status status);
 
 /* Look whether an EC is to run: a notification's waiter, an SC's or a vCPU's own. Only on the object's CPU.
  */
@@ -65,7 +72,8 @@ void object_wake(struct object *object);
  * calling again, with interrupts let in between. */
 bool object_destroy(struct object *object) must_check;
 
-/* The same for what belongs to a CPU (EC, SC, vCPU): one step here, or a request to its CPU. */
+/* The same for what belongs to a CPU (EC, SC, vCPU) and for interrupts: one step here, or a request to its
+ * CPU. */
 void object_end(struct object *object);
 
 /* How many objects of the type exist, husks included. */

@@ -5,10 +5,10 @@
 #include "kernel/account.h"
 #include "kernel/arch.h"
 
-#define INDEX_BITS 9
-#define ENTRIES    512u
+#define INDEX_BITS     9
+#define ENTRIES        512u
 #define TABLES_AT_ONCE 256u
-#define LEVELS     4
+#define LEVELS         4
 
 static unsigned index_at(uint64_t page, unsigned level)
 {

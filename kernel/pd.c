@@ -16,9 +16,10 @@ bool pd_destroy(struct pd *pd)
     if (pd->ecs) {
         struct object *ec = &pd->ecs->object;
 
-        object_reference(ec);
-        object_end(ec);
-        object_release(ec);
+        if (object_try_reference(ec)) { /* else it is on its way to be freed, which ends it, too */
+            object_end(ec);
+            object_release(ec);
+        }
         return false;
     }
     for (unsigned i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {

@@ -54,10 +54,10 @@ struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, 
         return NULL;
     sc->ec = ec;
     object_reference(&ec->object);
-    ec->sc = sc;
     sc->id = ++cpus[ec->cpu]->scheduler.ids;
     sc->priority = (uint8_t)priority;
     sc->budget = sc->left = budget;
+    __atomic_store_n(&ec->sc, sc, __ATOMIC_RELEASE); /* its CPU looks there without the lock */
     if (ec->cpu == this_cpu()->number)
         sc_wake(sc);
     else
@@ -165,8 +165,9 @@ static void hazard_work(struct cpu *cpu)
     if (cpu->hazard & HAZARD_GRACE)
         smp_answer_grace(cpu);
     if (object_frees_wait(cpu))
-        object_free_some();
-    interrupt_window();
+        object_free_some(); /* may end the current EC */
+    if (!(cpu->hazard & HAZARD_SCHEDULE))
+        interrupt_window();
 }
 
 static void idle(struct cpu *cpu)
@@ -175,7 +176,7 @@ static void idle(struct cpu *cpu)
     cpu->ec = NULL;
     sched_set_timer(cpu);
     while (!cpu->scheduler.ready) {
-        if (cpu->hazard & HAZARD_LEAVING || object_frees_wait(cpu))
+        if (cpu->hazard & HAZARD_LEAVING)
             hazard_work(cpu);
         else
             __asm__ volatile("sti; hlt; cli" : : : "memory");

@@ -44,7 +44,8 @@ static void answer_shootdown(struct cpu *cpu)
 {
     uint64_t begun = generation_begin(&shootdown.wanted);
 
-    if (generation_reached(&cpu->shootdown_seen, begun) || !(shootdown.mask & 1ul << cpu->number))
+    if (generation_reached(&cpu->shootdown_seen, begun) ||
+        !(__atomic_load_n(&shootdown.mask, __ATOMIC_ACQUIRE) & 1ul << cpu->number))
         return;
     shoot(cpu);
     generation_answer(&cpu->shootdown_seen, begun);
@@ -61,7 +62,7 @@ void smp_shootdown(const struct space *space, uint64_t physical, uint64_t mask)
     mask &= ~(1ul << self->number) & (~0ul >> (CPUS - cpu_count));
     if (!mask)
         return;
-    shootdown.mask = mask;
+    __atomic_store_n(&shootdown.mask, mask, __ATOMIC_RELEASE); /* behind what it is about */
     wanted = generation_raise(&shootdown.wanted);
     for (uint64_t rest = mask; rest; rest &= rest - 1)
         lapic_interrupt(cpus[__builtin_ctzl(rest)]->apic_id);
@@ -83,11 +84,13 @@ void smp_request(struct object *object, unsigned what, unsigned number)
 {
     struct cpu *cpu = cpus[number];
 
+    if (what != REQUEST_FREE && !object_try_reference(object))
+        return; /* its end is under way, and wakes whom it has to */
     /* It is in a list already: whoever takes it from there takes this request, too. */
-    if (__atomic_fetch_or(&object->requests, (uint8_t)what, __ATOMIC_SEQ_CST))
+    if (__atomic_fetch_or(&object->requests, (uint8_t)what, __ATOMIC_SEQ_CST)) {
+        object_release(object);
         return;
-    if (what != REQUEST_FREE)
-        object_reference(object);
+    }
     object->next = __atomic_load_n(&cpu->requests, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&cpu->requests, &object->next, object, false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_RELAXED))
@@ -124,32 +127,46 @@ void smp_handle_requests(struct cpu *cpu)
     }
 }
 
+/* Whether all others have answered what `cpu` waits for. */
+static bool grace_over(const struct cpu *cpu)
+{
+    for (unsigned i = 0; i < cpu_count; i++) {
+        if (cpus[i] != cpu && !generation_reached(&cpus[i]->grace_seen, cpu->grace))
+            return false;
+    }
+    return true;
+}
+
 void smp_answer_grace(struct cpu *cpu)
 {
     cpu->hazard &= ~HAZARD_GRACE;
     generation_answer(&cpu->grace_seen, cpu->grace_begun);
-}
-
-uint64_t smp_begin_grace(void)
-{
-    uint64_t wanted;
-
-    if (cpu_count == 1)
-        return 0;
-    wanted = generation_raise(&grace_wanted);
-    for (unsigned i = 0; i < cpu_count; i++) {
-        if (cpus[i] != this_cpu())
+    for (unsigned i = 0; i < cpu_count; i++) { /* the last one to answer says so */
+        if (cpus[i] != cpu && __atomic_load_n(&cpus[i]->grace_waits, __ATOMIC_SEQ_CST) && grace_over(cpus[i]))
             lapic_interrupt(cpus[i]->apic_id);
     }
-    return wanted;
 }
 
-bool smp_grace_over(uint64_t grace)
+void smp_begin_grace(struct cpu *cpu)
 {
+    if (cpu_count == 1)
+        return;
+    cpu->grace = generation_raise(&grace_wanted);
     for (unsigned i = 0; i < cpu_count; i++) {
-        if (cpus[i] != this_cpu() && !generation_reached(&cpus[i]->grace_seen, grace))
-            return false;
+        if (cpus[i] != cpu)
+            lapic_interrupt(cpus[i]->apic_id);
     }
+}
+
+bool smp_grace_over(struct cpu *cpu)
+{
+    if (cpu_count == 1)
+        return true;
+    __atomic_store_n(&cpu->grace_waits, true,
+                     __ATOMIC_SEQ_CST); /* before looking: else the last answer might be missed */
+    if (!grace_over(cpu))
+        return false;
+    cpu->grace_waits = false;
     return true;
 }
 

@@ -36,9 +36,10 @@ void smp_handle_requests(struct cpu *cpu);
 /* This CPU holds no pointers: HAZARD_GRACE. */
 void smp_answer_grace(struct cpu *cpu);
 
-/* Begin a grace period, and whether one has ended. */
-uint64_t smp_begin_grace(void);
-bool smp_grace_over(uint64_t grace);
+/* Begin a grace period that this CPU waits for (cpu->grace). Whether it has ended; if not, an interrupt comes
+ * when it has. */
+void smp_begin_grace(struct cpu *cpu);
+bool smp_grace_over(struct cpu *cpu);
 
 /* Something was taken away from the space: no CPU of `mask` (bit a number) uses it when the call returns.
  * `physical` is the HST root that they may have loaded. Holds the kernel's lock. */

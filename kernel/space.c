@@ -109,7 +109,7 @@ bool space_destroy(struct space *space)
         memset(space->pio.bitmap[1], 0xff, PAGE_SIZE);
         space->pio.low = PIO_PORTS / 8;
         space->pio.high = 0;
-        smp_shootdown(space, 0, ~0ul); /* also since another space may come to lie here */
+        smp_shootdown(space, 0, space->pio.cpus); /* also since another space may come to lie here */
         return true;
     case SPACE_MSR:
         memset(space->msrs, 0xff, 2 * PAGE_SIZE);
@@ -188,7 +188,7 @@ static enum status copy_ports(struct space *target, uint64_t from, uint64_t to, 
         if (byte >= target->pio.high)
             target->pio.high = byte + 1;
     }
-    smp_shootdown(target, 0, ~0ul); /* who runs has them at once */
+    smp_shootdown(target, 0, target->pio.cpus); /* who runs has them at once */
     return STATUS_OK;
 }
 
@@ -296,7 +296,7 @@ static enum status remove_ports(struct space *space, uint64_t base, uint64_t cou
 
         space->pio.bitmap[byte / PAGE_SIZE][byte % PAGE_SIZE] |= (uint8_t)(1u << port % 8);
     }
-    smp_shootdown(space, 0, ~0ul);
+    smp_shootdown(space, 0, space->pio.cpus);
     return STATUS_OK;
 }
 

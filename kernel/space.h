@@ -31,6 +31,7 @@ struct space {
         struct {
             uint8_t *bitmap[2]; /* set bit: refused */
             uint32_t low, high; /* bytes of the bitmap with clear bits lie within */
+            uint64_t cpus;      /* bit a number: those that ECs of its PD were made for */
         } pio;
         uint8_t *msrs; /* MSR: two pages, in SVM's form: bits read, write for each; set: refused */
     };

@@ -485,8 +485,10 @@ static enum virt_result svm_run(struct vcpu *vcpu)
         v->event = vcpu->delivering ? v->exit_interrupt : 0;
         return VIRT_HOST;
     }
-    if (code == EXIT_INVALID)
-        vcpu->asid.generation = 0; /* a flush that was asked for may not have been done: a fresh tag */
+    if (code == EXIT_INVALID && v->tlb_control) { /* it may not have been flushed */
+        vcpu->asid.generation = 0;
+        tags_expire(&cpu->asids);
+    }
     v->event = 0;
     vcpu->delivering = false;
     s->interrupted = v->exit_interrupt;

@@ -106,6 +106,7 @@ void syscall_destroy(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, u
     struct ec *ec = this_cpu()->ec;
     uint64_t word = cap_lookup(ec->pd->obj->obj.table, selector);
     struct object *object;
+    bool kept;
 
     UNUSED1;
     if (!word) {
@@ -120,13 +121,14 @@ void syscall_destroy(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, u
      * worked on again, since an earlier call may have been interrupted. */
     object = cap_object(word);
     object_reference(object);
-    object_reference(&ec->object);
+    kept = object_try_reference(&ec->object);
     if (object_destroy(object))
         ec->frame.rax = STATUS_OK;
     else
         CONTINUE(ec, CALL_DESTROY, selector, 0, 0, 0, 0, 0);
     object_release(object);
-    object_release(&ec->object);
+    if (kept)
+        object_release(&ec->object);
 }
 
 void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target_selector, uint64_t to,
@@ -142,8 +144,8 @@ void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target
         status = STATUS_BAD_ARG;
     if (status == STATUS_OK)
         status = space_copy(source, from, target, to, count, (unsigned)rights, &done);
-    if (status == STATUS_NO_MEMORY && object_frees_pending())
-        status = STATUS_OK; /* there will be memory, and the rest is tried again */
+    if (object_memory_may_come(status))
+        status = STATUS_OK; /* and the rest is tried again */
     if (status != STATUS_OK || done == count)
         finish_values(status, PAYER_SPACE, 0);
     else
@@ -157,6 +159,7 @@ void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint
     struct ec *ec = this_cpu()->ec;
     struct space *space;
     uint64_t done = 0;
+    bool kept;
     enum status status = look_up(selector, OBJECT_SPACE, PERM_SPACE_GRANT, &space);
 
     UNUSED3;
@@ -165,14 +168,15 @@ void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint
         return;
     }
     object_reference(&space->object); /* it may hold its own last capability, and the caller's */
-    object_reference(&ec->object);
+    kept = object_try_reference(&ec->object);
     status = space_remove(space, base, count, &done);
     if (status != STATUS_OK || done == count)
         ec->frame.rax = status;
     else
         CONTINUE(ec, CALL_SPACE_REMOVE, selector, base + done, count - done, 0, 0, 0);
     object_release(&space->object);
-    object_release(&ec->object);
+    if (kept)
+        object_release(&ec->object);
 }
 
 void syscall_cap_info(uint64_t space_selector, uint64_t selector, uint64_t a2, uint64_t a3, uint64_t a4,
@@ -210,7 +214,7 @@ void syscall_nt_narrow(uint64_t selector, uint64_t target, uint64_t bits, uint64
     if (status == STATUS_OK)
         cap_insert(space, target, &nt->object, cap_permissions(cap_lookup(space->obj.table, selector)),
                    has & bits);
-    if (status == STATUS_NO_MEMORY && object_frees_pending())
+    if (object_memory_may_come(status))
         CONTINUE(this_cpu()->ec, CALL_NT_NARROW, selector, target, bits, 0, 0, 0);
     else
         finish_values(status, PAYER_OBJECTS, 0);
@@ -247,13 +251,12 @@ void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t a2, uint64_t
         finish_values(STATUS_OK, bits, 0);
     } else if (rdtsc() >= deadline) {
         finish_values(STATUS_TIMEOUT, 0, 0);
-    } else if (nt->object.dead) {
-        finish(STATUS_DEAD);
     } else if (!nt_enter(nt, ec)) {
         finish(STATUS_BUSY);
     } else {
         ec_restart(ec, CALL_NT_WAIT, selector, deadline, 0, 0, 0, 0);
-        ec_wait(ec, nt, deadline);
+        if (nt_is_quiet(nt))
+            ec_wait(ec, nt, deadline);
     }
 }
 
@@ -307,7 +310,7 @@ void syscall_account_move(uint64_t from_selector, uint64_t to_selector, uint64_t
         status = look_up(to_selector, OBJECT_ACCOUNT, PERM_ACCOUNT_USE, &to);
     if (status == STATUS_OK && !account_move(from, to, pages))
         status = STATUS_NO_MEMORY;
-    if (status == STATUS_NO_MEMORY && object_frees_pending())
+    if (object_memory_may_come(status))
         CONTINUE(this_cpu()->ec, CALL_ACCOUNT_MOVE, from_selector, to_selector, pages, 0, 0, 0);
     else
         finish_values(status, PAYER_NAMED, 0);
@@ -316,10 +319,11 @@ void syscall_account_move(uint64_t from_selector, uint64_t to_selector, uint64_t
 /* Registers of an EC that does not run now; also of one that has died. */
 static enum status ec_state(struct ec *self, const struct ec *ec)
 {
-    if (__atomic_load_n(&cpus[ec->cpu]->ec, __ATOMIC_RELAXED) == ec)
+    if (__atomic_load_n(&cpus[ec->cpu]->ec, __ATOMIC_ACQUIRE) == ec)
         return STATUS_BUSY;
     memcpy(self->utcb, &ec->frame, sizeof(ec->frame));
-    return STATUS_OK;
+    /* It may have come to run meanwhile; if it has also gone, it was there between. */
+    return __atomic_load_n(&cpus[ec->cpu]->ec, __ATOMIC_ACQUIRE) == ec ? STATUS_BUSY : STATUS_OK;
 }
 
 void syscall_ec_control(uint64_t selector, uint64_t operation, uint64_t argument, uint64_t a3, uint64_t a4,

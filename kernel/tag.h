@@ -24,6 +24,12 @@ static inline void tags_init(struct tags *tags, uint32_t limit)
     *tags = (struct tags){.next = 1, .limit = limit, .generation = 1};
 }
 
+/* A flush that tag_renew asked for may not have been done: the next renewal asks for it again. */
+static inline void tags_expire(struct tags *tags)
+{
+    tags->next = tags->limit;
+}
+
 /* Make sure that the tag is of this generation. True: it is a new one, and *flush says whether all tags of
  * the CPU have to be flushed before it is used. */
 static inline bool tag_renew(struct tags *tags, struct tag *tag, bool *flush)

@@ -70,15 +70,16 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
                 return;
             }
             ec_restart(ec, CALL_VCPU_RUN, selector, nt_selector, deadline, 0, 0, 0);
-            ec_wait(ec, nt, deadline);
+            if (nt_is_quiet(nt))
+                ec_wait(ec, nt, deadline);
             return;
         }
         ec_set_deadline(ec, deadline);
         if (cpu->fpu_owner != vcpu->fpu)
             fpu_load_guest(cpu, vcpu->fpu);
         result = virt->run(vcpu);
-        if (ec->fs_base) /* entering the guest has put 0 in its place */
-            wrmsr(MSR_FS_BASE, ec->fs_base);
+        if (cpu->fs_base) /* entering the guest has put 0 in its place */
+            wrmsr(MSR_FS_BASE, cpu->fs_base);
         if (result == VIRT_EXIT) {
             vcpu_leave(ec, vcpu, STATUS_OK, 0);
             return;

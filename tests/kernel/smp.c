@@ -182,7 +182,7 @@ static void call_across(void)
     (void)wait_until(&shared[2], 1);
     EXPECT_STATUS(result, STATUS_BAD_CPU);
     pt = portal(thread_local_ec(&own, 3, OTHER), echo, 0);
-    EXPECT_STATUS(ipc_call(pt, 0, &words), STATUS_BAD_CPU);
+    EXPECT_CALL(CALL_IPC_CALL, ipc_call(pt, 0, &words), STATUS_BAD_CPU);
     shared[2] = 0;
     (void)thread_start(&own, 4, calls_across, pt, PRIORITY, OTHER);
     (void)wait_until(&shared[2], 1);
@@ -509,7 +509,7 @@ static void guest_of_the_other(void)
 
     guest_make(1);
     ping = notification();
-    EXPECT_STATUS(vcpu_run(guest_vcpu, ping, 0, &bits), STATUS_BAD_CPU);
+    EXPECT_CALL(CALL_VCPU_RUN, vcpu_run(guest_vcpu, ping, 0, &bits), STATUS_BAD_CPU);
 }
 
 static void scribbles(uint64_t argument)
@@ -554,6 +554,154 @@ static void state_scribbled(void)
     expect("it was also entered", entered > 0, true);
 }
 
+/* ---- The last capability goes while the object is in use. */
+
+static void signals_on(uint64_t nt)
+{
+    for (;;) {
+        (void)!nt_signal((selector)nt);
+        beat++;
+    }
+}
+
+/* Who signals may have found the notification just before its last capability went. */
+static void signalled_to_the_end(void)
+{
+    selector nt = fresh();
+
+    (void)thread_start(&own, 1, signals_on, nt, PRIORITY, OTHER);
+    beats();
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        OK(create_nt(nt, ROOT_ACCOUNT));
+        for (unsigned spin = 0; spin < i % 64; spin++)
+            __builtin_ia32_pause();
+        if (!OK(space_remove(ROOT_OBJ, nt, 1)))
+            return;
+    }
+}
+
+static _Noreturn void calls_away(uint64_t id, uint64_t words)
+{
+    (void)id;
+    (void)words;
+    for (;;) {
+        (void)!space_remove(ROOT_OBJ, SELECTOR_END - 1, 1);
+        beat++;
+    }
+}
+
+/* A local EC that nobody has a capability to any more still runs, and makes calls, until its CPU ends it. */
+static void callee_forgotten(void)
+{
+    for (unsigned i = 0; i < LIVES; i++) {
+        selector ec = thread_local_ec(&own, 2, OTHER), pt = portal(ec, calls_away, 0);
+
+        shared[2] = 0;
+        (void)thread_start(&own, 1, calls_across, pt, PRIORITY, OTHER);
+        beats();
+        OK(space_remove(ROOT_OBJ, ec, 2));
+        if (!wait_until(&shared[2], 1))
+            return;
+        EXPECT_STATUS(result, STATUS_ABORTED);
+        clean();
+    }
+}
+
+/* A domain ends just when its EC is on the way to be freed. */
+static void domain_of_the_forgotten(void)
+{
+    for (unsigned i = 0; i < LIVES; i++) {
+        struct pd_space child = child_create(ROOT_ACCOUNT);
+        selector ec = thread_local_ec(&child, 2, OTHER);
+
+        OK(space_remove(ROOT_OBJ, ec, 1));
+        for (unsigned spin = 0; spin < i % 64; spin++)
+            __builtin_ia32_pause();
+        OK(destroy(child.pd));
+        clean();
+    }
+}
+
+/* The same with a guest's space and its vCPU. */
+static void guest_space_of_the_forgotten(void)
+{
+    for (unsigned i = 0; i < LIVES; i++) {
+        guest_make(1);
+        OK(space_remove(ROOT_OBJ, guest_vcpu, 1));
+        for (unsigned spin = 0; spin < i % 64; spin++)
+            __builtin_ia32_pause();
+        OK(destroy(guest_gst));
+        clean();
+    }
+}
+
+static void reads_fs(uint64_t argument)
+{
+    uint64_t value;
+
+    (void)argument;
+    __asm__ volatile("mov %%fs:0, %0" : "=r"(value));
+    shared[6] = value;
+    thread_end();
+}
+
+/* The base of FS is set from here while the thread is in a guest: the next thread there has none. */
+static void fs_base_stays_its_own(void)
+{
+    static volatile uint64_t secret;
+
+    secret = 4711;
+    shared[6] = 0;
+    for (unsigned i = 0; i < LIVES / 10; i++) {
+        selector ec;
+
+        guest_make(1);
+        ping = notification();
+        shared[2] = shared[5] = 0;
+        ec = thread_start(&own, 1, runs, now() + PATIENCE, PRIORITY, OTHER);
+        (void)wait_until(&shared[5], 1);
+        for (unsigned spin = 0; spin < i * 100; spin++)
+            __builtin_ia32_pause();
+        OK(system_call_status(CALL_EC_CONTROL, ec, EC_FS_BASE, (uint64_t)&secret, 0, 0, 0));
+        OK(nt_signal(ping));
+        if (!wait_until(&shared[2], 1))
+            return;
+        (void)thread_start(&own, 2, reads_fs, 0, PRIORITY, OTHER);
+        pass(milliseconds(3));
+        clean();
+    }
+    EXPECT(shared[6], 0);
+}
+
+static selector rubbish;
+
+static _Noreturn void leaves_rubbish(void)
+{
+    (void)!create_nt(rubbish, ROOT_ACCOUNT);
+    (void)!space_remove(ROOT_OBJ, rubbish, 1);
+    shared[2] = 1;
+    for (;;)
+        beat++;
+}
+
+/* What another CPU has still to free, and will not for long, keeps nobody from being told that there is no memory. */
+static void memory_is_short(void)
+{
+    selector account = fresh(), ec = fresh(), sc = fresh(), other = fresh();
+    uint64_t *stack = (uint64_t *)ram_map(GUEST_RAM + 4), begin;
+
+    rubbish = fresh();
+    shared[2] = 0;
+    OK(create_account(account, ROOT_ACCOUNT, 0));
+    OK(create_ec(ec, ROOT_ACCOUNT, ROOT_PD, UTCB_BASE + PAGE, EC_GLOBAL | 1 << EC_CPU_SHIFT, (uint64_t)&stack[511],
+                 (uint64_t)leaves_rubbish));
+    OK(create_sc(sc, ROOT_ACCOUNT, ec, PRIORITY, BOOT->tsc_hz * 3));
+    (void)wait_until(&shared[2], 1);
+    begin = now();
+    EXPECT_STATUS(create_nt(other, account), STATUS_NO_MEMORY);
+    expect_range("the time it took", now() - begin, 0, milliseconds(100));
+}
+
 static const struct test tests[] = {
     {"two CPUs: ping-pong of signals", ping_pong},
     {"two CPUs: no signal is lost", no_signal_lost},
@@ -574,6 +722,12 @@ static const struct test tests[] = {
     {"two CPUs: a guest's notification dies", guest_signal_dies},
     {"two CPUs: a vCPU runs on its own", guest_of_the_other},
     {"two CPUs: the state page is scribbled on", state_scribbled},
+    {"two CPUs: the base of FS stays its thread's", fs_base_stays_its_own},
+    {"two CPUs: who has no memory is told so", memory_is_short},
+    {"two CPUs: a notification is signalled to its end", signalled_to_the_end},
+    {"two CPUs: a forgotten callee makes calls", callee_forgotten},
+    {"two CPUs: a domain ends with a forgotten EC", domain_of_the_forgotten},
+    {"two CPUs: a guest's space ends with a forgotten vCPU", guest_space_of_the_forgotten},
 };
 
 void test_smp(void)
