@@ -8,10 +8,14 @@ for the build folder.
 import collections
 import os
 import re
+import sys
 import time
 
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+import pairs  # pylint: disable=wrong-import-position
+
 # name; command (a list); status it must exit with; regular expression that its output must contain, or None; a function
-# that is given its output, with the log behind it, and returns what is wrong with it, or None
+# that is given its output, with the log behind it, and returns what is wrong with it, None, or (what is good to know,)
 Test = collections.namedtuple("Test", "name command status output check", defaults=(0, None, None))
 
 
@@ -163,6 +167,7 @@ BAD_COMPONENTS = says(
 BAD_GUESTS = says(
     r"^\[init -> text\] vm text: kernel: expected boot flag",
     r"^\[init -> truncated\] vm truncated: kernel: truncated: expected 0x\w+ bytes",
+    r"^\[init -> elf64\] vm elf64: kernel: expected an ELF32 file \(class 1\), found 0x2",
     r'^\[init -> missing\] vm missing: kernel="nosuch": not found',
     r'^\[init -> initrd\] vm initrd: initrd="nosuch": not found',
     r"^\[init -> small\] vm small: kernel and initrd: needs \d+ MiB of memory below 3 GiB, has 64 MiB",
@@ -199,6 +204,77 @@ def linux(memory, *arguments):
                rf"guest: ready: Linux 6\.\S+, {seen} MiB, hypervisor KVM", *arguments)
 
 
+def pairs_are_covered(output):
+    """Every call has given every status that the specification names for it, in a test that expected it."""
+    covered, total, lines = pairs.compare(output)
+    return "; ".join(lines[:3]) if lines else (f"{covered} of {total} pairs of call and status",)
+
+
+def pairs_are_seen(wanted):
+    """The pairs that the rest cannot have for want of such a machine."""
+    def check(output):
+        missing = wanted - pairs.seen(output)
+        return f"not given: {sorted(missing)}" if missing else None
+    return check
+
+
+def kernel(name, scenario, *arguments, check=None):
+    """The kernel's own test, every run the same."""
+    return run(name, scenario, "--deterministic", *arguments, "--until", r"^ktest: \d+ passed, 0 failed", check=check)
+
+
+def kernel_on_two(name, scenario, *arguments, check=None):
+    """The same on two CPUs, which cannot be counted: each run is another one."""
+    return run(name, scenario, "--smp", "2", "--timeout", "800", *arguments, "--until", r"^ktest: \d+ passed, 0 failed",
+               check=check)
+
+
+# A machine that executes an instruction in 8 ns instead of 1: the same seconds take an eighth of the time.
+UNHURRIED = ["--qemu=-icount", "--qemu=shift=3,sleep=off"]
+
+# tests/guest: how many tests pass in each mode at least, and the monitor's reasons for the resets, in their order.
+GUEST_TESTS = {"real": 81, "protected": 98, "pae": 99, "long": 97, "compat": 98}
+GUEST_RESETS = ["triple fault", "port 0xcf9", "port 0xcf9", *["8042 or port 0x92"] * 3, "INIT", "port 0xcf9"]
+
+
+def guest_passes(mode):
+    def check(output):
+        passed = int(re.search(rf"verdict {mode}: (\d+) passed", output).group(1))
+        resets = re.findall(r"guest reset \((.*)\)", output)
+        if passed < GUEST_TESTS[mode]:
+            return f"{passed} tests instead of {GUEST_TESTS[mode]}"
+        return None if resets == GUEST_RESETS else f"resets by {resets}"
+    return check
+
+
+def guest(mode):
+    """The bare-metal guest on the monitor, with time counted in instructions, and the same image on QEMU itself."""
+    return [run(f"guest: {mode}", f"guest-{mode}", "--deterministic", "--until", rf"verdict {mode}: \d+ passed, 0 failed",
+                check=guest_passes(mode)),
+            Test(f"guest: {mode} on QEMU", ["python3", "tests/guest/reference.py", "{build}", mode],
+                 output=r"reference: \w+: \d+ passed, \d+ known differences")]
+
+
+def hostile_is_contained(milliseconds):
+    """Every attack of the scenario was made and survived; the heart never stood still for longer; nothing died."""
+    with open(os.path.join(os.path.dirname(__file__), "..", "scenarios", "hostile.xml"), encoding="utf-8") as file:
+        attacks = re.findall(r'<attack name="([^"]+)"', file.read())
+
+    def check(output):
+        survived = dict(re.findall(r"hostile: (\S+) survived, \d+ resets; heartbeat gap (\d+) us", output))
+        missing = [name for name in attacks if name not in survived]
+        gap = float(re.search(r"hostile: done, \d+ attacks, 0 failed, worst heartbeat gap ([\d.]+) ms", output).group(1))
+        died = re.findall(r"^\[init\] (\w+: died: .*)", output, re.MULTILINE)
+        died += re.findall(r"^\[init\] ((?:heart|referee|deadline|\w+): has (?:ended|failed).*)", output, re.MULTILINE)
+        died = [line for line in died if line != "hostile: has ended"]  # it resets itself too often: its monitor stops it
+        if missing or died:
+            return f"not survived: {missing}; {died}"
+        if gap > milliseconds:
+            return f"the heart stood still for {gap} ms"
+        return deadline_is_kept(100)(output) or (f"{len(attacks)} attacks, worst heartbeat gap {gap} ms",)
+    return check
+
+
 READY = "guest: ready"
 REBOOT = ["--after", READY, "--type", "reboot -f\\n"]
 POWEROFF = ["--after", READY, "--type", "poweroff -f\\n"]
@@ -228,6 +304,11 @@ TESTS = [
     *(run(f"iso: {firmware.upper()} keeps the RSDP", "ktest", "--iso", firmware, "--until", "PASS memory: the RSDP")
       for firmware in ("bios", "uefi")),
     run("spin", "spin", "--deterministic", "--until", "deadline: done", check=deadline_is_kept(100)),
+    # Both shells answer, each at its own terminal.
+    run("two-linux", "two-linux", "--type", "echo first $((40+1))\\n", "--after", "^first 41", "--type", "\\n", "--terminal", "2",
+        "--type", "echo second $((40+2))\\n", "--until", "^second 42",
+        check=says(r"^\[init -> vmm-first\] vm first: first 41$", r"^\[init -> vmm-second\] vm second: second 42$")),
+    run("hostile", "hostile", "--deterministic", "--until", "hostile: done", "--timeout", "600", check=hostile_is_contained(50)),
     run("crash", "crash", "--until", "hello: done", check=all_have_crashed),
     run("log: a processor without SVM", "log", "--cpu", "qemu64,-svm", "--until", "hello: done"),
     run("linux: a processor without SVM", "linux", "--cpu", "EPYC,-svm", "--until", "debian: this processor has neither SVM"),
@@ -241,15 +322,37 @@ TESTS = [
     bad_config("element", "config:3: <strat> has no place in <donjon>"),
     bad_config("route", "config:5: route of service LOG leads to 'nobody', which is not started"),
     Test("abi: specification and headers", ["python3", "tests/abi.py"]),
+    Test("mutants: all can be applied", ["tools/mutants.py", "--check"], output=" 0 do not apply"),
     Test("tcb: within the budgets", ["tools/tcb"]),
-    run("kernel", "ktest", "--deterministic", "--until", r"^ktest: \d+ passed, 0 failed"),
+    kernel("kernel", "ktest", check=pairs_are_covered),
+    kernel("kernel: FXSAVE", "ktest", "--cpu", "EPYC,-xsave"),
+    kernel("kernel: a processor without SVM", "tests/kernel/without-svm.xml", "--cpu", "EPYC,-svm",
+           check=pairs_are_seen(pairs.WITHOUT_SVM)),
+    kernel("kernel: soak for 10 s", "tests/kernel/soak.xml", *UNHURRIED),
+    kernel_on_two("kernel: two CPUs", "tests/kernel/two-cpus.xml", check=pairs_are_seen(pairs.TWO_CPUS)),
+    kernel_on_two("kernel: soak for 10 s on two CPUs", "tests/kernel/soak.xml"),
     Test("bench", ["python3", "tools/bench.py"], output=" 0 differ, 0 over"),
+    *(test for mode in GUEST_TESTS for test in guest(mode)),
     refused("run: unknown scenario", "no scenario 'nosuch'", "nosuch"),
     refused("run: module without a file", "module 'nosuch': .* does not exist", "tests/bad/module.xml"),
     refused("run: no XML", r"tests/bad/syntax.xml:6: ", "tests/bad/syntax.xml"),
-    refused("run: more than one CPU", "--smp 2", "linux", "--smp", "2"),
+    refused("run: more than one CPU, counted", "--smp 2", "linux", "--smp", "2", "--deterministic"),
     refused("run: unknown machine", "--machine pdp11", "linux", "--machine", "pdp11"),
     refused("run: unknown option", "--bogus", "linux", "--bogus"),
+    refused("run: a terminal that is not there", "--terminal 2", "linux", "--terminal", "2", "--type", "x"),
     refused("run: --after without --type", "--after", "linux", "--after", "x"),
     refused("run: bad pattern", "no regular expression", "linux", "--until", "("),
+]
+
+# make test-slow
+SLOW_TESTS = [
+    # A second for each attack instead of 60 ms.
+    Test("hostile: a second each",
+         ["sh", "-c", """sed 's/<run milliseconds="60"/<run milliseconds="1000"/' scenarios/hostile.xml >{build}/hostile-long.xml && """
+          "exec tools/run hostile --config {build}/hostile-long.xml --no-build --headless --log {log} --deterministic "
+          "--until 'hostile: done' --timeout 7000"], check=hostile_is_contained(50)),
+    kernel("kernel: soak for 600 s", "tests/kernel/slow-soak.xml", "--timeout", "7000", *UNHURRIED),
+    kernel_on_two("kernel: soak for 600 s on two CPUs", "tests/kernel/slow-soak.xml", "--timeout", "7000"),
+    kernel("kernel: 1000000 objects of each type, 100000 spaces", "tests/kernel/slow-many.xml", "--timeout", "7000"),
+    kernel("kernel: 200000 random states of a vCPU", "tests/kernel/slow-nonsense.xml", "--timeout", "7000"),
 ]

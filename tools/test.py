@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""make test and make test-host: builds, runs all host test programs and the commands of tests/system.py.
+"""make test, make test-host and make test-slow: builds, runs all host test programs and the commands of tests/system.py.
 
 One line per test: verdict, name, seconds. What a failed one printed follows it. The last line is the total, and the exit
 status is 0 only if nothing failed.
-  test.py [--host] [PATTERN]   --host: unit tests only; PATTERN: only tests whose name it is found in
+  test.py [--host | --slow] [PATTERN]
+--host: unit tests only; --slow: the tests that take long, and the mutants of the kernel (tools/mutants.py), instead of the
+others; PATTERN: only tests whose name it is found in
 """
 
 import argparse
@@ -18,10 +20,11 @@ import sys
 import threading
 import time
 
+import mutants
 from scenario import BUILD, ROOT, build_environment, build_path
 
 PARALLEL = 2
-HOST_LIMIT, SYSTEM_LIMIT = 120, 900
+HOST_LIMIT, SYSTEM_LIMIT, SLOW_LIMIT = 120, 900, 7200
 OUTPUT_LINES = 60
 
 
@@ -87,19 +90,31 @@ def read_log(path):
         return "\n" + file.read().replace("\r", "")
 
 
-def system_test(test, report):
+def system_test(test, report, limit=SYSTEM_LIMIT):
     log = build_path("log", "test-" + re.sub(r"\W+", "-", test.name) + ".log")
     if os.path.exists(log):
         os.remove(log)
     command = [word.replace("{log}", log).replace("{build}", BUILD) for word in test.command]
-    status, output, seconds = execute(command, SYSTEM_LIMIT)
+    status, output, seconds = execute(command, limit)
+    detail = ""
     if status != test.status:
         reason = "out of time" if status is None else f"exit status {status}, expected {test.status}"
     elif test.output and not re.search(test.output, output, re.MULTILINE):
         reason = f"its output lacks '{test.output}'"
     else:
         reason = test.check(output + read_log(log)) if test.check else None
-    report.add(test.name, reason, seconds, "", output)
+        if isinstance(reason, tuple):  # nothing is wrong, but there is something to say
+            reason, detail = None, "  " + reason[0]
+    report.add(test.name, reason, seconds, detail, output)
+
+
+def slow_test(test, report):
+    system_test(test, report, SLOW_LIMIT)
+
+
+def mutant_test(mutant, report):
+    reason, detail, seconds = mutants.run(mutant)
+    report.add(f"mutant: {mutant.name}", reason, seconds, "  " + detail)
 
 
 def build(report, name, *targets):
@@ -129,29 +144,47 @@ def prepare_system(report):
     return True
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--host", action="store_true", help="host unit tests only")
-    parser.add_argument("pattern", nargs="?", default="", help="regular expression: only tests whose name matches")
-    options = parser.parse_args()
-    os.chdir(ROOT)
-    report = Report()
-    wanted = re.compile(options.pattern)
+def slow_jobs(report, wanted):
+    """[(function, its argument)]"""
+    if not build(report, "build", "all"):
+        return []
+    jobs = [(slow_test, test) for test in system_tests().SLOW_TESTS if wanted.search(test.name)]
+    return jobs + [(mutant_test, mutant) for mutant in mutants.read() if wanted.search(f"mutant: {mutant.name}")]
 
+
+def all_jobs(report, wanted, host):
+    """[(function, its argument)]"""
     build(report, "build of the host tests", "host-tests")
     programs = make("-s", "list-host-tests")[1].split()
     jobs = [(host_test, path) for path in programs if wanted.search(path)]
-    if not options.host and prepare_system(report):
+    if not host and prepare_system(report):
         module = system_tests()
         try:
             module.prepare(BUILD)
         except OSError as error:
             report.add("files of the tests", str(error), 0)
         jobs += [(system_test, test) for test in module.TESTS if wanted.search(test.name)]
+    return jobs
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--host", action="store_true", help="host unit tests only")
+    parser.add_argument("--slow", action="store_true", help="the slow tests and the mutants of the kernel")
+    parser.add_argument("pattern", nargs="?", default="", help="regular expression: only tests whose name matches")
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    report = Report()
+    wanted = re.compile(options.pattern)
+    started = time.monotonic()
+    jobs = slow_jobs(report, wanted) if options.slow else all_jobs(report, wanted, options.host)
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         for future in [pool.submit(job, argument, report) for job, argument in jobs]:
             future.result()
 
+    if options.slow:
+        minutes, seconds = divmod(round(time.monotonic() - started), 60)
+        print(f"the slow tests took {minutes} min {seconds} s", flush=True)
     print(f"{report.passed} passed, {report.failed} failed", flush=True)
     return 1 if report.failed else 0
 

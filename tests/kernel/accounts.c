@@ -39,6 +39,51 @@ static void arithmetic(void)
     OK(space_remove(ROOT_OBJ, nt, 1));
 }
 
+/* A slab that was full and has one place again: the next object takes that, not another page. */
+static void full_slab(void)
+{
+    selector account = fresh(), first = fresh();
+    uint64_t free_now, used, made = 0;
+
+    OK(create_account(account, ROOT_ACCOUNT, 20));
+    for (selector s = first; account_free(account) > 18; s = fresh(), made++)
+        OK(create_nt(s, account));
+    OK(destroy(first + made - 1)); /* the one that took a second page */
+    OK(space_remove(ROOT_OBJ, first + made - 1, 1));
+    OK(account_info(account, &free_now, &used));
+    EXPECT(free_now, 19);
+    EXPECT(used, 1);
+    OK(destroy(first));
+    OK(space_remove(ROOT_OBJ, first, 1));
+    OK(create_nt(first, account));
+    EXPECT(account_free(account), 19);
+    OK(create_nt(first + made - 1, account));
+    EXPECT(account_free(account), 18);
+}
+
+static void move(void)
+{
+    selector a = fresh(), b = fresh(), nt = fresh();
+    uint64_t free_now, used;
+
+    OK(create_account(a, ROOT_ACCOUNT, 50));
+    OK(create_account(b, ROOT_ACCOUNT, 5));
+    OK(system_call_status(CALL_ACCOUNT_MOVE, a, b, 20, 0, 0, 0));
+    EXPECT(account_free(a), 30);
+    EXPECT(account_free(b), 25);
+    EXPECT_STATUS(system_call_status(CALL_ACCOUNT_MOVE, a, b, 31, 0, 0, 0), STATUS_NO_MEMORY);
+    OK(system_call_status(CALL_ACCOUNT_MOVE, a, b, 30, 0, 0, 0));
+    EXPECT_STATUS(create_nt(nt, a), STATUS_NO_MEMORY);
+    OK(create_nt(nt, b));
+    OK(account_info(b, &free_now, &used));
+    EXPECT(free_now, 54);
+    EXPECT(used, 1);
+    OK(system_call_status(CALL_ACCOUNT_MOVE, b, b, 54, 0, 0, 0));
+    EXPECT(account_free(b), 54);
+    OK(destroy(a));
+    EXPECT_STATUS(system_call_status(CALL_ACCOUNT_MOVE, b, a, 1, 0, 0, 0), STATUS_DEAD);
+}
+
 /* The accounts' husks go in any order. */
 static void generations(void)
 {
@@ -135,6 +180,8 @@ void test_accounts(void)
 {
     static const struct test tests[] = {
         {"accounts: arithmetic", arithmetic},
+        {"accounts: pages moved", move},
+        {"accounts: a full slab", full_slab},
         {"accounts: generations", generations},
         {"accounts: each type of object until nothing is left", exhaust},
         {"accounts: who pays", payers},

@@ -296,6 +296,22 @@ static void many_deadlines(void)
     }
 }
 
+/* Threads that die while they wait for a deadline, and others that come to lie where they were. */
+static void deadlines_of_the_dead(void)
+{
+    for (unsigned round = 0; round < 30; round++) {
+        selector ec = 0;
+
+        sleepers[0].nt = notification();
+        sleepers[0].deadline = now() + milliseconds(1) * (1 + round % 3);
+        ec = thread_start(&own, 1, sleeper, 0, 20, 0);
+        pass(milliseconds(1) / 20);
+        OK(destroy(ec));
+        OK(space_remove(ROOT_OBJ, ec, 2));
+    }
+    many_deadlines();
+}
+
 void test_chains(void)
 {
     static const struct test tests[] = {
@@ -306,6 +322,7 @@ void test_chains(void)
         {"chains: helpers go", helpers_go},
         {"chains: helpers die at work", helper_dies_at_work},
         {"deadlines: many at once", many_deadlines},
+        {"deadlines: of the dead", deadlines_of_the_dead},
     };
 
     run_tests(tests, COUNT(tests));

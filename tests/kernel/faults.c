@@ -142,6 +142,12 @@ static void victim(uint64_t argument)
     thread_end();
 }
 
+static void uses_fpu(uint64_t argument)
+{
+    __asm__ volatile("movq %0, %%xmm1" : : "r"(argument));
+    thread_end();
+}
+
 static void fault(void)
 {
     struct pd_space child = child_create(ROOT_ACCOUNT);
@@ -153,6 +159,8 @@ static void fault(void)
     OK(pd_fault(child.pd, &what, &ip));
     EXPECT(what, 0);
     OK(pd_watch(child.pd, bit));
+    if (kinds[kind].function == fpu) /* right after one that has it */
+        (void)thread_start(&own, 2, uses_fpu, 0, 30, THREAD_FPU);
     (void)thread_start(&child, 1, victim, 0, 20, 0);
     OK(nt_wait(nt, now() + milliseconds(500), &bits));
     EXPECT(bits, WATCH_BITS);
@@ -171,6 +179,96 @@ static void fault(void)
                      (uint64_t)kinds[kind].function + 64);
     } else {
         EXPECT(ROOT_UTCB[0], ip);
+    }
+}
+
+/* The registers of one that is dead, and of one that waits. */
+static void dies_with_registers(uint64_t argument)
+{
+    __asm__ volatile("mov %0, %%r15\n\tmov %0, %%rbx\n\tnot %%rbx\n\tmov $7, %%edi\n\tud2"
+                     :
+                     : "r"(argument)
+                     : "r15", "rbx", "rdi");
+}
+
+static void waits_for(uint64_t nt)
+{
+    uint64_t bits;
+
+    (void)!nt_wait(nt, DEADLINE_NEVER, &bits);
+    thread_end();
+}
+
+static enum status ec_control(selector ec, enum ec_operation operation, uint64_t argument)
+{
+    return system_call_status(CALL_EC_CONTROL, ec, operation, argument, 0, 0, 0);
+}
+
+static void registers_of_others(void)
+{
+    selector nt = notification(), dead = thread_start(&own, 1, dies_with_registers, 0x123456789a, 20, 0);
+    selector waiting = thread_start(&own, 2, waits_for, nt, 20, 0);
+
+    pass(milliseconds(1));
+    OK(ec_control(dead, EC_STATE, 0));
+    EXPECT(ROOT_UTCB[EC_R15], 0x123456789a);
+    EXPECT(ROOT_UTCB[EC_RBX], ~0x123456789aul);
+    EXPECT(ROOT_UTCB[EC_RDI], 7);
+    EXPECT(ROOT_UTCB[EC_VECTOR], 6);
+    EXPECT(ROOT_UTCB[EC_CS] & 3, 3);
+    expect_range("RIP", ROOT_UTCB[EC_RIP], (uint64_t)dies_with_registers, (uint64_t)dies_with_registers + 64);
+    OK(ec_control(waiting, EC_STATE, 0));
+    EXPECT(ROOT_UTCB[EC_VECTOR], 256);
+    EXPECT(ROOT_UTCB[EC_RDI], nt);
+    EXPECT_STATUS(ec_control(dead, EC_FS_BASE, 0), STATUS_DEAD);
+    OK(ec_control(waiting, EC_FS_BASE, WINDOW));
+}
+
+/* Each has the FS base that was set for it, and none the other's. */
+static volatile uint64_t fs_words[2], fs_wrong[2], fs_done;
+
+static void reads_fs(uint64_t index)
+{
+    uint64_t word;
+
+    while (!fs_done) {
+        __asm__ volatile("mov %%fs:0, %0" : "=r"(word));
+        fs_wrong[index] += word != 0x1000 + index;
+        for (unsigned i = 0; i < 100; i++)
+            __asm__ volatile("pause");
+        fs_words[index]++;
+    }
+    thread_end();
+}
+
+static void fs_bases(void)
+{
+    static volatile uint64_t storage[2];
+    struct pd_space child = child_create(ROOT_ACCOUNT);
+    uint64_t word;
+
+    fs_done = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        selector ec;
+
+        storage[i] = 0x1000 + i;
+        fs_words[i] = fs_wrong[i] = 0;
+        ec = thread_start(i ? &child : &own, i + 1, reads_fs, i, 20, 0);
+        OK(ec_control(ec, EC_FS_BASE, (uint64_t)&storage[i]));
+    }
+    OK(ec_control(ROOT_EC, EC_FS_BASE, (uint64_t)&storage[1]));
+    for (unsigned round = 0; round < 20; round++) {
+        pass(milliseconds(1));
+        __asm__ volatile("mov %%fs:0, %0" : "=r"(word));
+        if (!EXPECT(word, 0x1001))
+            break;
+    }
+    OK(ec_control(ROOT_EC, EC_FS_BASE, 0));
+    fs_done = 1;
+    pass(milliseconds(5));
+    for (unsigned i = 0; i < 2; i++) {
+        EXPECT(fs_wrong[i], 0);
+        expect_range("reads through FS", fs_words[i], 10, UINT64_MAX);
     }
 }
 
@@ -252,6 +350,8 @@ void test_faults(void)
     static const struct test tests[] = {
         {"fpu: registers stay apart", fpu_apart},
         {"fpu: fresh registers", fpu_fresh},
+        {"fault: registers of others", registers_of_others},
+        {"fs: each its own base", fs_bases},
     };
 
     for (kind = 0; kind < COUNT(kinds); kind++) {

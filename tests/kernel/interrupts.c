@@ -107,6 +107,32 @@ static void pins(void)
     EXPECT_STATUS(create_interrupt(fresh(), ROOT_ACCOUNT, ROOT_PLATFORM, BOOT->gsis), STATUS_BAD_ARG);
 }
 
+/* Messages: an address and data each, no two alike; as many as there are vectors. */
+static void messages(void)
+{
+    uint64_t address, data, first_data = 0;
+    unsigned made = 0;
+    enum status status;
+
+    OK(system_call(CALL_CREATE_INTERRUPT, fresh(), ROOT_ACCOUNT, ROOT_PLATFORM, 5, 0, 0, &address, &data));
+    EXPECT(address, 0);
+    do {
+        selector interrupt = fresh();
+
+        status = system_call(CALL_CREATE_INTERRUPT, interrupt, ROOT_ACCOUNT, ROOT_PLATFORM, INTERRUPT_MSI, 0, 0,
+                             &address, &data);
+        if (status == STATUS_OK) {
+            EXPECT(address >> 20, 0xfee);
+            expect_range("vector", data, 32, 0xef);
+            EXPECT(made && data == first_data, false);
+            first_data = made ? first_data : data;
+            made++;
+        }
+    } while (status == STATUS_OK && made < 256);
+    EXPECT_STATUS(status, STATUS_BUSY);
+    expect_range("messages", made, 16, 255);
+}
+
 static volatile uint64_t spins, woken;
 
 static void spinner(uint64_t argument)
@@ -146,6 +172,7 @@ void test_interrupts(void)
         {"interrupts: edge", edge},
         {"interrupts: level", level},
         {"interrupts: pins", pins},
+        {"interrupts: messages", messages},
         {"interrupts: above a spinner", above_a_spinner},
     };
 

@@ -65,6 +65,35 @@ static void husk_of_an_sc(void)
     EXPECT_STATUS(how[0], STATUS_OK);
 }
 
+/* All threads of a PD stand still when it is gone. */
+static volatile uint64_t spun[3];
+
+static void spins(uint64_t index)
+{
+    for (;;)
+        spun[index]++;
+}
+
+static void threads_of_a_pd(void)
+{
+    struct pd_space child = child_create(ROOT_ACCOUNT);
+    uint64_t before[3];
+
+    for (unsigned i = 0; i < 3; i++) {
+        spun[i] = 0;
+        (void)thread_start(&child, i + 1, spins, i, 20, 0);
+    }
+    pass(milliseconds(6));
+    OK(destroy(child.pd));
+    for (unsigned i = 0; i < 3; i++) {
+        before[i] = spun[i];
+        expect_range("spins", before[i], 1, UINT64_MAX);
+    }
+    pass(milliseconds(6));
+    for (unsigned i = 0; i < 3; i++)
+        EXPECT(spun[i], before[i]);
+}
+
 /* PDs, each of which holds the last capabilities of the next: they go one after another, not one in another.
  */
 static void chain(bool by_destroy)
@@ -286,6 +315,7 @@ void test_lifetimes(void)
     static const struct test tests[] = {
         {"lifetimes: a notification's last capability", notification_dropped},
         {"lifetimes: the husk of an SC", husk_of_an_sc},
+        {"lifetimes: all threads of a PD", threads_of_a_pd},
         {"lifetimes: destroying oneself", self_destruction},
         {"lifetimes: a UTCB freed in a dying space", freed_in_a_dying_space},
         {"lifetimes: capabilities made in a dying space", capabilities_in_a_dying_space},

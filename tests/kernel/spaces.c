@@ -151,6 +151,10 @@ static void memory_rights(void)
     EXPECT(can_touch(&child, 4, WINDOW, true), true);
     OK(space_remove(child.hst, WINDOW / PAGE, 1));
     EXPECT(can_touch(&child, 5, WINDOW, false), false);
+    /* Not more than was asked for, where a large page begins but does not end. */
+    OK(space_copy(ROOT_MEM, ram_page(0), child.hst, WINDOW / PAGE, 300, MEM_READ));
+    EXPECT(can_touch(&child, 7, WINDOW + 299 * PAGE, false), true);
+    EXPECT(can_touch(&child, 8, WINDOW + 300 * PAGE, false), false);
     /* Code and constants of the image are what they were mapped as. */
     EXPECT(can_touch(&child, 6, 0x400000, true), false);
 }
@@ -226,9 +230,29 @@ static void forbidden_memory(void)
     EXPECT_STATUS(space_copy(ROOT_MEM, 0xfec00, ROOT_HST, WINDOW / PAGE, 1, MEM_READ),
                   STATUS_BAD_ARG); /* IOAPIC */
     /* Physical addresses have 40 bits here, 52 at most. */
+    EXPECT_STATUS(space_copy(ROOT_MEM, 1ul << 28, ROOT_HST, WINDOW / PAGE, 1, MEM_READ), STATUS_BAD_ARG);
+    EXPECT_STATUS(space_copy(ROOT_MEM, (1ul << 28) - 1, ROOT_HST, WINDOW / PAGE, 2, MEM_READ), STATUS_BAD_ARG);
     EXPECT_STATUS(space_copy(ROOT_MEM, 1ul << 40, ROOT_HST, WINDOW / PAGE, 1, MEM_READ), STATUS_BAD_ARG);
     EXPECT_STATUS(space_copy(ROOT_MEM, UINT64_MAX >> 12, ROOT_HST, WINDOW / PAGE, 1, MEM_READ),
                   STATUS_BAD_ARG);
+}
+
+/* A DMA space is filled like a guest's, by its own account. */
+static void dma(void)
+{
+    selector account = fresh(), space = fresh();
+    uint64_t before;
+
+    OK(create_account(account, ROOT_ACCOUNT, 20));
+    OK(create_space(space, account, SPACE_DMA, 0));
+    before = account_free(account);
+    OK(space_copy(ROOT_MEM, ram_page(0), space, 0, 512, MEM_READ | MEM_WRITE));
+    expect_range("pages for tables", before - account_free(account), 2, 3);
+    OK(space_copy(ROOT_MEM, ram_page(1), space, 600, 3, MEM_READ));
+    OK(space_remove(space, 0, GST_PAGES));
+    EXPECT_STATUS(space_copy(ROOT_MEM, ram_page(0), space, GST_PAGES, 1, MEM_READ), STATUS_BAD_ARG);
+    OK(destroy(space));
+    EXPECT(account_free(account), before + 1);
 }
 
 /* The ports that a child has are those of its own PIO space, also in the place of another that is gone. */
@@ -275,6 +299,31 @@ static void ports(void)
     (void)in8(0x61);
 }
 
+/* One that takes a port away from itself has it no more in the next instruction. */
+static void gives_up_port(uint64_t pio)
+{
+    port_read = in8(0x61);
+    port_read = 1;
+    if (space_remove(pio, 0x61, 1) == STATUS_OK)
+        port_read = 2;
+    (void)in8(0x61);
+    port_read = 1000;
+    thread_end();
+}
+
+static void ports_given_up(void)
+{
+    struct pd_space child = child_create(ROOT_ACCOUNT);
+    selector pio = fresh();
+
+    OK(create_space(pio, ROOT_ACCOUNT, SPACE_PIO, child.pd));
+    OK(space_copy(ROOT_PORTS, 0x61, pio, 0x61, 1, 0));
+    give(&child, pio, 3, PERM_ALL);
+    (void)thread_start(&child, 1, gives_up_port, 3, 40, 0);
+    pass(milliseconds(1));
+    EXPECT(port_read, 2);
+}
+
 static void ports_of_the_dead(void)
 {
     struct pd_space child = child_create(ROOT_ACCOUNT);
@@ -319,7 +368,9 @@ void test_spaces(void)
         {"memory: large pages", large_pages},
         {"memory: a large page is a taken place", large_page_is_taken},
         {"memory: what nobody may have", forbidden_memory},
+        {"memory: a DMA space", dma},
         {"ports", ports},
+        {"ports: given up", ports_given_up},
         {"ports: of a destroyed space", ports_of_the_dead},
         {"ports: of a space in the place of another", ports_after_another},
     };

@@ -179,6 +179,55 @@ static void mmio(void)
     EXPECT(vm.state->info[1] & (VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT), VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT);
 }
 
+/* WRMSR and RDMSR of LSTAR: without a space the guest's own, with one as that has it, and again when it is taken
+ * away. */
+static const uint8_t code_lstar[] = {
+    0x66, 0xb9, 0x82, 0x00, 0x00, 0xc0, /* mov $0xc0000082, %ecx */
+    0x66, 0xb8, 0x34, 0x12, 0x00, 0x00, /* mov $0x1234, %eax */
+    0x66, 0x31, 0xd2,                   /* xor %edx, %edx */
+    0x0f, 0x30,                         /* wrmsr */
+    0x66, 0x31, 0xc0,                   /* xor %eax, %eax */
+    0x0f, 0x32,                         /* rdmsr */
+    0xf4,
+};
+#define AT_WRMSR (CODE + 15)
+#define AT_RDMSR (CODE + 20)
+#define AT_HLT   (CODE + 22)
+#define LSTAR    0xc0000082u
+
+static void with_msrs(selector msrs)
+{
+    OK(destroy(vm.vcpu));
+    OK(space_remove(ROOT_OBJ, vm.vcpu, 1));
+    OK(system_call_status(CALL_CREATE_VCPU, vm.vcpu, ROOT_ACCOUNT, ROOT_PD, vm.gst, STATE_PAGE, msrs));
+    start();
+}
+
+static void msrs(void)
+{
+    selector space = fresh();
+
+    MAKE(code_lstar);
+    exits(VCPU_EXIT_HLT, AT_HLT);
+    EXPECT(vm.state->gpr[VCPU_RAX], 0x1234);
+    OK(create_space(space, ROOT_ACCOUNT, SPACE_MSR, 0));
+    with_msrs(space);
+    exits(VCPU_EXIT_WRMSR, AT_WRMSR);
+    OK(space_copy(ROOT_MSRS, LSTAR, space, LSTAR, 1, MEM_READ | MEM_WRITE));
+    with_msrs(space);
+    exits(VCPU_EXIT_HLT, AT_HLT);
+    EXPECT(vm.state->gpr[VCPU_RAX], 0x1234);
+    OK(space_remove(space, LSTAR, 1));
+    OK(space_copy(ROOT_MSRS, LSTAR, space, LSTAR, 1, MEM_WRITE));
+    with_msrs(space);
+    exits(VCPU_EXIT_RDMSR, AT_RDMSR);
+    OK(space_remove(space, LSTAR, 1));
+    with_msrs(space);
+    exits(VCPU_EXIT_WRMSR, AT_WRMSR);
+    OK(destroy(space));
+    exits(VCPU_EXIT_WRMSR, AT_WRMSR);
+}
+
 static void undefined(void)
 {
     MAKE(code_vmrun);
@@ -260,13 +309,17 @@ static void signaller(uint64_t nt)
 
 static void spinning_guest(void)
 {
-    uint64_t bits, deadline, late;
+    uint64_t bits, deadline, late, best = UINT64_MAX;
 
     MAKE(code_spin);
-    deadline = now() + milliseconds(3);
-    EXPECT_STATUS(vcpu_run(vm.vcpu, vm.nt, deadline, &bits), STATUS_TIMEOUT);
-    late = now() - deadline;
-    expect_range("late", late, 0, milliseconds(100));
+    for (unsigned i = 0; i < 10; i++) {
+        deadline = now() + milliseconds(1) / 5;
+        EXPECT_STATUS(vcpu_run(vm.vcpu, vm.nt, deadline, &bits), STATUS_TIMEOUT);
+        late = now() - deadline;
+        expect_range("late", late, 0, milliseconds(100));
+        best = late < best ? late : best;
+    }
+    expect_range("late at best", best, 0, milliseconds(1) / 2);
     OK(nt_signal(vm.nt));
     EXPECT_CALL(CALL_VCPU_RUN, vcpu_run(vm.vcpu, vm.nt, DEADLINE_NEVER, &bits), STATUS_SIGNAL);
     EXPECT(bits, UINT64_MAX);
@@ -471,6 +524,7 @@ void test_vcpus(void)
         {"vcpu: instructions that exit", instructions},
         {"vcpu: ports", ports},
         {"vcpu: memory that is not there", mmio},
+        {"vcpu: MSRs of a space", msrs},
         {"vcpu: the guest's own VMRUN", undefined},
         {"vcpu: triple fault", triple_fault},
         {"vcpu: injection", injection},

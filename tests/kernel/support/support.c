@@ -125,6 +125,21 @@ uint64_t milliseconds(uint64_t count)
     return BOOT->tsc_hz / 1000 * count;
 }
 
+/* With several CPUs, what was destroyed is freed when each of them has been seen to use it no more: wait until
+ * the numbers do not change any more. */
+static void settle(void)
+{
+    uint64_t before, pages = free_pages();
+
+    for (unsigned i = 0; BOOT->cpus > 1 && i < 200; i++) {
+        before = pages;
+        pass(milliseconds(2));
+        pages = free_pages();
+        if (pages == before && i)
+            break;
+    }
+}
+
 void clean(void)
 {
     uint64_t bits, info;
@@ -137,6 +152,7 @@ void clean(void)
     need(space_remove(ROOT_OBJ, SELECTOR_FIRST, SELECTOR_END - SELECTOR_FIRST), "cleaning up");
     (void)!nt_wait(SELECTOR_MAIN, 0, &bits);
     next_selector = SELECTOR_FIRST;
+    settle();
 }
 
 uint64_t ram_page(unsigned index)
