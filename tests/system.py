@@ -330,7 +330,6 @@ TESTS = [
            check=pairs_are_seen(pairs.WITHOUT_SVM)),
     kernel("kernel: soak for 10 s", "tests/kernel/soak.xml", *UNHURRIED),
     kernel_on_two("kernel: two CPUs", "tests/kernel/two-cpus.xml", check=pairs_are_seen(pairs.TWO_CPUS)),
-    kernel_on_two("kernel: soak for 10 s on two CPUs", "tests/kernel/soak.xml"),
     Test("bench", ["python3", "tools/bench.py"], output=" 0 differ, 0 over"),
     *(test for mode in GUEST_TESTS for test in guest(mode)),
     refused("run: unknown scenario", "no scenario 'nosuch'", "nosuch"),
