@@ -166,14 +166,15 @@ class Machine:
         """Ends QEMU if it still runs, and returns its status."""
         if self.status is None:
             if not self.ended():
-                self.process.send_signal(signal.SIGTERM)
+                # Not by the Popen, which would wait for one that has ended, and its CPU time would be lost.
+                os.kill(self.process.pid, signal.SIGTERM)
             deadline = time.monotonic() + 5
             pid = 0
             while pid == 0:
                 pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
                 if pid == 0:
                     if time.monotonic() > deadline:
-                        self.process.kill()
+                        os.kill(self.process.pid, signal.SIGKILL)
                     time.sleep(0.01)
             self.status = os.waitstatus_to_exitcode(status)
             self.process.returncode = self.status

@@ -126,7 +126,7 @@ class Workshop:
                                *machine, "--config", config, "--log", log, "--timeout", str(limit), "--until", UNTIL],
                               limit + 60, BUILD=self.build)
         seen = re.search(r"^donjon: seen after [^:]*: (.*)", output, re.M)
-        if status == 2 or status is None:
+        if status == 2 or status is None or "\nTraceback " in "\n" + output:  # no verdict on the kernel
             raise RuntimeError(output)
         if seen and seen.group(1).startswith("ktest: done"):
             with open(log, encoding="utf-8", errors="replace") as file:

@@ -312,6 +312,27 @@ static void deadlines_of_the_dead(void)
     many_deadlines();
 }
 
+/* One that dies while it waits does not take those along that wait longer, when something else lies there. */
+static void deadlines_behind_the_dead(void)
+{
+    selector ec = 0;
+
+    for (unsigned i = 0; i < 2; i++) {
+        sleepers[i].nt = notification();
+        sleepers[i].deadline = now() + milliseconds(i ? 10 : 20);
+        sleepers[i].woken = 0;
+        ec = thread_start(&own, i + 1, sleeper, i, 20, 0);
+        pass(milliseconds(1) / 20);
+    }
+    OK(destroy(ec));
+    OK(space_remove(ROOT_OBJ, ec, 2));
+    for (unsigned i = 0; i < 30; i++)
+        (void)thread_local_ec(&own, i + 3, 0);
+    pass(milliseconds(40));
+    expect_range("woken", sleepers[0].woken, sleepers[0].deadline, sleepers[0].deadline + milliseconds(10));
+    EXPECT(sleepers[1].woken, 0);
+}
+
 void test_chains(void)
 {
     static const struct test tests[] = {
@@ -323,6 +344,7 @@ void test_chains(void)
         {"chains: helpers die at work", helper_dies_at_work},
         {"deadlines: many at once", many_deadlines},
         {"deadlines: of the dead", deadlines_of_the_dead},
+        {"deadlines: behind the dead", deadlines_behind_the_dead},
     };
 
     run_tests(tests, COUNT(tests));

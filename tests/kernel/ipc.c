@@ -63,6 +63,26 @@ static void other_pd(void)
     words_through(portal(thread_local_ec(&child, 1, 0), echo, 0xfeedfacecafebeeful));
 }
 
+/* The words arrive whatever direction the caller copies its own strings in, and it keeps that. */
+static void direction_flag(void)
+{
+    selector pt = portal(thread_local_ec(&own, 1, 0), echo, 0);
+    uint64_t status = CALL_IPC_CALL, first = pt, words = 100, flags, wrong = 0;
+
+    for (unsigned i = 0; i < words; i++)
+        ROOT_UTCB[i] = i * 0x1234567890abcdul;
+    __asm__ volatile("std\n\tsyscall\n\tcld\n\tmov %%r11, %[flags]"
+                     : "+a"(status), "+D"(first), "+S"(words), [flags] "=r"(flags)
+                     :
+                     : "rcx", "rdx", "r8", "r9", "r10", "r11", "cc", "memory");
+    EXPECT_STATUS((enum status)status, STATUS_OK);
+    EXPECT(words, 100);
+    EXPECT(flags & 0x400, 0x400);
+    for (unsigned i = 0; i < 100; i++)
+        wrong += ROOT_UTCB[i] != ~(i * 0x1234567890abcdul);
+    EXPECT(wrong, 0);
+}
+
 /* Answers more words than came, and fewer. */
 static _Noreturn void resize(uint64_t id, uint64_t words)
 {
@@ -350,6 +370,7 @@ void test_ipc(void)
     static const struct test tests[] = {
         {"ipc: words in the same PD", same_pd},
         {"ipc: words to another PD", other_pd},
+        {"ipc: the caller's direction flag", direction_flag},
         {"ipc: more and fewer words back", sizes},
         {"ipc: what a local EC is refused", local_ec_refusals},
         {"ipc: nested calls", nesting},

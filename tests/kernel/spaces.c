@@ -324,6 +324,31 @@ static void ports_given_up(void)
     EXPECT(port_read, 2);
 }
 
+/* The same for all of them, with their space. */
+static void destroys_ports(uint64_t pio)
+{
+    port_read = in8(0x61);
+    port_read = 1;
+    if (destroy(pio) == STATUS_OK)
+        port_read = 2;
+    (void)in8(0x61);
+    port_read = 1000;
+    thread_end();
+}
+
+static void ports_destroyed(void)
+{
+    struct pd_space child = child_create(ROOT_ACCOUNT);
+    selector pio = fresh();
+
+    OK(create_space(pio, ROOT_ACCOUNT, SPACE_PIO, child.pd));
+    OK(space_copy(ROOT_PORTS, 0x61, pio, 0x61, 1, 0));
+    give(&child, pio, 3, PERM_ALL);
+    (void)thread_start(&child, 1, destroys_ports, 3, 40, 0);
+    pass(milliseconds(1));
+    EXPECT(port_read, 2);
+}
+
 static void ports_of_the_dead(void)
 {
     struct pd_space child = child_create(ROOT_ACCOUNT);
@@ -371,6 +396,7 @@ void test_spaces(void)
         {"memory: a DMA space", dma},
         {"ports", ports},
         {"ports: given up", ports_given_up},
+        {"ports: their space is destroyed", ports_destroyed},
         {"ports: of a destroyed space", ports_of_the_dead},
         {"ports: of a space in the place of another", ports_after_another},
     };

@@ -502,6 +502,12 @@ static void nonsense_refused(void)
         expect(rows[i].name, vm.state->info[0], rows[i].group);
         expect(rows[i].name, vm.state->dirty, rows[i].group);
         *field = saved;
+        vm.state->dirty = 0;
+        EXPECT_STATUS(run(0), STATUS_TIMEOUT);
+        expect(rows[i].name, vm.state->rip, CODE); /* the vCPU's own: nothing was taken */
+        EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+        expect(rows[i].name, vm.state->exit, VCPU_EXIT_HLT);
+        expect(rows[i].name, *field, saved);
         vm.state->dirty = rows[i].group;
         EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
         expect(rows[i].name, vm.state->exit, VCPU_EXIT_HLT);
