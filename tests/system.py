@@ -308,7 +308,6 @@ TESTS = [
     run("two-linux", "two-linux", "--type", "echo first $((40+1))\\n", "--after", "^first 41", "--type", "\\n", "--terminal", "2",
         "--type", "echo second $((40+2))\\n", "--until", "^second 42",
         check=says(r"^\[init -> vmm-first\] vm first: first 41$", r"^\[init -> vmm-second\] vm second: second 42$")),
-    run("hostile", "hostile", "--deterministic", "--until", "hostile: done", "--timeout", "600", check=hostile_is_contained(50)),
     run("crash", "crash", "--until", "hello: done", check=all_have_crashed),
     run("log: a processor without SVM", "log", "--cpu", "qemu64,-svm", "--until", "hello: done"),
     run("linux: a processor without SVM", "linux", "--cpu", "EPYC,-svm", "--until", "debian: this processor has neither SVM"),
@@ -346,6 +345,7 @@ TESTS = [
 
 # make test-slow
 SLOW_TESTS = [
+    run("hostile", "hostile", "--deterministic", "--until", "hostile: done", "--timeout", "600", check=hostile_is_contained(50)),
     # A second for each attack instead of 60 ms.
     Test("hostile: a second each",
          ["sh", "-c", """sed 's/<run milliseconds="60"/<run milliseconds="1000"/' scenarios/hostile.xml >{build}/hostile-long.xml && """
