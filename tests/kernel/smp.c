@@ -722,7 +722,7 @@ static const struct test tests[] = {
     {"two CPUs: a guest's space dies", guest_space_dies},
     {"two CPUs: a guest's memory goes", guest_memory_goes},
     {"two CPUs: a guest's notification dies", guest_signal_dies},
-    {"two CPUs: a vCPU runs on its own", guest_of_the_other},
+    {"two CPUs: calls to run a vCPU, too", guest_of_the_other},
     {"two CPUs: the state page is scribbled on", state_scribbled},
     {"two CPUs: the base of FS stays its thread's", fs_base_stays_its_own},
     {"two CPUs: who has no memory is told so", memory_is_short},
