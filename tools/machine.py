@@ -54,8 +54,8 @@ def qemu_arguments(options, kernel, modules, append):
 class Line:
     """One serial line: its socket, the file that keeps what it said, and the text still to be searched."""
 
-    def __init__(self, path):
-        self.ours, self.theirs = socket.socketpair()
+    def __init__(self, path, ours):
+        self.ours = ours
         self.path = path
         self.file = open(path, "wb", buffering=0)
         self.open = True
@@ -106,24 +106,29 @@ class Line:
 
 
 class Machine:
-    """A running QEMU. status is None until it has ended; cpu_seconds is known then."""
+    """A running emulator, here QEMU. status is None until it has ended; cpu_seconds is known then."""
 
     def __init__(self, arguments, log_path, terminal_path):
-        self.log, self.terminal = Line(log_path), Line(terminal_path)
-        self.monitor, monitor = socket.socketpair()
-        ends = [self.log.theirs.fileno(), self.terminal.theirs.fileno()]
+        pairs = [socket.socketpair() for _ in range(3)]
+        theirs = [pair[1] for pair in pairs]
+        ends = [end.fileno() for end in theirs]
+        self.log, self.terminal = Line(log_path, pairs[0][0]), Line(terminal_path, pairs[1][0])
+        self.monitor = pairs[2][0]
         for name, end in zip(("log", "terminal"), ends):
             arguments = arguments + ["-chardev", f"socket,id={name},fd={end}", "-serial", f"chardev:{name}"]
-        arguments = arguments + ["-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control"]
-        self.started = time.monotonic()
-        self.errors = open(log_path + ".qemu", "w+b")
-        self.process = subprocess.Popen(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.errors,
-                                        stderr=self.errors, pass_fds=[*ends, monitor.fileno()], start_new_session=True)
-        self.log.theirs.close()
-        self.terminal.theirs.close()
-        monitor.close()
+        arguments = arguments + ["-chardev", f"socket,id=qmp,fd={ends[2]}", "-mon", "chardev=qmp,mode=control"]
+        self.launch(arguments, log_path + ".qemu", ends)
+        for end in theirs:
+            end.close()
         # Only then are events told, of which was_reset() reads.
         self.monitor.sendall(b'{"execute": "qmp_capabilities"}\n')
+
+    def launch(self, arguments, errors, descriptors):
+        """Starts the emulator, which inherits the descriptors; what it prints goes to the file."""
+        self.started = time.monotonic()
+        self.errors = open(errors, "w+b")
+        self.process = subprocess.Popen(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.errors,
+                                        stderr=self.errors, pass_fds=descriptors, start_new_session=True)
         self.status, self.cpu_seconds = None, 0.0
 
     def elapsed(self):
@@ -146,7 +151,7 @@ class Machine:
             pass
 
     def stop(self):
-        """Ends QEMU if it still runs, and returns its status."""
+        """Ends the emulator if it still runs, and returns its status."""
         if self.status is None:
             if not self.ended():
                 self.process.send_signal(signal.SIGTERM)
@@ -162,6 +167,10 @@ class Machine:
             self.process.returncode = self.status
             self.cpu_seconds = usage.ru_utime + usage.ru_stime
         return self.status
+
+    def is_orderly(self):
+        """Whether the ended machine was powered off."""
+        return self.status in ORDERLY
 
     def was_reset(self):
         """Whether the ended machine asked for a reset, or fell into one by a triple fault, and not for power-off."""
