@@ -31,7 +31,7 @@ struct space {
             uint8_t *bitmap[2]; /* set bit: refused */
             uint32_t low, high; /* bytes of the bitmap with clear bits lie within */
         } pio;
-        uint8_t *msrs; /* MSR: two pages, in SVM's form: bits read, write for each; set: refused */
+        uint8_t *msrs; /* MSR: two pages, in the form of the processor (virt->msr_permit); set: refused */
     };
 };
 

@@ -15,10 +15,10 @@ const struct virt_operations *virt;
 
 void virt_init(void)
 {
-    if (!cpu_features.svm)
-        return;
-    virt = &svm_operations;
-    virt->cpu_init();
+    if (!this_cpu()->number)
+        virt = cpu_features.svm ? &svm_operations : vmx_find() ? &vmx_operations : NULL;
+    if (virt)
+        virt->cpu_init();
 }
 
 static void vcpu_link(struct vcpu *vcpu, struct space *gst)
@@ -58,8 +58,9 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
     vcpu->cpu = cpu;
     vcpu->control = account_page(account);
     vcpu->state = account_page(account);
+    vcpu->extra = virt->extra_page ? account_page(account) : NULL;
     vcpu->fpu = fpu_create(account);
-    if (vcpu->control && vcpu->state && vcpu->fpu) {
+    if (vcpu->control && vcpu->state && vcpu->fpu && (vcpu->extra || !virt->extra_page)) {
         *payer = PAYER_SPACE;
         status = shared_map(pd->hst, state_user, vcpu->state);
     }
@@ -78,6 +79,8 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
     vcpu->control_physical = physical_address(vcpu->control);
     virt->init(vcpu);
     virt->get(vcpu, vcpu->state, VCPU_GROUPS);
+    if (virt->release)
+        virt->release(vcpu);
     *result = vcpu;
     return STATUS_OK;
 }
@@ -100,13 +103,18 @@ void vcpu_destroy(struct vcpu *vcpu)
     if (vcpu->runner)
         vcpu->runner->runs = NULL;
     vcpu->runner = NULL;
+    if (vcpu->control_physical && virt->release)
+        virt->release(vcpu);
+    vcpu->control_physical = 0;
     if (vcpu->state)
         page_free(vcpu->state);
     if (vcpu->control)
         page_free(vcpu->control);
+    if (vcpu->extra)
+        page_free(vcpu->extra);
     if (vcpu->fpu)
         fpu_free(vcpu->fpu);
-    vcpu->state = vcpu->control = NULL;
+    vcpu->state = vcpu->control = vcpu->extra = NULL;
     vcpu->fpu = NULL;
 }
 
@@ -281,11 +289,16 @@ bool vcpu_load(struct vcpu *vcpu)
     struct vcpu_state *page = vcpu->state;
     uint32_t dirty = *(volatile uint32_t *)&page->dirty & VCPU_GROUPS & ~(uint32_t)VCPU_GPR, refused;
     struct vcpu_state copy;
+    uint64_t cr0 = 0, cr3 = 0, cr4 = 0;
 
     if (!dirty)
         return true;
-    if (dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS))
+    if (dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS)) {
         virt->get(vcpu, &copy, VCPU_CR | VCPU_EFER | VCPU_CS_SS);
+        cr0 = copy.cr0;
+        cr3 = copy.cr3;
+        cr4 = copy.cr4;
+    }
     copy_groups(&copy, page, dirty);
     refused = invalid_group(&copy, dirty);
     if (refused) {
@@ -295,6 +308,8 @@ bool vcpu_load(struct vcpu *vcpu)
         page->valid = 0;
         return false;
     }
+    if ((dirty & VCPU_CR) && (copy.cr0 != cr0 || copy.cr3 != cr3 || copy.cr4 != cr4))
+        vcpu->asid.generation = 0; /* a fresh tag: what is cached under this one is other tables' */
     virt->set(vcpu, &copy, dirty);
     page->dirty = 0;
     return true;

@@ -222,7 +222,7 @@ void test_main(void)
     bench_notifications();
     bench_objects();
     bench_interrupt();
-    if (BOOT->features & BOOT_FEATURE_SVM)
+    if (BOOT->features & BOOT_FEATURE_VM)
         bench_exit();
     say("bench: done");
     out8(EXIT_PORT, EXIT_CODE);
