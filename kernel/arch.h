@@ -38,6 +38,8 @@
 #define CR4_SMEP       (1ul << 20)
 #define CR4_SMAP       (1ul << 21)
 
+#define DR7_ENABLED 0xfful /* any breakpoint */
+
 #define MSR_TSC            0x10
 #define MSR_APIC_BASE      0x1b
 #define MSR_SYSENTER_CS    0x174

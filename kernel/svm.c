@@ -368,7 +368,8 @@ static void svm_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t grou
         v->virtual_interrupt = (v->virtual_interrupt & ~V_TPR) | s->cr8;
     if (groups & VCPU_DR) {
         memcpy(vcpu->dr, &s->dr0, sizeof(vcpu->dr));
-        give_debug_registers(vcpu);
+        if (s->dr7 & DR7_ENABLED)
+            give_debug_registers(vcpu);
     }
     if (groups & VCPU_EFER)
         v->efer |= EFER_SVME;

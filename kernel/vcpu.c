@@ -208,6 +208,8 @@ static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
     if ((dirty & VCPU_RIP) &&
         (!address_is_canonical(s->rip) || (s->rflags & RFLAGS_RESERVED) || !(s->rflags & 2)))
         return VCPU_RIP;
+    if (!(dirty & ~(uint32_t)VCPU_RIP))
+        return 0; /* as nearly always */
     if ((dirty & VCPU_EVENT) && !event_valid(s->inject))
         return VCPU_EVENT;
     if ((dirty & VCPU_CS_SS) && (!segment_valid(&s->cs) || !segment_valid(&s->ss)))
@@ -238,7 +240,7 @@ static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
     return 0;
 }
 
-/* Where the registers of each group stand. */
+/* Where the registers of each group stand; RIP, the frequent one, is not in the table. */
 #define GROUP(group, first, last)                                                                            \
     {                                                                                                        \
         group, offsetof(struct vcpu_state, first),                                                           \
@@ -248,7 +250,6 @@ static const struct {
     uint32_t group;
     uint16_t begin, end;
 } groups[] = {
-    GROUP(VCPU_RIP, rip, interruptibility),
     GROUP(VCPU_EVENT, inject, window),
     GROUP(VCPU_CS_SS, cs, ss),
     GROUP(VCPU_DS_ES, ds, es),
@@ -266,6 +267,14 @@ static const struct {
 /* The groups that are dirty, from the shared page; each byte is read once. */
 static void copy_groups(struct vcpu_state *to, const struct vcpu_state *from, uint32_t dirty)
 {
+    const volatile struct vcpu_state *shared = from;
+
+    if (dirty & VCPU_RIP) {
+        to->rip = shared->rip;
+        to->rflags = shared->rflags;
+        to->interruptibility = shared->interruptibility;
+    }
+    dirty &= ~(uint32_t)VCPU_RIP;
     for (unsigned i = 0; dirty && i < sizeof(groups) / sizeof(*groups); i++) {
         if (dirty & groups[i].group)
             memcpy((char *)to + groups[i].begin, (const char *)from + groups[i].begin,

@@ -42,6 +42,7 @@
 /* INVLPG, RDTSC, CR3, CR8, PAUSE are the guest's own. */
 #define PROC_EXCLUDED    (1u << 9 | 1u << 12 | 1u << 15 | 1u << 16 | 1u << 19 | 1u << 20 | 1u << 30)
 #define SECONDARY_EPT    (1u << 1)
+#define SECONDARY_RDTSCP (1u << 3)
 #define SECONDARY_VPID   (1u << 5)
 #define SECONDARY_WBINVD (1u << 6)
 #define SECONDARY_FREE   (1u << 7) /* unrestricted guest */
@@ -236,7 +237,7 @@ static bool find_ept(void)
     }
     found.invept = ept & EPT_INVEPT_SINGLE ? 1 : INVALIDATE_ALL;
     return find_controls(MSR_VMX_SECONDARY, SECONDARY_EPT | SECONDARY_FREE,
-                         SECONDARY_WBINVD | SECONDARY_PCID |
+                         SECONDARY_RDTSCP | SECONDARY_WBINVD | SECONDARY_PCID |
                              ((ept & EPT_INVVPID) == EPT_INVVPID ? SECONDARY_VPID : 0),
                          0, &found.secondary);
 }

@@ -265,6 +265,8 @@ void vmx_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t groups)
     vmx_select(vcpu);
     if (groups & VCPU_RIP)
         set_rip(vmx, s);
+    if (!(groups & ~(uint32_t)VCPU_RIP))
+        return;
     if (groups & (VCPU_CS_SS | VCPU_DS_ES | VCPU_FS_GS | VCPU_TR_LDTR | VCPU_TABLES))
         set_segments(vmx, s, groups);
     if (groups & VCPU_CR)
@@ -281,7 +283,8 @@ void vmx_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t groups)
         memcpy(vcpu->dr, &s->dr0, sizeof(vcpu->dr));
         vmx->dr6 = s->dr6;
         vmwrite(VMCS_GUEST_DR7, s->dr7);
-        vmx_give_debug_registers(vcpu);
+        if (s->dr7 & DR7_ENABLED)
+            vmx_give_debug_registers(vcpu);
     }
     if (groups & VCPU_SYSCALL)
         set_syscall(vmx, s);
