@@ -202,14 +202,16 @@ static bool pat_valid(uint64_t pat)
     return true;
 }
 
+static bool rip_valid(const struct vcpu_state *s)
+{
+    return address_is_canonical(s->rip) && !(s->rflags & RFLAGS_RESERVED) && (s->rflags & RFLAGS_FIXED);
+}
+
 /* The first group that is refused, 0 if all is well. `s` holds all registers that the checks relate. */
 static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
 {
-    if ((dirty & VCPU_RIP) &&
-        (!address_is_canonical(s->rip) || (s->rflags & RFLAGS_RESERVED) || !(s->rflags & 2)))
+    if ((dirty & VCPU_RIP) && !rip_valid(s))
         return VCPU_RIP;
-    if (!(dirty & ~(uint32_t)VCPU_RIP))
-        return 0; /* as nearly always */
     if ((dirty & VCPU_EVENT) && !event_valid(s->inject))
         return VCPU_EVENT;
     if ((dirty & VCPU_CS_SS) && (!segment_valid(&s->cs) || !segment_valid(&s->ss)))
@@ -264,16 +266,19 @@ static const struct {
     GROUP(VCPU_XCR0, xcr0, xcr0),
 };
 
-/* The groups that are dirty, from the shared page; each byte is read once. */
+/* Everything from the shared page is read once. */
+static void copy_rip(struct vcpu_state *to, const volatile struct vcpu_state *from)
+{
+    to->rip = from->rip;
+    to->rflags = from->rflags;
+    to->interruptibility = from->interruptibility;
+}
+
+/* The groups that are dirty. */
 static void copy_groups(struct vcpu_state *to, const struct vcpu_state *from, uint32_t dirty)
 {
-    const volatile struct vcpu_state *shared = from;
-
-    if (dirty & VCPU_RIP) {
-        to->rip = shared->rip;
-        to->rflags = shared->rflags;
-        to->interruptibility = shared->interruptibility;
-    }
+    if (dirty & VCPU_RIP)
+        copy_rip(to, from);
     dirty &= ~(uint32_t)VCPU_RIP;
     for (unsigned i = 0; dirty && i < sizeof(groups) / sizeof(*groups); i++) {
         if (dirty & groups[i].group)
@@ -293,15 +298,22 @@ void vcpu_look(struct vcpu *vcpu)
     page->interrupted = 0;
 }
 
-bool vcpu_load(struct vcpu *vcpu)
+static bool refuse(struct vcpu_state *page, uint32_t group)
+{
+    page->exit = VCPU_EXIT_INVALID_STATE;
+    page->info[0] = group;
+    page->info[1] = 0;
+    page->valid = 0;
+    return false;
+}
+
+static bool __attribute__((noinline)) load(struct vcpu *vcpu, uint32_t dirty)
 {
     struct vcpu_state *page = vcpu->state;
-    uint32_t dirty = *(volatile uint32_t *)&page->dirty & VCPU_GROUPS & ~(uint32_t)VCPU_GPR, refused;
-    struct vcpu_state copy;
     uint64_t cr0 = 0, cr3 = 0, cr4 = 0;
+    struct vcpu_state copy;
+    uint32_t refused;
 
-    if (!dirty)
-        return true;
     if (dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS)) {
         virt->get(vcpu, &copy, VCPU_CR | VCPU_EFER | VCPU_CS_SS);
         cr0 = copy.cr0;
@@ -310,16 +322,29 @@ bool vcpu_load(struct vcpu *vcpu)
     }
     copy_groups(&copy, page, dirty);
     refused = invalid_group(&copy, dirty);
-    if (refused) {
-        page->exit = VCPU_EXIT_INVALID_STATE;
-        page->info[0] = refused;
-        page->info[1] = 0;
-        page->valid = 0;
-        return false;
-    }
+    if (refused)
+        return refuse(page, refused);
     if ((dirty & VCPU_CR) && (copy.cr0 != cr0 || copy.cr3 != cr3 || copy.cr4 != cr4))
         vcpu->asid.generation = 0; /* a fresh tag: what is cached under this one is other tables' */
     virt->set(vcpu, &copy, dirty);
     page->dirty = 0;
+    return true;
+}
+
+bool vcpu_load(struct vcpu *vcpu)
+{
+    uint32_t dirty = *(volatile uint32_t *)&vcpu->state->dirty & VCPU_GROUPS & ~(uint32_t)VCPU_GPR;
+
+    struct vcpu_state copy;
+
+    if (!dirty)
+        return true;
+    if (dirty != VCPU_RIP)
+        return load(vcpu, dirty);
+    copy_rip(&copy, vcpu->state); /* as nearly always */
+    if (!rip_valid(&copy))
+        return refuse(vcpu->state, VCPU_RIP);
+    virt->set(vcpu, &copy, VCPU_RIP);
+    vcpu->state->dirty = 0;
     return true;
 }

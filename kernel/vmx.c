@@ -609,10 +609,6 @@ static void describe(struct vmx *vmx, struct vcpu_state *s, uint32_t exit, uint3
     uint64_t q;
 
     switch (exit) {
-    case VCPU_EXIT_IO:
-        q = vmread(VMCS_QUALIFICATION);
-        s->info[0] = (q & IO_PORT_MASK) | IO_SIZE(q) << 4 | IO_STRING_REP(q) | IO_IN(q);
-        break;
     case VCPU_EXIT_MMIO:
         q = vmread(VMCS_QUALIFICATION);
         s->info[0] = vmread(VMCS_PHYSICAL_ADDRESS);
@@ -662,6 +658,16 @@ static uint64_t next_rip(uint64_t rip)
     return (uint32_t)next;
 }
 
+static uint32_t describe_io(const struct vmx *vmx, struct vcpu_state *s)
+{
+    uint64_t q = vmread(VMCS_QUALIFICATION);
+
+    s->info[0] = (q & IO_PORT_MASK) | IO_SIZE(q) << 4 | IO_STRING_REP(q) | IO_IN(q);
+    s->next_rip = next_rip(vmx->rip);
+    s->interrupted = 0;
+    return VCPU_EXIT_IO;
+}
+
 static uint32_t describe_exit(struct vmx *vmx, struct vcpu_state *s, uint32_t reason, uint32_t vectoring)
 {
     uint32_t exit = reason < REASONS ? exit_table[reason] : 0;
@@ -703,11 +709,16 @@ static enum virt_result vmx_run(struct vcpu *vcpu)
         vmx->rip = vmread(VMCS_GUEST_RIP);
         vmx->rflags = vmread(VMCS_GUEST_RFLAGS);
         vmx->shadow = vmread(VMCS_GUEST_SHADOW);
-        vectoring = (uint32_t)vmread(VMCS_VECTORING);
-        settle_nmi_blocking(vmx, reason, vectoring);
-        if (handled_here(vcpu, vmx, reason, vectoring))
-            return VIRT_HOST;
-        exit = describe_exit(vmx, s, reason, vectoring);
+        if (reason == REASON_IO) {
+            exit = describe_io(
+                vmx, s); /* the frequent one, and never in mid-delivery: without all the questions */
+        } else {
+            vectoring = (uint32_t)vmread(VMCS_VECTORING);
+            settle_nmi_blocking(vmx, reason, vectoring);
+            if (handled_here(vcpu, vmx, reason, vectoring))
+                return VIRT_HOST;
+            exit = describe_exit(vmx, s, reason, vectoring);
+        }
     }
     s->exit = exit;
     want = (*(volatile uint32_t *)&s->want[exit] & VCPU_GROUPS) | VCPU_RIP;
