@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Intel VT-x between its two files: vmx.c enters and leaves guests, vmx_state.c moves registers between VMCS
- * and state page. Fields by their encodings, Intel SDM vol. 3, appendix B.
+ * Intel VT-x between its files: vmx_setup.c finds it and makes VMCSs, vmx.c enters and leaves guests,
+ * vmx_state.c moves registers between VMCS and state page. Fields by their encodings, Intel SDM vol. 3,
+ * appendix B.
  */
 #pragma once
 
@@ -86,6 +87,8 @@ enum vmcs_field {
 #define PROC_INTERRUPT_WINDOW (1u << 2)
 #define PROC_NMI_WINDOW       (1u << 22)
 #define PROC_MOV_DR           (1u << 23)
+#define PROC_LATER            (PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW)
+#define SECONDARY_VPID        (1u << 5)
 #define ENTRY_LONG_MODE       (1u << 9)
 
 /* VM entry's and exit's description of an event; type and vector as in `inject` of the state page. */
@@ -101,6 +104,14 @@ enum event_type {
     EVENT_TYPE_ICEBP = 5,
     EVENT_TYPE_SOFTWARE_EXCEPTION = 6,
 };
+
+#define EPTP_WALK      (3ul << 3 | 6) /* 4 levels, write-back */
+#define INVALIDATE_ALL 2ul
+
+#define EXCEPTION_DB 1u
+#define EXCEPTION_GP 13u
+#define EXCEPTION_AC 17u
+#define EXCEPTION_MC 18u
 
 #define SHADOW_STI    (1u << 0)
 #define SHADOW_MOV_SS (1u << 1)
@@ -130,6 +141,14 @@ struct vmx {
 };
 _Static_assert(sizeof(struct vmx) <= PAGE_SIZE, "one page");
 
+/* What this processor has of what we use: controls as they go into the VMCS. */
+struct vmx_found {
+    uint32_t pin, processor, secondary, exit, entry;
+    uint32_t revision;
+    uint64_t invept; /* type of INVEPT */
+};
+extern struct vmx_found vmx_found;
+
 /* CR0 and CR4 bits that are not the guest's: it sees the shadow's and its writes of them exit. */
 struct vmx_owned {
     uint64_t cr0, cr4;         /* masks */
@@ -152,7 +171,12 @@ static inline void vmwrite(enum vmcs_field field, uint64_t value)
 /* The vCPU's VMCS becomes the one that this CPU reads and writes. */
 void vmx_select(const struct vcpu *vcpu);
 
-/* What the VMCS has to have of the guest's state; see struct virt_operations. */
+/* See struct virt_operations. */
+void vmx_cpu_init(void);
+bool vmx_msr_is_guests(uint32_t msr);
+void vmx_msr_permit(uint8_t *bitmap, uint32_t msr, unsigned refused);
+void vmx_init(struct vcpu *vcpu);
+void vmx_release(struct vcpu *vcpu);
 void vmx_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t groups);
 void vmx_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t groups);
 
