@@ -74,12 +74,12 @@ class Pseudoterminal:
 
 
 class BochsMachine(Machine):
-    """A running Bochs."""
+    """A running Bochs; the image is deleted with it."""
 
     def __init__(self, machine, model, memory, image, log_path, terminal_path):
         ends = [Pseudoterminal(), Pseudoterminal()]
         self.log, self.terminal = Line(log_path, ends[0]), Line(terminal_path, ends[1])
-        self.files = [log_path + ".bochsrc", log_path + ".go"]
+        self.files = [log_path + ".bochsrc", log_path + ".go", image]
         with open(self.files[0], "w", encoding="utf-8") as file:
             file.write(CONFIGURATION.format(bios=BIOS, vga_bios=VGA_BIOS, memory=memory, image=image, log=ends[0].name,
                                             terminal=ends[1].name, model=model or MACHINES[machine],
