@@ -42,7 +42,7 @@ run:
 	$(Q)BUILD=$(BUILD) CC=$(CC) tools/run $(SCENARIO) $(ARGS)
 
 test:
-	$(Q)tools/bootstrap test iso
+	$(Q)tools/bootstrap test iso bochs
 	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/test.py
 
 test-host:

@@ -17,10 +17,12 @@
 #define BOOT_MODULE_NAME 64
 
 enum boot_feature {
-    BOOT_FEATURE_SVM = 1u << 0, /* virtual machines can run: SVM with nested paging */
-    BOOT_FEATURE_VMX = 1u << 1,
+    BOOT_FEATURE_SVM = 1u << 0,       /* virtual machines can run: SVM with nested paging */
+    BOOT_FEATURE_VMX = 1u << 1,       /* the same: VT-x with EPT */
     BOOT_FEATURE_FPU_XSAVE = 1u << 2, /* else FXSAVE */
 };
+
+#define BOOT_FEATURE_VM (BOOT_FEATURE_SVM | BOOT_FEATURE_VMX)
 
 enum boot_region_type {
     BOOT_REGION_RAM = 1, /* free for use; the kernel and its pool are cut out, modules are not */

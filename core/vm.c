@@ -9,7 +9,7 @@
 
 enum error vm_create(struct pd *pd, unsigned handle)
 {
-    if (!(BOOT_INFO->features & (BOOT_FEATURE_SVM | BOOT_FEATURE_VMX)))
+    if (!(BOOT_INFO->features & BOOT_FEATURE_VM))
         return ERROR_UNSUPPORTED;
     return kernel_error(
         create_space(handle_selector(pd, handle), pd_selector(pd, SEL_ACCOUNT), SPACE_GST, 0));

@@ -88,12 +88,26 @@ static void find_features(void)
     find_svm(max_extended);
 }
 
+struct table_pointer {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
+
+#define TSS_BUSY (1ul << 41)
+
+/* SDM vol. 3, 28.5.2: the GDT's limit is 0xffff then, and a program could use what lies behind it as
+ * descriptors; the TSS's is 0x67, and its I/O permissions are gone. */
+void cpu_restore_tables(struct cpu *cpu)
+{
+    struct table_pointer pointer = {.limit = sizeof(cpu->gdt) - 1, .base = (uint64_t)cpu->gdt};
+
+    cpu->gdt[SEL_TSS / 8] &= ~TSS_BUSY;
+    __asm__ volatile("lgdt %0\n\tltr %w1" : : "m"(pointer), "r"(SEL_TSS) : "memory");
+}
+
 static void load_tables(struct cpu *cpu)
 {
-    struct {
-        uint16_t limit;
-        uint64_t base;
-    } __attribute__((packed)) pointer;
+    struct table_pointer pointer;
     uint64_t tss = (uint64_t)&cpu->tss;
 
     memset(cpu->tss.bitmap, 0xff, sizeof(cpu->tss.bitmap));

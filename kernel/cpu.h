@@ -17,6 +17,7 @@
 
 struct ec;
 struct space;
+struct vcpu;
 struct frame;
 struct object;
 
@@ -60,8 +61,9 @@ struct cpu {
 
     uint64_t fs_base; /* that the current EC was given */
 
-    struct tags asids;  /* of vCPUs */
-    uint64_t virt_host; /* physical address of the back end's page for the host's state */
+    struct tags asids;                /* of vCPUs */
+    uint64_t virt_host;               /* physical address of the back end's page for the host's state */
+    const struct vcpu *virt_selected; /* VT-x: whose VMCS is current; compared only */
 
     uint32_t apic_id;
     struct object *requests; /* that other CPUs have pushed; atomic */
@@ -101,6 +103,9 @@ struct cpu_features {
     uint64_t tsc_hz;
 };
 extern struct cpu_features cpu_features;
+
+/* After VT-x has left a guest: the limits of GDT and TSS, which it does not restore. */
+void cpu_restore_tables(struct cpu *cpu);
 
 /* TSC ticks that a CPU has been halted. */
 uint64_t cpu_idle_ticks(const struct cpu *cpu);

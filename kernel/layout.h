@@ -55,6 +55,8 @@
 #define FRAME_SS     168
 #define FRAME_SIZE   176
 
+#define VMX_HOST_RSP 2112 /* struct vmx */
+
 #define CPU_SELF    0
 #define CPU_FRAME   8  /* frame of the current EC */
 #define CPU_STACK   16 /* top of the kernel stack */

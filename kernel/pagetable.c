@@ -20,15 +20,41 @@ static uint64_t *table_of(uint64_t entry)
     return pool_pointer(entry & PTE_ADDRESS);
 }
 
+#define EPT_READ          (1ul << 0) /* PTE_PRESENT: every leaf has it */
+#define EPT_WRITE         (1ul << 1)
+#define EPT_EXECUTE       (1ul << 2)
+#define EPT_WRITE_COMBINE (1ul << 3) /* memory types; uncached is 0 */
+#define EPT_WRITE_BACK    (6ul << 3)
+
+static bool rights_make_sense(unsigned rights)
+{
+    return (rights & (MEM_READ | MEM_EXECUTE)) &&
+           !(rights & ~(MEM_READ | MEM_WRITE | MEM_EXECUTE | MEM_UNCACHED | MEM_WRITE_COMBINE)) &&
+           (rights & (MEM_UNCACHED | MEM_WRITE_COMBINE)) != (MEM_UNCACHED | MEM_WRITE_COMBINE);
+}
+
+uint64_t pagetable_bits_ept(unsigned rights)
+{
+    uint64_t bits = EPT_READ;
+
+    if (!rights_make_sense(rights))
+        return 0;
+    if (rights & MEM_WRITE)
+        bits |= EPT_WRITE;
+    if (rights & MEM_EXECUTE)
+        bits |= EPT_EXECUTE;
+    if (rights & MEM_WRITE_COMBINE)
+        bits |= EPT_WRITE_COMBINE;
+    else if (!(rights & MEM_UNCACHED))
+        bits |= EPT_WRITE_BACK;
+    return bits;
+}
+
 uint64_t pagetable_bits(unsigned rights)
 {
     uint64_t bits = PTE_PRESENT | PTE_USER;
 
-    if (!(rights & (MEM_READ | MEM_EXECUTE)))
-        return 0;
-    if (rights & ~(MEM_READ | MEM_WRITE | MEM_EXECUTE | MEM_UNCACHED | MEM_WRITE_COMBINE))
-        return 0;
-    if ((rights & MEM_UNCACHED) && (rights & MEM_WRITE_COMBINE))
+    if (!rights_make_sense(rights))
         return 0;
     if (rights & MEM_WRITE)
         bits |= PTE_WRITE;

@@ -20,6 +20,10 @@
 /* The page table entry bits for MEM_* rights; 0: the rights make no sense. */
 uint64_t pagetable_bits(unsigned rights);
 
+/* The same for Intel's nested tables (SDM vol. 3, 29.3.2), whose leaves differ: read and execute have bits of
+ * their own in place of present, user and NX, and memory types stand in the entry. */
+uint64_t pagetable_bits_ept(unsigned rights);
+
 /* What was taken out of a page table, and may still be in TLBs: see space_settle. */
 struct removal {
     bool translations; /* some leaf was */

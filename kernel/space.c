@@ -12,8 +12,7 @@
 #include "kernel/string.h"
 #include "kernel/vcpu.h"
 
-#define MSRS_PER_RANGE 0x2000u
-#define MSRS_AT_ONCE   64u
+#define MSRS_AT_ONCE 64u
 
 #define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
 #define USER_ROOTS  256u /* entries of an HST root that belong to the user's half */
@@ -154,10 +153,11 @@ static uint64_t memory_limit(const struct space *space)
 static enum status copy_memory(struct space *target, uint64_t from, uint64_t to, uint64_t count,
                                unsigned rights, uint64_t *done)
 {
-    uint64_t limit = memory_limit(target), bits = pagetable_bits(rights);
+    uint64_t limit = memory_limit(target), bits;
     struct removal removal = {0};
     enum status status = STATUS_OK;
 
+    bits = target->kind == SPACE_GST && virt ? virt->page_bits(rights) : pagetable_bits(rights);
     if (!bits || to >= limit || count > limit - to || !memory_may_be_mapped(from, count))
         return STATUS_BAD_ARG;
     for (unsigned batch = 0; *done < count && batch < SPACE_BATCH && status == STATUS_OK; batch++) {
@@ -192,37 +192,16 @@ static enum status copy_ports(struct space *target, uint64_t from, uint64_t to, 
     return STATUS_OK;
 }
 
-/* The two bits of an MSR, and those before it in its byte; NULL: the kernel lets no guest have it. */
-static uint8_t *msr_bits(const struct space *space, uint64_t msr, unsigned *shift)
-{
-    static const uint32_t first[] = {0, 0xc0000000, 0xc0010000};
-
-    for (unsigned i = 0; i < sizeof(first) / sizeof(*first); i++) {
-        uint64_t number = msr - first[i];
-
-        if (number < MSRS_PER_RANGE && virt && virt->msr_is_guests((uint32_t)msr)) {
-            *shift = (unsigned)(number % 4 * 2);
-            return &space->msrs[i * MSRS_PER_RANGE / 4 + number / 4];
-        }
-    }
-    return NULL;
-}
-
-/* Give the MSRs' bits the value. */
-static enum status set_msrs(struct space *space, uint64_t from, uint64_t count, unsigned value,
+/* Bit 0 of `refused`: to read the MSRs, bit 1: to write them. */
+static enum status set_msrs(struct space *space, uint64_t from, uint64_t count, unsigned refused,
                             uint64_t *done)
 {
-    unsigned shift;
-
     for (uint64_t i = 0; i < count; i++) {
-        if (i == MSRS_AT_ONCE || !msr_bits(space, from + i, &shift))
+        if (i == MSRS_AT_ONCE || from + i > UINT32_MAX || !virt || !virt->msr_is_guests((uint32_t)(from + i)))
             return STATUS_BAD_ARG;
     }
-    for (; *done < count; (*done)++) {
-        uint8_t *bits = msr_bits(space, from + *done, &shift);
-
-        *bits = (uint8_t)((*bits & ~(3u << shift)) | value << shift);
-    }
+    for (; *done < count; (*done)++)
+        virt->msr_permit(space->msrs, (uint32_t)(from + *done), refused);
     return STATUS_OK;
 }
 

@@ -33,7 +33,7 @@ struct space {
             uint32_t low, high; /* bytes of the bitmap with clear bits lie within */
             uint64_t cpus;      /* bit a number: those that ECs of its PD were made for */
         } pio;
-        uint8_t *msrs; /* MSR: two pages, in SVM's form: bits read, write for each; set: refused */
+        uint8_t *msrs; /* MSR: two pages, in the form of the processor (virt->msr_permit); set: refused */
     };
 };
 

@@ -43,13 +43,14 @@ void start(uint32_t magic, uint32_t address)
     info.version_major = ABI_VERSION_MAJOR;
     info.version_minor = ABI_VERSION_MINOR;
     info.size = sizeof(info);
-    info.features = (virt ? BOOT_FEATURE_SVM : 0) | (cpu_features.xsave ? BOOT_FEATURE_FPU_XSAVE : 0);
+    info.features = (virt ? virt->feature : 0) | (cpu_features.xsave ? BOOT_FEATURE_FPU_XSAVE : 0);
     info.cpus = cpu_count;
     info.tsc_hz = cpu_features.tsc_hz;
     info.wall_seconds = platform_wall_seconds();
     info.wall_tsc = rdtsc();
-    print("%u CPU%s, TSC %lu MHz, %u interrupt pins, %s", cpu_count, cpu_count == 1 ? "" : "s",
-          info.tsc_hz / 1000000, info.gsis, virt ? "virtual machines by SVM" : "no virtual machines");
+    print("%u CPU%s, TSC %lu MHz, %u interrupt pins, %s%s", cpu_count, cpu_count == 1 ? "" : "s",
+          info.tsc_hz / 1000000, info.gsis, virt ? "virtual machines by " : "no virtual machines",
+          virt ? virt->name : "");
     root_create(&info);
     memory_drop_identity();
     stack_restart(schedule);

@@ -3,10 +3,11 @@
  * AMD SVM with nested paging behind the table of vcpu.h. APM vol. 2, ch. 15 and appendix B (layout of the
  * VMCB). Optional features (next RIP, decode assists, flush by ASID) are used where the processor has them.
  */
+#include "abi/boot.h"
 #include "kernel/account.h"
 #include "kernel/cpu.h"
 #include "kernel/fpu.h"
-#include "kernel/memory.h"
+#include "kernel/pagetable.h"
 #include "kernel/print.h"
 #include "kernel/space.h"
 #include "kernel/string.h"
@@ -164,11 +165,15 @@ static const uint32_t switched_msrs[] = {
 
 void svm_enter(uint64_t vmcb, uint64_t *gpr, uint64_t host);
 
-static void msr_pass(uint32_t msr)
-{
-    uint32_t bit = (msr >= 0xc0000000 ? 0x800u * 8 : 0) + 2 * (msr & 0x1fff);
+#define MSRS_PER_RANGE 0x2000u
 
-    msr_permissions[bit / 8] &= (uint8_t) ~(3u << bit % 8);
+/* Bit 0 for reading, bit 1 for writing, of three ranges. */
+static void svm_msr_permit(uint8_t *bitmap, uint32_t msr, unsigned refused)
+{
+    unsigned range = msr >= 0xc0010000 ? 2 : msr >= 0xc0000000 ? 1 : 0;
+    uint32_t bit = 2 * (range * MSRS_PER_RANGE + msr % MSRS_PER_RANGE);
+
+    bitmap[bit / 8] = (uint8_t)((bitmap[bit / 8] & ~(3u << bit % 8)) | refused << bit % 8);
 }
 
 static bool svm_msr_is_guests(uint32_t msr)
@@ -185,7 +190,7 @@ static void permissions_init(void)
     memset(io_permissions, 0xff, sizeof(io_permissions));
     memset(msr_permissions, 0xff, sizeof(msr_permissions));
     for (unsigned i = 0; i < sizeof(switched_msrs) / sizeof(*switched_msrs); i++)
-        msr_pass(switched_msrs[i]);
+        svm_msr_permit(msr_permissions, switched_msrs[i], 0);
 }
 
 static uint64_t host_page(void)
@@ -363,7 +368,8 @@ static void svm_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t grou
         v->virtual_interrupt = (v->virtual_interrupt & ~V_TPR) | s->cr8;
     if (groups & VCPU_DR) {
         memcpy(vcpu->dr, &s->dr0, sizeof(vcpu->dr));
-        give_debug_registers(vcpu);
+        if (s->dr7 & DR7_ENABLED)
+            give_debug_registers(vcpu);
     }
     if (groups & VCPU_EFER)
         v->efer |= EFER_SVME;
@@ -389,13 +395,6 @@ static void prepare_tag(struct cpu *cpu, struct vcpu *vcpu)
         v->tlb_control = TLB_FLUSH_ALL;
 }
 
-static void load_debug_registers(const uint64_t *dr)
-{
-    __asm__ volatile("mov %0, %%dr0\n\tmov %1, %%dr1\n\tmov %2, %%dr2\n\tmov %3, %%dr3"
-                     :
-                     : "r"(dr[0]), "r"(dr[1]), "r"(dr[2]), "r"(dr[3]));
-}
-
 static void enter(struct cpu *cpu, struct vcpu *vcpu)
 {
     static const uint64_t none[4];
@@ -407,8 +406,7 @@ static void enter(struct cpu *cpu, struct vcpu *vcpu)
     }
     load_debug_registers(dr);
     svm_enter(vcpu->control_physical, vcpu->state->gpr, cpu->virt_host);
-    __asm__ volatile("mov %%dr0, %0\n\tmov %%dr1, %1\n\tmov %%dr2, %2\n\tmov %%dr3, %3"
-                     : "=r"(dr[0]), "=r"(dr[1]), "=r"(dr[2]), "=r"(dr[3]));
+    save_debug_registers(dr);
     load_debug_registers(none);
 }
 
@@ -504,8 +502,12 @@ static enum virt_result svm_run(struct vcpu *vcpu)
     return VIRT_EXIT;
 }
 
-const struct virt_operations svm_operations = {.cpu_init = svm_cpu_init,
+const struct virt_operations svm_operations = {.name = "SVM",
+                                               .feature = BOOT_FEATURE_SVM,
+                                               .cpu_init = svm_cpu_init,
                                                .msr_is_guests = svm_msr_is_guests,
+                                               .msr_permit = svm_msr_permit,
+                                               .page_bits = pagetable_bits,
                                                .init = svm_init,
                                                .get = svm_get,
                                                .set = svm_set,

@@ -15,10 +15,10 @@ const struct virt_operations *virt;
 
 void virt_init(void)
 {
-    if (!cpu_features.svm)
-        return;
-    virt = &svm_operations;
-    virt->cpu_init();
+    if (!this_cpu()->number)
+        virt = cpu_features.svm ? &svm_operations : vmx_find() ? &vmx_operations : NULL;
+    if (virt)
+        virt->cpu_init();
 }
 
 static void vcpu_link(struct vcpu *vcpu, struct space *gst)
@@ -58,8 +58,9 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
     vcpu->cpu = cpu;
     vcpu->control = account_page(account);
     vcpu->state = account_page(account);
+    vcpu->extra = virt->extra_page ? account_page(account) : NULL;
     vcpu->fpu = fpu_create(account);
-    if (vcpu->control && vcpu->state && vcpu->fpu) {
+    if (vcpu->control && vcpu->state && vcpu->fpu && (vcpu->extra || !virt->extra_page)) {
         *payer = PAYER_SPACE;
         status = shared_map(pd->hst, state_user, vcpu->state);
     }
@@ -78,6 +79,8 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
     vcpu->control_physical = physical_address(vcpu->control);
     virt->init(vcpu);
     virt->get(vcpu, vcpu->state, VCPU_GROUPS);
+    if (virt->release)
+        virt->release(vcpu);
     *result = vcpu;
     return STATUS_OK;
 }
@@ -100,13 +103,18 @@ void vcpu_destroy(struct vcpu *vcpu)
     if (vcpu->runner)
         vcpu->runner->runs = NULL;
     vcpu->runner = NULL;
+    if (vcpu->control_physical && virt->release)
+        virt->release(vcpu);
+    vcpu->control_physical = 0;
     if (vcpu->state)
         page_free(vcpu->state);
     if (vcpu->control)
         page_free(vcpu->control);
+    if (vcpu->extra)
+        page_free(vcpu->extra);
     if (vcpu->fpu)
         fpu_free(vcpu->fpu);
-    vcpu->state = vcpu->control = NULL;
+    vcpu->state = vcpu->control = vcpu->extra = NULL;
     vcpu->fpu = NULL;
 }
 
@@ -194,11 +202,15 @@ static bool pat_valid(uint64_t pat)
     return true;
 }
 
+static bool rip_valid(const struct vcpu_state *s)
+{
+    return address_is_canonical(s->rip) && !(s->rflags & RFLAGS_RESERVED) && (s->rflags & RFLAGS_FIXED);
+}
+
 /* The first group that is refused, 0 if all is well. `s` holds all registers that the checks relate. */
 static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
 {
-    if ((dirty & VCPU_RIP) &&
-        (!address_is_canonical(s->rip) || (s->rflags & RFLAGS_RESERVED) || !(s->rflags & 2)))
+    if ((dirty & VCPU_RIP) && !rip_valid(s))
         return VCPU_RIP;
     if ((dirty & VCPU_EVENT) && !event_valid(s->inject))
         return VCPU_EVENT;
@@ -230,7 +242,7 @@ static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
     return 0;
 }
 
-/* Where the registers of each group stand. */
+/* Where the registers of each group stand; RIP, the frequent one, is not in the table. */
 #define GROUP(group, first, last)                                                                            \
     {                                                                                                        \
         group, offsetof(struct vcpu_state, first),                                                           \
@@ -240,7 +252,6 @@ static const struct {
     uint32_t group;
     uint16_t begin, end;
 } groups[] = {
-    GROUP(VCPU_RIP, rip, interruptibility),
     GROUP(VCPU_EVENT, inject, window),
     GROUP(VCPU_CS_SS, cs, ss),
     GROUP(VCPU_DS_ES, ds, es),
@@ -255,9 +266,20 @@ static const struct {
     GROUP(VCPU_XCR0, xcr0, xcr0),
 };
 
-/* The groups that are dirty, from the shared page; each byte is read once. */
+/* Everything from the shared page is read once. */
+static void copy_rip(struct vcpu_state *to, const volatile struct vcpu_state *from)
+{
+    to->rip = from->rip;
+    to->rflags = from->rflags;
+    to->interruptibility = from->interruptibility;
+}
+
+/* The groups that are dirty. */
 static void copy_groups(struct vcpu_state *to, const struct vcpu_state *from, uint32_t dirty)
 {
+    if (dirty & VCPU_RIP)
+        copy_rip(to, from);
+    dirty &= ~(uint32_t)VCPU_RIP;
     for (unsigned i = 0; dirty && i < sizeof(groups) / sizeof(*groups); i++) {
         if (dirty & groups[i].group)
             memcpy((char *)to + groups[i].begin, (const char *)from + groups[i].begin,
@@ -276,26 +298,53 @@ void vcpu_look(struct vcpu *vcpu)
     page->interrupted = 0;
 }
 
-bool vcpu_load(struct vcpu *vcpu)
+static bool refuse(struct vcpu_state *page, uint32_t group)
+{
+    page->exit = VCPU_EXIT_INVALID_STATE;
+    page->info[0] = group;
+    page->info[1] = 0;
+    page->valid = 0;
+    return false;
+}
+
+static bool __attribute__((noinline)) load(struct vcpu *vcpu, uint32_t dirty)
 {
     struct vcpu_state *page = vcpu->state;
-    uint32_t dirty = *(volatile uint32_t *)&page->dirty & VCPU_GROUPS & ~(uint32_t)VCPU_GPR, refused;
+    uint64_t cr0 = 0, cr3 = 0, cr4 = 0;
+    struct vcpu_state copy;
+    uint32_t refused;
+
+    if (dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS)) {
+        virt->get(vcpu, &copy, VCPU_CR | VCPU_EFER | VCPU_CS_SS);
+        cr0 = copy.cr0;
+        cr3 = copy.cr3;
+        cr4 = copy.cr4;
+    }
+    copy_groups(&copy, page, dirty);
+    refused = invalid_group(&copy, dirty);
+    if (refused)
+        return refuse(page, refused);
+    if ((dirty & VCPU_CR) && (copy.cr0 != cr0 || copy.cr3 != cr3 || copy.cr4 != cr4))
+        vcpu->asid.generation = 0; /* a fresh tag: what is cached under this one is other tables' */
+    virt->set(vcpu, &copy, dirty);
+    page->dirty = 0;
+    return true;
+}
+
+bool vcpu_load(struct vcpu *vcpu)
+{
+    uint32_t dirty = *(volatile uint32_t *)&vcpu->state->dirty & VCPU_GROUPS & ~(uint32_t)VCPU_GPR;
+
     struct vcpu_state copy;
 
     if (!dirty)
         return true;
-    if (dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS))
-        virt->get(vcpu, &copy, VCPU_CR | VCPU_EFER | VCPU_CS_SS);
-    copy_groups(&copy, page, dirty);
-    refused = invalid_group(&copy, dirty);
-    if (refused) {
-        page->exit = VCPU_EXIT_INVALID_STATE;
-        page->info[0] = refused;
-        page->info[1] = 0;
-        page->valid = 0;
-        return false;
-    }
-    virt->set(vcpu, &copy, dirty);
-    page->dirty = 0;
+    if (dirty != VCPU_RIP)
+        return load(vcpu, dirty);
+    copy_rip(&copy, vcpu->state); /* as nearly always */
+    if (!rip_valid(&copy))
+        return refuse(vcpu->state, VCPU_RIP);
+    virt->set(vcpu, &copy, VCPU_RIP);
+    vcpu->state->dirty = 0;
     return true;
 }

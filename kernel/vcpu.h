@@ -27,7 +27,8 @@ struct vcpu {
     uint64_t state_user;          /* where the PD sees it */
     struct ec *runner;            /* in a vcpu_run; not referenced: its death clears */
     struct fpu *fpu;
-    void *control; /* VMCB; a page */
+    void *control; /* VMCB or VMCS; a page */
+    void *extra;   /* a page more where virt->extra_page; else NULL */
     uint64_t control_physical;
     struct tag asid;
     uint64_t gst_generation; /* of the nested translations that the TLB may hold */
@@ -42,12 +43,21 @@ enum virt_result {
 };
 
 struct virt_operations {
+    const char *name;
+    uint32_t feature; /* BOOT_FEATURE_* */
+    bool extra_page;
     /* Prepare this CPU. */
     void (*cpu_init)(void);
     /* A guest may have the MSR without an exit: the processor switches it. */
     bool (*msr_is_guests)(uint32_t msr);
-    /* Set up the control page (zero). */
+    /* Enter one of those into an MSR space's two pages; refused: 1 to read, 2 to write. */
+    void (*msr_permit)(uint8_t *bitmap, uint32_t msr, unsigned refused);
+    /* The bits of a GST space's leaves for MEM_* rights; 0: the rights make no sense. */
+    uint64_t (*page_bits)(unsigned rights);
+    /* Set up the control page and the extra one (zero). The CPU need not be the vCPU's. */
     void (*init)(struct vcpu *vcpu);
+    /* This CPU is to hold nothing of the vCPU's any more; it may be entered again. NULL: it never does. */
+    void (*release)(struct vcpu *vcpu);
     /* Registers of `groups` as they are, into `state`. */
     void (*get)(const struct vcpu *vcpu, struct vcpu_state *state, uint32_t groups);
     /* Registers of `groups`, checked before. */
@@ -56,7 +66,11 @@ struct virt_operations {
     enum virt_result (*run)(struct vcpu *vcpu);
 };
 
-extern const struct virt_operations svm_operations;
+extern const struct virt_operations svm_operations, vmx_operations;
+
+/* Whether the processor has VT-x with all that is needed; if not for lack of VT-x, a line says what is
+ * missing. */
+bool vmx_find(void);
 
 /* The operations of this processor; NULL without virtual machines. */
 extern const struct virt_operations *virt;

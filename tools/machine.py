@@ -55,29 +55,16 @@ def qemu_arguments(options, kernel, modules, append):
 
 
 class Line:
-    """One serial line: our end and QEMU's, the file that keeps what it said, and the text still to be searched."""
+    """One serial line: our end, the file that keeps what it said, and the text still to be searched."""
 
-    def __init__(self, path, output_only=False):
-        if output_only:
-            ours, theirs = os.pipe()
-            fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-            self.ours, self.theirs = open(ours, "rb", buffering=0), open(theirs, "wb", buffering=0)
-        else:
-            self.ours, self.theirs = socket.socketpair()
-        self.output_only = output_only
+    def __init__(self, path, ours):
+        self.ours = ours
         self.path = path
         self.file = open(path, "wb", buffering=0)
         self.open = True
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.escape = ""
         self.pending = ""
-
-    def arguments(self, name):
-        """QEMU's, for a character device of this name."""
-        end = self.theirs.fileno()
-        if self.output_only:
-            return ["-add-fd", f"fd={end},set={end}", "-chardev", f"file,id={name},append=on,path=/dev/fdset/{end}"]
-        return ["-chardev", f"socket,id={name},fd={end}"]
 
     def read(self):
         """Takes what has come and returns it; b"" when the machine has hung up."""
@@ -127,26 +114,51 @@ class Line:
         return text.rstrip("\n").split("\n")[-count:] if text.strip() else []
 
 
+class QemuLine(Line):
+    """One of QEMU's, with QEMU's end of it."""
+
+    def __init__(self, path, output_only=False):
+        if output_only:
+            ours, theirs = os.pipe()
+            fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+            ours, self.theirs = open(ours, "rb", buffering=0), open(theirs, "wb", buffering=0)
+        else:
+            ours, self.theirs = socket.socketpair()
+        self.output_only = output_only
+        super().__init__(path, ours)
+
+    def arguments(self, name):
+        """QEMU's, for a character device of this name."""
+        end = self.theirs.fileno()
+        if self.output_only:
+            return ["-add-fd", f"fd={end},set={end}", "-chardev", f"file,id={name},append=on,path=/dev/fdset/{end}"]
+        return ["-chardev", f"socket,id={name},fd={end}"]
+
+
 class Machine:
-    """A running QEMU. status is None until it has ended; cpu_seconds is known then."""
+    """A running emulator, here QEMU. status is None until it has ended; cpu_seconds is known then."""
 
     def __init__(self, arguments, log_path, terminal_paths):
-        self.log, self.terminals = Line(log_path, output_only=True), [Line(path) for path in terminal_paths]
+        self.log, self.terminals = QemuLine(log_path, output_only=True), [QemuLine(path) for path in terminal_paths]
         self.lines = [self.log, *self.terminals]
         self.monitor, monitor = socket.socketpair()
         for number, line in enumerate(self.lines, start=1):
             arguments = arguments + [*line.arguments(f"com{number}"), "-serial", f"chardev:com{number}"]
         ends = [line.theirs.fileno() for line in self.lines]
         arguments = arguments + ["-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control"]
-        self.started = time.monotonic()
-        self.errors = open(log_path + ".qemu", "w+b")
-        self.process = subprocess.Popen(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.errors,
-                                        stderr=self.errors, pass_fds=[*ends, monitor.fileno()], start_new_session=True)
+        self.launch(arguments, log_path + ".qemu", [*ends, monitor.fileno()])
         for line in self.lines:
             line.theirs.close()
         monitor.close()
         # Only then are events told, of which was_reset() reads.
         self.monitor.sendall(b'{"execute": "qmp_capabilities"}\n')
+
+    def launch(self, arguments, errors, descriptors):
+        """Starts the emulator, which inherits the descriptors; what it prints goes to the file."""
+        self.started = time.monotonic()
+        self.errors = open(errors, "w+b")
+        self.process = subprocess.Popen(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.errors,
+                                        stderr=self.errors, pass_fds=descriptors, start_new_session=True)
         self.status, self.cpu_seconds = None, 0.0
 
     def elapsed(self):
@@ -163,7 +175,7 @@ class Machine:
         return not any(line.open for line in self.lines)
 
     def stop(self):
-        """Ends QEMU if it still runs, and returns its status."""
+        """Ends the emulator if it still runs, and returns its status."""
         if self.status is None:
             if not self.ended():
                 # Not by the Popen, which would wait for one that has ended, and its CPU time would be lost.
@@ -180,6 +192,10 @@ class Machine:
             self.process.returncode = self.status
             self.cpu_seconds = usage.ru_utime + usage.ru_stime
         return self.status
+
+    def is_orderly(self):
+        """Whether the ended machine was powered off."""
+        return self.status in ORDERLY
 
     def was_reset(self):
         """Whether the ended machine asked for a reset, or fell into one by a triple fault, and not for power-off."""

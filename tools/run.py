@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""tools/run: boots a scenario in QEMU, waits for a pattern or connects the user's terminal to the first guest."""
+"""tools/run: boots a scenario in QEMU or Bochs, waits for a pattern or connects the user's terminal to the first guest."""
 
 import argparse
 import contextlib
@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 
-from machine import Keyboard, Machine, ORDERLY, qemu_arguments
+import bochs
+from machine import Keyboard, Machine, qemu_arguments
 from scenario import BUILD, ROOT, Refused, Scenario, build_environment, build_path, refuse
 
 PROMPT = "# $"
@@ -45,6 +46,8 @@ Patterns are Python regular expressions, searched line by line in the log and in
 
 Without --until, the user's terminal is connected to the first guest (or to that of the last --terminal) until the machine
 is powered off or Ctrl-] is typed. Standard output then carries this guest's terminal only; the log is in its file.
+
+  Machines in Bochs boot from a CD by GRUB; with some 100 million instructions a second all takes its time.
 
 Exit status:
   0  the pattern was seen; without --until: the machine ended in order, or the user quit
@@ -112,7 +115,7 @@ def number(low, high):
 
 def parse_arguments(arguments):
     parser = OneLineParser(prog="tools/run", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
-                           description="Builds what is missing and boots scenarios/SCENARIO.xml in QEMU.",
+                           description="Builds what is missing and boots scenarios/SCENARIO.xml in QEMU or Bochs.",
                            allow_abbrev=False)
     parser.add_argument("scenario", metavar="SCENARIO", help="name in scenarios/, or the path of an .xml file")
     parser.add_argument("--headless", action="store_true", help="print progress and verdict only; read no keys")
@@ -124,8 +127,8 @@ def parse_arguments(arguments):
     parser.add_argument("--terminal", metavar="N", action=Type, type=number(1, 3), default=1,
                         help="the guest that is typed into from here on")
     parser.add_argument("--smp", metavar="N", type=number(1, 256), default=1, help="CPUs of the machine")
-    parser.add_argument("--machine", metavar="NAME", default="pc", help="pc (default) or q35")
-    parser.add_argument("--cpu", metavar="MODEL", help="QEMU's name of the processor, with features: 'EPYC,-svm'")
+    parser.add_argument("--machine", metavar="NAME", default="pc", help="pc (default), q35; in Bochs: " + ", ".join(bochs.MACHINES))
+    parser.add_argument("--cpu", metavar="MODEL", help="the emulator's name of the processor; QEMU's with features: 'EPYC,-svm'")
     parser.add_argument("--memory", metavar="MIB", type=number(16, 1 << 20),
                         help="the machine's memory (default: the scenario's <run memory=...>, or 1024)")
     parser.add_argument("--guest-memory", metavar="MIB", type=number(1, 1 << 20), help="the guest's memory; see below")
@@ -146,8 +149,12 @@ def parse_arguments(arguments):
         parser.error("--after must be followed by --type")
     if options.smp != 1 and options.deterministic:
         refuse(f"--smp {options.smp}: counted instructions make a time for one CPU only")
-    if options.machine not in ("pc", "q35"):
-        refuse(f"--machine {options.machine}: unknown; there are pc and q35")
+    machines = ("pc", "q35", *bochs.MACHINES)
+    if options.machine not in machines:
+        refuse(f"--machine {options.machine}: unknown; there are {', '.join(machines)}")
+    options.bochs = options.machine in bochs.MACHINES
+    if options.bochs and (options.iso or options.deterministic or options.gdb or options.print_only or options.smp != 1):
+        refuse(f"--machine {options.machine} boots a CD of its own in Bochs: no --iso, --deterministic, --gdb, --print, --smp")
     if options.iso and (options.config or options.guest_memory or options.exits):
         refuse("--iso boots the image as it is: --config, --guest-memory and --exits cannot be combined with it")
     if options.exits and options.config:
@@ -175,7 +182,7 @@ def command(*arguments):
 
 def build(scenario, options):
     with build_lock():
-        command("tools/bootstrap", *(["iso"] if options.iso else []))
+        command("tools/bootstrap", *(["iso"] if options.iso else ["iso", "bochs"] if options.bochs else []))
         command("make", "-s", f"-j{os.cpu_count() or 1}", "all", f"BUILD={BUILD}")
         if scenario.needs_guest():
             command("tools/guest", *(["--work"] if scenario.needs_work() else []))
@@ -184,7 +191,7 @@ def build(scenario, options):
 
 
 def prepare(scenario, options):
-    """Everything that QEMU needs: (command line, log, terminal's file)."""
+    """Everything that the machine needs: (its class, the arguments)."""
     options.name = scenario.name
     config = options.config
     if options.guest_memory or options.exits:
@@ -214,7 +221,17 @@ def prepare(scenario, options):
     if highest > scenario.terminals:
         raise Refused(f"--terminal {highest}: {scenario.path} has {scenario.terminals} (<run terminals=...>)")
     terminals = [log + ".terminal" + (str(number) if number > 1 else "") for number in range(1, scenario.terminals + 1)]
-    return qemu_arguments(options, kernel, modules, scenario.append) + options.qemu, log, terminals
+    if options.bochs:
+        bochs.require()
+        if options.memory > bochs.MEMORY_MAX:
+            raise Refused(f"Bochs machines have at most {bochs.MEMORY_MAX} MiB of memory, not {options.memory}")
+        if len(terminals) > 1:
+            raise Refused(f"Bochs machines have one terminal here, {scenario.path} has {len(terminals)}")
+        image = os.path.abspath(log + ".iso")
+        command("tools/iso", "--no-build", "--text", "--output", image, *(["--config", config] if config else []),
+                options.scenario)
+        return bochs.BochsMachine, (options.machine, options.cpu, options.memory, image, log, terminals)
+    return Machine, (qemu_arguments(options, kernel, modules, scenario.append) + options.qemu, log, terminals)
 
 
 class Session:
@@ -335,7 +352,7 @@ def verdict(session, reason):
     if reason == "quit":
         return 0
     reset = reason == "ended" and machine.was_reset()
-    if reason == "ended" and options.until is None and not session.texts and status in ORDERLY and not reset:
+    if reason == "ended" and options.until is None and not session.texts and machine.is_orderly() and not reset:
         print(f"donjon: the machine has powered off after {spent}", file=sys.stderr)
         return 0
     print_tail(machine)
@@ -366,17 +383,18 @@ def main():
             raise Refused(f"--config {options.config}: no such file")
         if not options.no_build:
             build(scenario, options)
-        arguments, *paths = prepare(scenario, options)
+        kind, arguments = prepare(scenario, options)
+        paths = arguments[-2:]
     except Refused as error:
         refuse(error)
     if options.print_only:
-        print(" ".join(f"'{word}'" if set(word) & set(" ,;") else word for word in arguments))
+        print(" ".join(f"'{word}'" if set(word) & set(" ,;") else word for word in arguments[0]))
         return 0
     # A killed run must not leave its QEMU behind, nor one whose terminal is gone; nohup ignores that.
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda *_: sys.exit(1))
-    machine = Machine(arguments, *paths)
+    machine = kind(*arguments)
     try:
         session = Session(machine, options)
         if session.interactive:

@@ -319,7 +319,7 @@ static bool prepare(struct monitor *m)
         log_line("vm %s: the TSC's frequency is not known", m->config.name);
         return false;
     }
-    if (!(m->info.features & (BOOT_FEATURE_SVM | BOOT_FEATURE_VMX))) {
+    if (!(m->info.features & BOOT_FEATURE_VM)) {
         log_line("vm %s: this processor has neither SVM nor VT-x with nested paging", m->config.name);
         return false;
     }

@@ -312,7 +312,7 @@ void test_main(void)
     bench_notifications();
     bench_objects();
     bench_interrupt();
-    if (BOOT->features & BOOT_FEATURE_SVM)
+    if (BOOT->features & BOOT_FEATURE_VM)
         bench_exit();
     bench_interrupts_off();
     say("bench: done");

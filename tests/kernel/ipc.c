@@ -125,7 +125,7 @@ static void local_ec_refusals(void)
     selector gst = fresh();
     unsigned back;
 
-    vcpu = BOOT->features & BOOT_FEATURE_SVM ? fresh() : 0;
+    vcpu = BOOT->features & BOOT_FEATURE_VM ? fresh() : 0;
     OK(create_space(gst, ROOT_ACCOUNT, SPACE_GST, 0));
     if (vcpu)
         OK(create_vcpu(vcpu, ROOT_ACCOUNT, ROOT_PD, gst, STATE_PAGE));

@@ -279,6 +279,6 @@ void test_nonsense(void)
         {"nonsense: at random", at_random},
     };
 
-    if (BOOT->features & BOOT_FEATURE_SVM)
+    if (BOOT->features & BOOT_FEATURE_VM)
         run_tests(tests, COUNT(tests));
 }

@@ -51,5 +51,5 @@ struct kit kit_create(uint64_t pages)
 
 bool kit_has(enum object_type type)
 {
-    return type != OBJECT_VCPU || (BOOT->features & BOOT_FEATURE_SVM);
+    return type != OBJECT_VCPU || (BOOT->features & BOOT_FEATURE_VM);
 }
