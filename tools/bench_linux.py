@@ -88,7 +88,7 @@ def follow(pid, sockets, points, log):
 def with_donjon(number):
     log = build_path("bench", f"work-{number}.log")
     options = run.parse_arguments([SCENARIO, "--headless", "--no-build", "--guest-memory", str(MEMORY), "--log", log])
-    arguments = run.prepare(Scenario(SCENARIO), options)[0]
+    arguments = run.prepare(Scenario(SCENARIO), options)[1][0]
     channels = {"com1": ["-serial", "chardev:com1"], "com2": ["-serial", "chardev:com2"]}
     return watch(arguments, channels, ENTRY_GUEST, log)
 

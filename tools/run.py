@@ -384,7 +384,6 @@ def main():
         if not options.no_build:
             build(scenario, options)
         kind, arguments = prepare(scenario, options)
-        paths = arguments[-2:]
     except Refused as error:
         refuse(error)
     if options.print_only:
