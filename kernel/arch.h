@@ -38,6 +38,8 @@
 #define CR4_SMEP       (1ul << 20)
 #define CR4_SMAP       (1ul << 21)
 
+#define EXCEPTIONS 32 /* the vectors below are those of exceptions and NMI */
+
 #define DR7_ENABLED 0xfful /* any breakpoint */
 
 #define MSR_TSC            0x10

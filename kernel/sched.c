@@ -176,6 +176,9 @@ static void idle(struct cpu *cpu)
     cpu->ec = NULL;
     sched_set_timer(cpu);
     while (!cpu->scheduler.ready) {
+        /* The end of an EC asks for it. Nobody is there to be scheduled, and who then sets the timer (see
+         * sched_timer_interrupt)? */
+        cpu->hazard &= ~HAZARD_SCHEDULE;
         if (cpu->hazard & HAZARD_LEAVING)
             hazard_work(cpu);
         else

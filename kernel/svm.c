@@ -91,6 +91,8 @@ enum {
 #define V_INTR_MASKING (1ul << 24)
 #define V_TPR          0xful
 #define V_WINDOW       (V_IRQ | V_INTR_PRIO | V_IGN_TPR)
+#define V_VECTOR_SHIFT 32
+#define V_VECTOR       (0xfful << V_VECTOR_SHIFT)
 
 #define TLB_FLUSH_ALL  1
 #define TLB_FLUSH_ASID 3
@@ -321,17 +323,47 @@ static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t grou
         s->xcr0 = fpu_xcr0(this_cpu(), vcpu->fpu);
 }
 
-/* Ask for an exit as soon as the guest can take an interrupt or NMI. */
-static void set_window(struct vmcb *v, uint64_t window)
+/*
+ * What is to be injected, and whether there is to be an exit as soon as the guest can take an interrupt or
+ * NMI. An interrupt that the guest can take at once goes in as a virtual interrupt (APM vol. 2, 15.21.4)
+ * unless the exit, which needs the same fields, is wanted: an emulator has been seen to deliver an injected
+ * one twice (doc/caveats.md).
+ */
+static void set_event(struct vmcb *v, uint64_t event, uint64_t window)
 {
-    v->virtual_interrupt &= ~V_WINDOW;
-    v->intercept[0] &= ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
-    if (window & VCPU_WINDOW_INTERRUPT) {
-        v->virtual_interrupt |= V_WINDOW;
-        v->intercept[0] |= INTERCEPT_VINTR;
-    }
+    uint64_t virtual_interrupt = v->virtual_interrupt & ~(V_WINDOW | V_VECTOR);
+    uint32_t intercept = v->intercept[0] & ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
+
     if (window & VCPU_WINDOW_NMI)
-        v->intercept[0] |= INTERCEPT_IRET;
+        intercept |= INTERCEPT_IRET;
+    if (window & VCPU_WINDOW_INTERRUPT) {
+        virtual_interrupt |= V_WINDOW;
+        intercept |= INTERCEPT_VINTR;
+    } else if ((event & (VCPU_EVENT_VALID | VCPU_EVENT_TYPE)) == (VCPU_EVENT_VALID | VCPU_EVENT_INTERRUPT) &&
+               v->rflags & RFLAGS_IF && !(v->shadow & VCPU_SHADOW)) {
+        virtual_interrupt |= V_WINDOW | (event & 0xff) << V_VECTOR_SHIFT;
+        event = 0;
+    }
+    v->virtual_interrupt = virtual_interrupt;
+    v->intercept[0] = intercept;
+    v->event = event;
+}
+
+static bool virtual_interrupt_waits(const struct vmcb *v)
+{
+    return v->virtual_interrupt & V_IRQ && !(v->intercept[0] & INTERCEPT_VINTR);
+}
+
+/* The event whose delivery an exit has cut off. */
+static uint64_t cut_off(struct vmcb *v)
+{
+    uint64_t event = v->exit_interrupt;
+
+    if (virtual_interrupt_waits(v))
+        v->virtual_interrupt &= ~V_WINDOW;
+    if ((event & VCPU_EVENT_TYPE) == VCPU_EVENT_EXCEPTION && (event & 0xff) >= EXCEPTIONS)
+        event &= ~VCPU_EVENT_TYPE; /* QEMU says so of a virtual interrupt */
+    return event;
 }
 
 /* The guest has the debug registers from now on, and entering it costs more. */
@@ -359,8 +391,7 @@ static void svm_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t grou
     }
     if (groups & VCPU_EVENT) {
         vcpu->delivering = s->inject & VCPU_EVENT_VALID;
-        v->event = vcpu->delivering ? s->inject : 0;
-        set_window(v, s->window);
+        set_event(v, vcpu->delivering ? s->inject : 0, s->window);
     }
     if (groups & VCPU_CS_SS)
         v->cpl = s->ss.attributes >> DPL_SHIFT & DPL_MASK;
@@ -425,7 +456,7 @@ static uint32_t describe_rare(struct vmcb *v, struct vcpu_state *s, uint32_t cod
         return exit;
     case VCPU_EXIT_INTERRUPT_WINDOW:
     case VCPU_EXIT_NMI_WINDOW:
-        set_window(v, 0);
+        set_event(v, 0, 0);
         return exit;
     case VCPU_EXIT_NONE:
         s->info[0] = code == EXIT_INVALID ? 0 : code;
@@ -479,17 +510,20 @@ static enum virt_result svm_run(struct vcpu *vcpu)
     if (code == EXIT_MC)
         panic("machine check while a guest ran");
     if (code >= EXIT_INTR && code <= EXIT_INIT) {
-        vcpu->delivering = v->exit_interrupt & VCPU_EVENT_VALID;
-        v->event = vcpu->delivering ? v->exit_interrupt : 0;
+        v->event = v->exit_interrupt & VCPU_EVENT_VALID ? cut_off(v) : 0;
+        vcpu->delivering = v->event || virtual_interrupt_waits(v);
         return VIRT_HOST;
     }
-    if (code == EXIT_INVALID && v->tlb_control) { /* it may not have been flushed */
-        vcpu->asid.generation = 0;
-        tags_expire(&cpu->asids);
+    if (code == EXIT_INVALID) {
+        (void)cut_off(v);
+        if (v->tlb_control) { /* it may not have been flushed */
+            vcpu->asid.generation = 0;
+            tags_expire(&cpu->asids);
+        }
     }
     v->event = 0;
     vcpu->delivering = false;
-    s->interrupted = v->exit_interrupt;
+    s->interrupted = v->exit_interrupt & VCPU_EVENT_VALID ? cut_off(v) : 0;
     exit = describe(v, s, code);
     s->exit = exit;
     want = (*(volatile uint32_t *)&s->want[exit] & VCPU_GROUPS) | VCPU_RIP;

@@ -5,7 +5,6 @@
 #include "kernel/interrupt.h"
 #include "kernel/print.h"
 
-#define EXCEPTIONS        32
 #define VECTOR_NMI        2
 #define VECTOR_PAGE_FAULT 14
 #define VECTOR_MC         18

@@ -186,7 +186,7 @@ static bool event_valid(uint64_t event)
     case VCPU_EVENT_NMI:
         return vector == 2 && !(event & VCPU_EVENT_ERROR);
     case VCPU_EVENT_EXCEPTION:
-        return vector < 32 && vector != 2;
+        return vector < EXCEPTIONS && vector != 2;
     default:
         return false;
     }

@@ -121,6 +121,36 @@ static void deadline_there(void)
     expect_range("the deadline", now() - begin, milliseconds(5), milliseconds(500));
 }
 
+static void waits_alone(uint64_t deadline)
+{
+    uint64_t bits;
+
+    (void)!nt_wait(pong, deadline, &bits);
+    for (;;)
+        beat++;
+}
+
+/* A CPU that idles, has just ended an EC, and whose next deadline wakes a thread that nobody gives time to: those
+ * behind it come none the less. */
+static void deadline_behind(void)
+{
+    uint64_t begin = now();
+    selector timeless, victim;
+
+    ping = notification();
+    pong = notification();
+    shared[2] = 0;
+    timeless = thread_start(&own, 1, waits_alone, begin + milliseconds(40), PRIORITY, OTHER);
+    (void)thread_start(&own, 2, waits_for_ping, begin + milliseconds(80), PRIORITY, OTHER);
+    victim = thread_local_ec(&own, 3, OTHER);
+    pass(milliseconds(10));
+    OK(destroy(timeless + 1)); /* its SC */
+    OK(destroy(victim));
+    (void)wait_until(&shared[2], 1);
+    EXPECT_STATUS(result, STATUS_TIMEOUT);
+    expect_range("the deadline", now() - begin, milliseconds(80), milliseconds(1000));
+}
+
 static void waits_on_the_dead(void)
 {
     for (unsigned i = 0; i < LIVES; i++) {
@@ -351,6 +381,7 @@ static const struct test tests[] = {
     {"two CPUs: ping-pong of signals", ping_pong},
     {"two CPUs: no signal is lost", no_signal_lost},
     {"two CPUs: a deadline", deadline_there},
+    {"two CPUs: a deadline behind one of nobody's", deadline_behind},
     {"two CPUs: a notification dies under its waiter", waits_on_the_dead},
     {"two CPUs: calls stay on theirs", call_across},
     {"two CPUs: threads die", thread_dies},
