@@ -35,6 +35,8 @@ static const uint8_t code_wbinvd[] = {0x0f, 0x09};
 static const uint8_t code_vmrun[] = {0x0f, 0x01, 0xd8};
 /* mov ax, 0xa000; mov ds, ax; mov byte [0x123], 1; hlt */
 static const uint8_t code_mmio[] = {0xb8, 0x00, 0xa0, 0x8e, 0xd8, 0xc6, 0x06, 0x23, 0x01, 0x01, 0xf4};
+#define INJECTIONS 3000u
+
 /* 1: cli; jmp 1b. CLI so that Bochs 2.7 looks at external interrupts: it misses that they exit, as it enters
  * a guest. */
 static const uint8_t code_spin[] = {0xfa, 0xeb, 0xfd};
@@ -186,8 +188,8 @@ static void mmio(void)
     EXPECT(vm.state->info[1] & (VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT), VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT);
 }
 
-/* WRMSR and RDMSR of LSTAR: without a space the guest's own, with one as that has it, and again when it is taken
- * away. */
+/* WRMSR and RDMSR of LSTAR: without a space the guest's own, with one as that has it, and again when it is
+ * taken away. */
 static const uint8_t code_lstar[] = {
     0x66, 0xb9, 0x82, 0x00, 0x00, 0xc0, /* mov $0xc0000082, %ecx */
     0x66, 0xb8, 0x34, 0x12, 0x00, 0x00, /* mov $0x1234, %eax */
@@ -275,6 +277,29 @@ static void injection(void)
     /* Once is once. */
     exits(VCPU_EXIT_HLT, CODE);
     EXPECT(*counter, 9);
+}
+
+/* The host's own interrupt comes at any time around the entry that is to deliver one: when the call returns,
+ * the guest has it, and taking the injection back changes nothing. */
+static void injected_beside_a_deadline(void)
+{
+    volatile uint16_t *counter;
+
+    MAKE(code_sti_spin);
+    counter = (volatile uint16_t *)(vm.memory + 0x3000);
+    for (uint16_t i = 1; i <= INJECTIONS; i++) {
+        vm.state->inject = 32 | VCPU_EVENT_INTERRUPT | VCPU_EVENT_VALID;
+        vm.state->rip = CODE + 2;
+        vm.state->rflags = RFLAGS_IF | 2;
+        vm.state->dirty |= VCPU_EVENT | VCPU_RIP;
+        EXPECT_STATUS(run(i), STATUS_TIMEOUT);
+        vm.state->inject = 0;
+        vm.state->dirty = VCPU_EVENT;
+        for (uint64_t end = now() + milliseconds(1000); *counter != i && now() < end;)
+            EXPECT_STATUS(run(milliseconds(1) / 50), STATUS_TIMEOUT); /* on a loaded machine it may not run */
+        if (!EXPECT(*counter, i))
+            return;
+    }
 }
 
 static void interrupt_window(void)
@@ -543,6 +568,7 @@ void test_vcpus(void)
         {"vcpu: the guest's own VMRUN", undefined},
         {"vcpu: triple fault", triple_fault},
         {"vcpu: injection", injection},
+        {"vcpu: injection beside a deadline", injected_beside_a_deadline},
         {"vcpu: interrupt window", interrupt_window},
         {"vcpu: groups that are wanted", groups},
         {"vcpu: a guest that spins", spinning_guest},
