@@ -186,10 +186,10 @@ static void mmio(void)
     EXPECT(vm.state->info[1] & (VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT), VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT);
 }
 
-/* WRMSR and RDMSR of LSTAR: without a space the guest's own, with one as that has it, and again when it is taken
- * away. */
-static const uint8_t code_lstar[] = {
-    0x66, 0xb9, 0x82, 0x00, 0x00, 0xc0, /* mov $0xc0000082, %ecx */
+/* WRMSR and RDMSR of KERNEL_GS_BASE, which either vendor's processor switches: without a space the guest's
+ * own, with one as that has it, and again when it is taken away. */
+static const uint8_t code_msr[] = {
+    0x66, 0xb9, 0x02, 0x01, 0x00, 0xc0, /* mov $0xc0000102, %ecx */
     0x66, 0xb8, 0x34, 0x12, 0x00, 0x00, /* mov $0x1234, %eax */
     0x66, 0x31, 0xd2,                   /* xor %edx, %edx */
     0x0f, 0x30,                         /* wrmsr */
@@ -200,7 +200,7 @@ static const uint8_t code_lstar[] = {
 #define AT_WRMSR (CODE + 15)
 #define AT_RDMSR (CODE + 20)
 #define AT_HLT   (CODE + 22)
-#define LSTAR    0xc0000082u
+#define GS_BASE  0xc0000102u
 
 static void with_msrs(selector msrs)
 {
@@ -214,21 +214,21 @@ static void msrs(void)
 {
     selector space = fresh();
 
-    MAKE(code_lstar);
+    MAKE(code_msr);
     exits(VCPU_EXIT_HLT, AT_HLT);
     EXPECT(vm.state->gpr[VCPU_RAX], 0x1234);
     OK(create_space(space, ROOT_ACCOUNT, SPACE_MSR, 0));
     with_msrs(space);
     exits(VCPU_EXIT_WRMSR, AT_WRMSR);
-    OK(space_copy(ROOT_MSRS, LSTAR, space, LSTAR, 1, MEM_READ | MEM_WRITE));
+    OK(space_copy(ROOT_MSRS, GS_BASE, space, GS_BASE, 1, MEM_READ | MEM_WRITE));
     with_msrs(space);
     exits(VCPU_EXIT_HLT, AT_HLT);
     EXPECT(vm.state->gpr[VCPU_RAX], 0x1234);
-    OK(space_remove(space, LSTAR, 1));
-    OK(space_copy(ROOT_MSRS, LSTAR, space, LSTAR, 1, MEM_WRITE));
+    OK(space_remove(space, GS_BASE, 1));
+    OK(space_copy(ROOT_MSRS, GS_BASE, space, GS_BASE, 1, MEM_WRITE));
     with_msrs(space);
     exits(VCPU_EXIT_RDMSR, AT_RDMSR);
-    OK(space_remove(space, LSTAR, 1));
+    OK(space_remove(space, GS_BASE, 1));
     with_msrs(space);
     exits(VCPU_EXIT_WRMSR, AT_WRMSR);
     OK(destroy(space));
