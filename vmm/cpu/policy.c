@@ -137,6 +137,7 @@ static const struct held held_msrs[] = {
     HELD(0xc0000100, VCPU_FS_GS, fs.base, fs_base),
     HELD(0xc0000101, VCPU_FS_GS, gs.base, gs_base),
     HELD(0xc0000102, VCPU_FS_GS, kernel_gs_base, kernel_gs_base),
+    HELD(0xc0000103, VCPU_TSC, tsc_aux, tsc_aux),
 };
 
 static bool is_x2apic(uint32_t msr)
