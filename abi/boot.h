@@ -24,6 +24,18 @@ enum boot_feature {
 
 #define BOOT_FEATURE_VM (BOOT_FEATURE_SVM | BOOT_FEATURE_VMX)
 
+/* Without BOOT_FEATURE_VM: what virtual machines lack here, in the bits from BOOT_LACKS_SHIFT on. */
+#define BOOT_LACKS_SHIFT     8
+#define BOOT_LACKS(features) ((features) >> BOOT_LACKS_SHIFT & 7)
+enum boot_lacks {
+    BOOT_LACKS_ALL,          /* neither SVM nor VT-x */
+    BOOT_LACKS_FIRMWARE,     /* the firmware has switched it off */
+    BOOT_LACKS_NPT,          /* SVM without nested paging */
+    BOOT_LACKS_EPT,          /* VT-x without EPT */
+    BOOT_LACKS_UNRESTRICTED, /* VT-x without unrestricted guest */
+    BOOT_LACKS_CONTROL,      /* VT-x without some smaller part; the kernel's log says which */
+};
+
 enum boot_region_type {
     BOOT_REGION_RAM = 1, /* free for use; the kernel and its pool are cut out, modules are not */
     BOOT_REGION_RESERVED = 2,

@@ -21,11 +21,11 @@ enum vcpu_group {
     VCPU_FS_GS = 1u << 5, /* with KERNEL_GS_BASE */
     VCPU_TR_LDTR = 1u << 6,
     VCPU_TABLES = 1u << 7,   /* gdtr, idtr: base and limit */
-    VCPU_CR = 1u << 8,       /* cr0, cr2, cr3, cr4, cr8 */
+    VCPU_CR = 1u << 8,       /* cr0, cr2, cr3, cr4, cr8, pdpte[] */
     VCPU_DR = 1u << 9,       /* dr6, dr7 and dr0 to dr3 */
     VCPU_EFER = 1u << 10,    /* efer, pat */
     VCPU_SYSCALL = 1u << 11, /* star, lstar, cstar, sfmask, sysenter_* */
-    VCPU_TSC = 1u << 12,     /* tsc_offset */
+    VCPU_TSC = 1u << 12,     /* tsc_offset, tsc_aux */
     VCPU_XCR0 = 1u << 13,
     VCPU_GROUPS = (1u << 14) - 1
 };
@@ -105,12 +105,13 @@ struct vcpu_state {
     struct vcpu_segment cs, ss, ds, es, fs, gs;       /* CS_SS, DS_ES, FS_GS ... */
     uint64_t kernel_gs_base;                          /* ... to here */
     struct vcpu_segment tr, ldtr, gdtr, idtr;         /* TR_LDTR, TABLES */
-    uint64_t cr0, cr2, cr3, cr4, cr8;                 /* CR */
+    uint64_t cr0, cr2, cr3, cr4, cr8;                 /* CR ... */
+    uint64_t pdpte[4];                                /* ... in PAE paging, on VT-x */
     uint64_t dr0, dr1, dr2, dr3, dr6, dr7;            /* DR */
     uint64_t efer, pat;                               /* EFER */
     uint64_t star, lstar, cstar, sfmask;              /* SYSCALL ... */
     uint64_t sysenter_cs, sysenter_esp, sysenter_eip; /* ... to here */
-    uint64_t tsc_offset;                              /* TSC */
+    uint64_t tsc_offset, tsc_aux;                     /* TSC */
     uint64_t xcr0;                                    /* XCR0 */
 
     uint32_t valid, dirty; /* enum vcpu_group */

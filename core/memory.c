@@ -105,6 +105,8 @@ bool memory_alloc(struct memory *memory, uint64_t pages, struct run *run, unsign
     memset(run, 0, limit * sizeof(*run));
     if (pages > memory->free)
         return false;
+    if (pages >= GIANT_PAGES && runs_take(memory, pages, run, limit, GIANT_PAGES))
+        return true;
     if (pages >= LARGE_PAGES && runs_take(memory, pages, run, limit, LARGE_PAGES))
         return true;
     return runs_take(memory, pages, run, limit, 1);

@@ -13,8 +13,9 @@
 #include <stdint.h>
 
 #define PAGE        4096u
-#define LARGE_PAGES 512u /* pages of a 2 MiB page */
-#define RUNS        8u   /* runs that an allocation may be made of */
+#define LARGE_PAGES 512u                        /* pages of a 2 MiB page */
+#define GIANT_PAGES (LARGE_PAGES * LARGE_PAGES) /* of a 1 GiB page */
+#define RUNS        8u                          /* runs that an allocation may be made of */
 
 struct run {
     uint64_t page, count; /* count 0: no run */
@@ -37,7 +38,8 @@ void memory_reserve(struct memory *memory, uint64_t page, uint64_t count);
 /*
  * Takes `pages` in at most `limit` (1 to RUNS) runs; run[] has `limit` entries, unused ones become empty.
  * From LARGE_PAGES on each run begins at a multiple of LARGE_PAGES and all but the last are multiples long,
- * if memory allows. False: there is no such memory; nothing was taken.
+ * if memory allows; from GIANT_PAGES on the same with these, if it can be. False: there is no such memory;
+ * nothing was taken.
  */
 MUST_CHECK bool memory_alloc(struct memory *memory, uint64_t pages, struct run *run, unsigned limit);
 /* Gives the runs back and empties them. */

@@ -53,6 +53,24 @@ static void large_runs_are_aligned(void **state)
     assert_int_equal(memory.free, 100);
 }
 
+/* What has room for pages of 1 GiB gets them, and what has not is not the worse for it. */
+static void giant_runs_are_aligned(void **state)
+{
+    (void)state;
+    static uint64_t many[5 * GIANT_PAGES / 64];
+    struct memory memory;
+    struct run run[RUNS];
+    memory_init(&memory, many, 5 * GIANT_PAGES);
+    memory_give(&memory, 1000, 4 * GIANT_PAGES);
+    assert_true(memory_alloc(&memory, 2 * GIANT_PAGES + 77, run, RUNS));
+    assert_int_equal(run[0].page, GIANT_PAGES);
+    assert_int_equal(run[0].count, 2 * GIANT_PAGES + 77);
+    memory_free(&memory, run, RUNS);
+    assert_true(memory_alloc(&memory, 4 * GIANT_PAGES - LARGE_PAGES, run, RUNS));
+    assert_int_equal(run[0].page % LARGE_PAGES, 0);
+    assert_int_equal(memory.free, LARGE_PAGES);
+}
+
 static void best_fit_and_limits(void **state)
 {
     (void)state;
@@ -114,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_comes_back),
         cmocka_unit_test(large_runs_are_aligned),
+        cmocka_unit_test(giant_runs_are_aligned),
         cmocka_unit_test(best_fit_and_limits),
         cmocka_unit_test(random_use),
     };

@@ -49,6 +49,13 @@ static void find_xsave(void)
               (unsigned)FPU_SIZE_MAX);
 }
 
+bool cpu_lacks(enum boot_lacks lacks, const char *what)
+{
+    cpu_features.vm_lacks = lacks;
+    print("virtual machines: %s", what);
+    return false;
+}
+
 static void find_svm(uint32_t max_extended)
 {
     struct cpuid leaf;
@@ -56,15 +63,16 @@ static void find_svm(uint32_t max_extended)
     if (max_extended < 0x8000000a || !(cpuid(0x80000001, 0).ecx & 1u << 2))
         return;
     if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS) {
-        print("virtual machines: SVM is switched off by the firmware");
+        (void)cpu_lacks(BOOT_LACKS_FIRMWARE, "SVM is switched off by the firmware");
         return;
     }
     leaf = cpuid(0x8000000a, 0);
     if (!(leaf.edx & SVM_NP) || leaf.ebx < 2) {
-        print("virtual machines: the processor has SVM without nested paging");
+        (void)cpu_lacks(BOOT_LACKS_NPT, "the processor has SVM without nested paging");
         return;
     }
     cpu_features.svm = true;
+    cpu_features.giant_nested = cpu_features.giant;
     cpu_features.svm_asids = leaf.ebx;
     cpu_features.svm_next_rip = leaf.edx & SVM_NRIP;
     cpu_features.svm_flush_by_asid = leaf.edx & SVM_BY_ASID;
@@ -75,10 +83,13 @@ static void find_features(void)
 {
     uint32_t max = cpuid(0, 0).eax, max_extended = cpuid(0x80000000, 0).eax;
     struct cpuid seven = max >= 7 ? cpuid(7, 0) : (struct cpuid){0};
+    uint32_t extended = cpuid(0x80000001, 0).edx;
     unsigned bits = max_extended >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
 
-    if (!(cpuid(0x80000001, 0).edx & 1u << 20))
+    if (!(extended & 1u << 20))
         panic("the processor lacks NX, which isolation needs");
+    cpu_features.giant = extended & 1u << 26;
+    cpu_features.rdtscp = extended & 1u << 27;
     cpu_features.smep = seven.ebx & 1u << 7;
     cpu_features.smap = seven.ebx & 1u << 20;
     cpu_features.umip = seven.ecx & 1u << 2;
@@ -179,6 +190,8 @@ void cpu_init(struct cpu *cpu, void *stack)
     wrmsr(MSR_GS_BASE, (uint64_t)cpu);
     wrmsr(MSR_KERNEL_GS_BASE, 0);
     wrmsr(MSR_FS_BASE, 0);
+    if (cpu_features.rdtscp)
+        wrmsr(MSR_TSC_AUX, 0);
     wrmsr(MSR_STAR, (uint64_t)SEL_KERNEL_CODE << 32 | (uint64_t)(SEL_USER_DATA - 8) << 48);
     wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
     wrmsr(MSR_CSTAR, (uint64_t)syscall_entry);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/boot.h"
 #include "kernel/arch.h"
 #include "kernel/fpu.h"
 #include "kernel/layout.h"
@@ -62,6 +63,7 @@ struct cpu {
     uint64_t fs_base; /* that the current EC was given */
 
     struct tags asids;                /* of vCPUs */
+    uint32_t tsc_aux;                 /* loaded: the last vCPU's */
     uint64_t virt_host;               /* physical address of the back end's page for the host's state */
     const struct vcpu *virt_selected; /* VT-x: whose VMCS is current; compared only */
 
@@ -96,6 +98,9 @@ static inline struct cpu *this_cpu(void)
 struct cpu_features {
     bool smep, smap, umip, xsave, tsc_deadline, svm;
     bool svm_next_rip, svm_decode_assists, svm_flush_by_asid;
+    bool rdtscp;              /* there is TSC_AUX */
+    bool giant, giant_nested; /* pages of 1 GiB; in the tables of guests */
+    enum boot_lacks vm_lacks; /* what virtual machines would need */
     uint32_t svm_asids;
     uint32_t fpu_size;      /* bytes of an XSAVE or FXSAVE area */
     uint64_t xcr0;          /* all components that we enable */
@@ -103,6 +108,9 @@ struct cpu_features {
     uint64_t tsc_hz;
 };
 extern struct cpu_features cpu_features;
+
+/* There are no virtual machines for this reason: a line in the log. */
+bool cpu_lacks(enum boot_lacks lacks, const char *what);
 
 /* After VT-x has left a guest: the limits of GDT and TSS, which it does not restore. */
 void cpu_restore_tables(struct cpu *cpu);

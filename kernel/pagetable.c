@@ -9,6 +9,7 @@
 #define ENTRIES        512u
 #define TABLES_AT_ONCE 256u
 #define LEVELS         4
+#define LEAF_LEVELS    3
 
 static unsigned index_at(uint64_t page, unsigned level)
 {
@@ -84,10 +85,19 @@ static bool table_free(uint64_t *table)
     return true;
 }
 
+bool pagetable_takes_giant(const uint64_t *root, uint64_t page)
+{
+    uint64_t entry = root[index_at(page, LEVELS)];
+
+    if (entry & PTE_PRESENT)
+        entry = table_of(entry)[index_at(page, LEAF_LEVELS)];
+    return !(entry & PTE_PRESENT) || (entry & PTE_LARGE);
+}
+
 enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
                             uint64_t pages, uint64_t bits, struct removal *removal)
 {
-    unsigned leaf_level = pages == 1 ? 1 : 2;
+    unsigned leaf_level = pages == 1 ? 1 : pages == ENTRIES ? 2 : LEAF_LEVELS;
     uint64_t *table = root;
     uint64_t *entry;
 
@@ -111,11 +121,11 @@ enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t pa
         uint64_t old = *entry;
 
         removal->translations = true;
-        if (leaf_level == 2 && !(old & PTE_LARGE))
+        if (leaf_level > 1 && !(old & PTE_LARGE))
             page_chain(table_of(old), &removal->tables);
     }
     /* In one go: who uses the page on another CPU meets the old one or the new one. */
-    __atomic_store_n(entry, physical | bits | (leaf_level == 2 ? PTE_LARGE : 0), __ATOMIC_RELEASE);
+    __atomic_store_n(entry, physical | bits | (leaf_level > 1 ? PTE_LARGE : 0), __ATOMIC_RELEASE);
     return STATUS_OK;
 }
 
@@ -168,7 +178,7 @@ bool pagetable_clear(uint64_t *root, unsigned entries)
         for (unsigned j = 0; j < ENTRIES; j++) {
             uint64_t entry = l3[j];
 
-            if (!(entry & PTE_PRESENT))
+            if (!(entry & PTE_PRESENT) || (entry & PTE_LARGE))
                 continue;
             if (table_free(table_of(entry)))
                 l3[j] = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Page tables of four levels, for HST, GST and DMA spaces (AMD's nested tables have the same form; APM vol.
- * 2, 5.3, 15.25). Leaves are 4 KiB or 2 MiB. Removal never allocates: a large leaf goes whole.
+ * 2, 5.3, 15.25). Leaves are 4 KiB, 2 MiB or 1 GiB. Removal never allocates: a large leaf goes whole.
  */
 #pragma once
 
@@ -30,8 +30,12 @@ struct removal {
     void *tables;      /* chain of pages that processors may still walk */
 };
 
-/* Enter one leaf of `pages` 4 KiB pages (1 or 512), replacing what stands there. STATUS_NO_MEMORY: no page
- * for a table. */
+/* Whether a leaf of 1 GiB can stand at `page`: no tables hang there, which would be too many to free at once.
+ */
+bool pagetable_takes_giant(const uint64_t *root, uint64_t page) must_check;
+
+/* Enter one leaf of `pages` 4 KiB pages (1, 512, or 512 * 512 where pagetable_takes_giant), replacing what
+ * stands there. STATUS_NO_MEMORY: no page for a table. */
 enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
                             uint64_t pages, uint64_t bits, struct removal *removal) must_check;
 

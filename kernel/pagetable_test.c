@@ -297,6 +297,49 @@ static void user_half_cleared(void **state)
         assert_int_equal(root[i], 0);
 }
 
+#define GIANT (REGION * REGION)
+
+/* Leaves of 1 GiB: where no table hangs, replaced and removed whole, and not taken for tables. */
+static void giant_leaves(void **state)
+{
+    const uint64_t leaf = (7ul << 30) | LEAF_BITS, base = 3ul * GIANT;
+    struct removal removal = {0};
+
+    (void)state;
+    begin();
+    assert_true(pagetable_takes_giant(root, base));
+    assert_int_equal(pagetable_enter(root, &account, base, 7ul << 30, GIANT, LEAF_BITS, &removal), STATUS_OK);
+    assert_false(removal.translations);
+    assert_int_equal(pages_used, 2);
+    assert_int_equal(pagetable_leaf(root, base), leaf | PTE_LARGE);
+    assert_int_equal(pagetable_leaf(root, base + GIANT - 1), leaf | PTE_LARGE);
+    assert_int_equal(pagetable_leaf(root, base + GIANT), 0);
+    assert_int_equal(pagetable_leaf(root, base - 1), 0);
+    /* Over itself. */
+    assert_true(pagetable_takes_giant(root, base));
+    assert_int_equal(pagetable_enter(root, &account, base, 5ul << 30, GIANT, LEAF_BITS, &removal), STATUS_OK);
+    assert_true(removal.translations);
+    assert_null(removal.tables);
+    assert_int_equal(pages_used, 2);
+    /* A page within takes its place; there is no room for another then, but beside it. */
+    removal = (struct removal){0};
+    assert_int_equal(pagetable_enter(root, &account, base + 700, 0x1000, 1, LEAF_BITS, &removal), STATUS_OK);
+    assert_true(removal.translations);
+    assert_int_equal(pagetable_leaf(root, base), 0);
+    assert_false(pagetable_takes_giant(root, base));
+    assert_true(pagetable_takes_giant(root, base + GIANT));
+    assert_int_equal(pages_used, 4);
+    /* Removal goes whole, and beyond what was asked for. */
+    assert_int_equal(pagetable_enter(root, &account, base + GIANT, 0, GIANT, LEAF_BITS, &removal), STATUS_OK);
+    removal = (struct removal){0};
+    assert_int_equal(pagetable_remove(root, base + GIANT + 5, base + GIANT + 6, &removal), base + 2 * GIANT);
+    assert_true(removal.translations);
+    assert_int_equal(pagetable_leaf(root, base + GIANT), 0);
+    assert_int_equal(pagetable_enter(root, &account, base + GIANT, 0, GIANT, LEAF_BITS, &removal), STATUS_OK);
+    clear_all(ENTRIES);
+    assert_int_equal(pages_used, 1);
+}
+
 static void rights(void **state)
 {
     (void)state;
@@ -318,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_entries_and_removals),
         cmocka_unit_test(user_half_cleared),
+        cmocka_unit_test(giant_leaves),
         cmocka_unit_test(rights),
     };
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The shootdown: generation.h and tag.h with what smp.c, space.c, ec.c and svm.c do around them, repeated
- * here step by step on model processors. A step is one access to shared memory; whose turn it is, when stores
- * leave their buffers, when interrupts arrive and what the TLBs fetch unasked is drawn from a seed. A frame
- * that was taken out of a space is free after the wait and soon another's: a CPU that still uses it, or walks
- * through a table that is none any more, is the failure. Each protocol that is known to be wrong has to fail,
- * too. (That the answer's number is read before acting is shown by generation_test.c: where the kernel's lock
- * keeps others from asking until all have answered, nothing comes of it.)
+ * The shootdown: generation.h and tag.h with what smp.c, space.c, ec.c, svm.c and vmx.c do around them,
+ * repeated here step by step on model processors. A step is one access to shared memory; whose turn it is,
+ * when stores leave their buffers, when interrupts arrive and what the TLBs fetch unasked is drawn from a
+ * seed. A frame that was taken out of a space is free after the wait and soon another's: a CPU that still
+ * uses it, or walks through a table that is none any more, is the failure. Each protocol that is known to be
+ * wrong has to fail, too. (That the answer's number is read before acting is shown by generation_test.c:
+ * where the kernel's lock keeps others from asking until all have answered, nothing comes of it.)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +19,7 @@
 
 #include "kernel/generation.h"
 #include "kernel/tag.h"
+#include "tests/model/ept.h"
 #include "tests/model/processor.h"
 
 #define SEEDS       4000u
@@ -31,7 +32,7 @@
 #define CPUS_MAX    4u
 #define SPACES      48u
 #define LIVE_SPACES 4u
-#define TAGS_MAX    4u
+#define TAGS_MAX    EPT_VPIDS
 #define VCPUS       6u
 #define NO_SPACE    SPACES
 
@@ -43,6 +44,9 @@ struct protocol {
     bool tables_early;                                                 /* freed before the wait */
     bool generation_kept, generation_ignored;                          /* of a GST space */
     bool wrap_unflushed, refusal_forgotten;                            /* tags */
+    bool ept;                          /* VT-x in place of SVM: INVEPT and INVVPID flush, not the entry */
+    bool root_reused;                  /* the first entry does not flush what another space's root has left */
+    bool invept_forgets_combined;      /* INVVPID does what INVEPT has to do */
     bool dead_entered;                 /* not looked at again after an interrupt */
     bool root_new;                     /* the dead space's root is not asked for */
     bool join_unmarked, join_unlocked; /* the CPU's bit */
@@ -72,8 +76,9 @@ struct cpu {
     bool interrupt, spins; /* the user's program: makes no calls, for long or until it is interrupted */
 
     uint64_t cr3;
-    unsigned loaded; /* space */
-    struct translations host, guest[TAGS_MAX];
+    unsigned loaded;                           /* space */
+    struct translations host, guest[TAGS_MAX]; /* SVM: by ASID */
+    struct ept_tlb ept;                        /* VT-x */
 
     uint64_t ecs; /* bit a space */
     struct vcpu vcpus[VCPUS], *vcpu;
@@ -433,6 +438,8 @@ static void join_end(struct model *m, struct cpu *cpu)
         if (target->vcpus[i].used)
             continue;
         target->vcpus[i] = (struct vcpu){.used = true, .space = cpu->space, .root = space->root};
+        if (m->protocol->ept && !m->protocol->root_reused) /* vmx_init */
+            target->vcpus[i].seen_generation = load(&cpu->stores, &space->generation) - 1;
         return;
     }
 }
@@ -481,11 +488,12 @@ static void switch_choose(struct model *m, struct cpu *cpu)
     cpu->space = ecs ? (unsigned)__builtin_ctzl(ecs) : 0;
 }
 
-/* Guests: vcpu_run.c and prepare_tag of svm.c. */
+/* Guests: vcpu_run.c and prepare_tag of svm.c and vmx.c. */
 
 static void guest(struct model *m, struct cpu *cpu)
 {
     struct vcpu *vcpu = cpu->vcpu;
+    const char *wrong;
 
     if (cpu->interrupt && !draw(&m->random, 3)) {
         interrupt(m, cpu, m->protocol->dead_entered ? guest_compare : guest_check);
@@ -499,7 +507,12 @@ static void guest(struct model *m, struct cpu *cpu)
         cpu->step = user; /* an exit for the monitor */
         break;
     default:
-        touch(m, cpu, &cpu->guest[vcpu->tag.number], vcpu->root, vcpu->space, true);
+        wrong = m->protocol->ept ? ept_translate(&m->frames, &m->random, &cpu->ept, vcpu->tag.number,
+                                                 vcpu->root, vcpu->space, vcpu)
+                                 : translate(&m->frames, &m->random, &cpu->guest[vcpu->tag.number],
+                                             vcpu->root, vcpu->space, true);
+        if (wrong)
+            fail_run(m, cpu, wrong, vcpu->root);
     }
 }
 
@@ -510,6 +523,10 @@ static void guest_enter(struct model *m, struct cpu *cpu)
     drain(&cpu->stores);
     if (!draw(&m->random, 12)) { /* the processor refuses the state, and does not flush */
         note(m, cpu, "is refused with tag", vcpu->tag.number);
+        if (m->protocol->ept) {
+            cpu->step = user;
+            return;
+        }
         vcpu->tag.generation = 0;
         if (!m->protocol->refusal_forgotten)
             cpu->tags.next =
@@ -536,6 +553,8 @@ static void guest_tag(struct model *m, struct cpu *cpu)
     if (tag_renew(&cpu->tags, &vcpu->tag, &flush) && flush) {
         m->wraps++;
         vcpu->flush_all = !m->protocol->wrap_unflushed;
+        if (m->protocol->ept && vcpu->flush_all)
+            ept_invvpid(&cpu->ept);
     }
     cpu->step = guest_enter;
 }
@@ -544,6 +563,8 @@ static void guest_flush(struct model *m, struct cpu *cpu)
 {
     cpu->vcpu->seen_generation = load(&cpu->stores, &m->space[cpu->vcpu->space].generation);
     cpu->vcpu->flush_tag = !m->protocol->generation_ignored;
+    if (m->protocol->ept && cpu->vcpu->flush_tag)
+        ept_invept(&cpu->ept, cpu->vcpu->root, !m->protocol->invept_forgets_combined);
     cpu->step = guest_tag;
 }
 
@@ -639,15 +660,13 @@ static void print_run(const struct model *m, unsigned seed)
     trace_print(&m->trace);
 }
 
-static void shootdown(void **state)
+static void right_for(const struct protocol *right)
 {
-    static const struct protocol right = {.name = "right"};
     static struct model m;
     unsigned long steps = 0, shootdowns = 0, handed = 0, entries = 0, wraps = 0;
 
-    (void)state;
     for (unsigned seed = 1; seed <= SEEDS; seed++) {
-        run(&m, &right, seed);
+        run(&m, right, seed);
         if (m.failure)
             print_run(&m, seed);
         assert_null(m.failure);
@@ -658,9 +677,21 @@ static void shootdown(void **state)
         wraps += m.wraps;
     }
     print_message(
-        "%u seeds: %lu steps, %lu shootdowns, %lu frames handed out, %lu entries, %lu wraps of tags\n", SEEDS,
-        steps, shootdowns, handed, entries, wraps);
+        "%s, %u seeds: %lu steps, %lu shootdowns, %lu frames handed out, %lu entries, %lu wraps of tags\n",
+        right->name, SEEDS, steps, shootdowns, handed, entries, wraps);
     assert_true(shootdowns > SEEDS && entries > SEEDS && wraps > SEEDS);
+}
+
+static void shootdown_svm(void **state)
+{
+    (void)state;
+    right_for(&(const struct protocol){.name = "SVM"});
+}
+
+static void shootdown_vtx(void **state)
+{
+    (void)state;
+    right_for(&(const struct protocol){.name = "VT-x", .ept = true});
 }
 
 static void shootdown_done_wrong(void **state)
@@ -681,6 +712,11 @@ static void shootdown_done_wrong(void **state)
         {"a dead space's new root is asked for", .root_new = true},
         {"an EC's CPU is not marked", .join_unmarked = true},
         {"an EC's CPU is marked without the lock", .join_unlocked = true},
+        {"VT-x: the GST space's generation stays", .ept = true, .generation_kept = true},
+        {"VT-x: no INVEPT", .ept = true, .generation_ignored = true},
+        {"VT-x: INVEPT by a type that leaves what is combined", .ept = true, .invept_forgets_combined = true},
+        {"VT-x: no INVVPID when VPIDs begin anew", .ept = true, .wrap_unflushed = true},
+        {"VT-x: no INVEPT for a root that another had", .ept = true, .root_reused = true},
     };
     static struct model m;
 
@@ -699,7 +735,8 @@ static void shootdown_done_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shootdown),
+        cmocka_unit_test(shootdown_svm),
+        cmocka_unit_test(shootdown_vtx),
         cmocka_unit_test(shootdown_done_wrong),
     };
 

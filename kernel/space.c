@@ -15,6 +15,7 @@
 #define MSRS_AT_ONCE 64u
 
 #define LARGE_PAGES (LARGE_SIZE / PAGE_SIZE)
+#define GIANT_PAGES (LARGE_PAGES * LARGE_PAGES)
 #define USER_ROOTS  256u /* entries of an HST root that belong to the user's half */
 #define GUEST_ROOTS 512u
 
@@ -150,6 +151,25 @@ static uint64_t memory_limit(const struct space *space)
     return space->kind == SPACE_HST ? HST_PAGES : GST_PAGES;
 }
 
+/* An IOMMU need not have pages of 1 GiB. */
+static bool has_giant_pages(const struct space *space)
+{
+    return space->kind == SPACE_HST   ? cpu_features.giant
+           : space->kind == SPACE_GST ? cpu_features.giant_nested
+                                      : false;
+}
+
+/* Of the largest leaf that fits; `at` has the bits of source and place. */
+static inline uint64_t leaf_pages(const struct space *space, uint64_t at, uint64_t place, uint64_t left)
+{
+    if (at % LARGE_PAGES || left < LARGE_PAGES)
+        return 1;
+    if (at % GIANT_PAGES || left < GIANT_PAGES || !has_giant_pages(space) ||
+        !pagetable_takes_giant(space->memory.root, place))
+        return LARGE_PAGES;
+    return GIANT_PAGES;
+}
+
 static enum status copy_memory(struct space *target, uint64_t from, uint64_t to, uint64_t count,
                                unsigned rights, uint64_t *done)
 {
@@ -161,10 +181,9 @@ static enum status copy_memory(struct space *target, uint64_t from, uint64_t to,
     if (!bits || to >= limit || count > limit - to || !memory_may_be_mapped(from, count))
         return STATUS_BAD_ARG;
     for (unsigned batch = 0; *done < count && batch < SPACE_BATCH && status == STATUS_OK; batch++) {
-        uint64_t source = from + *done, place = to + *done, pages = 1;
+        uint64_t source = from + *done, place = to + *done;
+        uint64_t pages = leaf_pages(target, source | place, place, count - *done);
 
-        if (!((source | place) % LARGE_PAGES) && count - *done >= LARGE_PAGES)
-            pages = LARGE_PAGES;
         status = pagetable_enter(target->memory.root, target->object.account, place, source * PAGE_SIZE,
                                  pages, bits, &removal);
         if (status == STATUS_OK)

@@ -43,7 +43,8 @@ void start(uint32_t magic, uint32_t address)
     info.version_major = ABI_VERSION_MAJOR;
     info.version_minor = ABI_VERSION_MINOR;
     info.size = sizeof(info);
-    info.features = (virt ? virt->feature : 0) | (cpu_features.xsave ? BOOT_FEATURE_FPU_XSAVE : 0);
+    info.features = virt ? virt->feature : (uint32_t)cpu_features.vm_lacks << BOOT_LACKS_SHIFT;
+    info.features |= cpu_features.xsave ? BOOT_FEATURE_FPU_XSAVE : 0;
     info.cpus = cpu_count;
     info.tsc_hz = cpu_features.tsc_hz;
     info.wall_seconds = platform_wall_seconds();

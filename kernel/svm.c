@@ -319,6 +319,8 @@ static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t grou
         memcpy(&s->dr0, vcpu->dr, sizeof(vcpu->dr));
     if (groups & VCPU_EFER)
         s->efer &= ~EFER_SVME;
+    if (groups & VCPU_TSC)
+        s->tsc_aux = vcpu->tsc_aux;
     if (groups & VCPU_XCR0)
         s->xcr0 = fpu_xcr0(this_cpu(), vcpu->fpu);
 }

@@ -235,6 +235,8 @@ static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
         (!address_is_canonical(s->lstar) || !address_is_canonical(s->cstar) ||
          !address_is_canonical(s->sysenter_esp) || !address_is_canonical(s->sysenter_eip) || s->sfmask >> 32))
         return VCPU_SYSCALL;
+    if ((dirty & VCPU_TSC) && (cpu_features.rdtscp ? s->tsc_aux >> 32 : s->tsc_aux))
+        return VCPU_TSC;
     if ((dirty & VCPU_XCR0) && (cpu_features.xsave ? !fpu_xcr0_valid(s->xcr0) : s->xcr0 != 1))
         return VCPU_XCR0;
     if ((dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS)) && !control_registers_valid(s))
@@ -258,11 +260,11 @@ static const struct {
     GROUP(VCPU_FS_GS, fs, kernel_gs_base),
     GROUP(VCPU_TR_LDTR, tr, ldtr),
     GROUP(VCPU_TABLES, gdtr, idtr),
-    GROUP(VCPU_CR, cr0, cr8),
+    GROUP(VCPU_CR, cr0, pdpte),
     GROUP(VCPU_DR, dr0, dr7),
     GROUP(VCPU_EFER, efer, pat),
     GROUP(VCPU_SYSCALL, star, sysenter_eip),
-    GROUP(VCPU_TSC, tsc_offset, tsc_offset),
+    GROUP(VCPU_TSC, tsc_offset, tsc_aux),
     GROUP(VCPU_XCR0, xcr0, xcr0),
 };
 
@@ -326,6 +328,8 @@ static bool __attribute__((noinline)) load(struct vcpu *vcpu, uint32_t dirty)
         return refuse(page, refused);
     if ((dirty & VCPU_CR) && (copy.cr0 != cr0 || copy.cr3 != cr3 || copy.cr4 != cr4))
         vcpu->asid.generation = 0; /* a fresh tag: what is cached under this one is other tables' */
+    if (dirty & VCPU_TSC)
+        vcpu->tsc_aux = (uint32_t)copy.tsc_aux;
     virt->set(vcpu, &copy, dirty);
     page->dirty = 0;
     return true;

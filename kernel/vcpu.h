@@ -32,7 +32,8 @@ struct vcpu {
     uint64_t control_physical;
     struct tag asid;
     uint64_t gst_generation; /* of the nested translations that the TLB may hold */
-    uint64_t dr[4];          /* DR0 to DR3, which the control page does not hold */
+    uint32_t tsc_aux;
+    uint64_t dr[4]; /* DR0 to DR3, which the control page does not hold */
     bool debug_registers_used;
     bool delivering; /* an event is to be injected at the next entry */
 };

@@ -75,6 +75,8 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
             return;
         }
         ec_set_deadline(ec, deadline);
+        if (cpu->tsc_aux != vcpu->tsc_aux)
+            wrmsr(MSR_TSC_AUX, cpu->tsc_aux = vcpu->tsc_aux);
         if (cpu->fpu_owner != vcpu->fpu)
             fpu_load_guest(cpu, vcpu->fpu);
         result = virt->run(vcpu);

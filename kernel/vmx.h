@@ -26,6 +26,7 @@ enum vmcs_field {
     VMCS_LINK = 0x2800,
     VMCS_GUEST_PAT = 0x2804,
     VMCS_GUEST_EFER = 0x2806,
+    VMCS_GUEST_PDPTE = 0x280a, /* four, 2 apart */
     VMCS_HOST_PAT = 0x2c00,
     VMCS_HOST_EFER = 0x2c02,
     VMCS_PIN_CONTROLS = 0x4000,
@@ -104,6 +105,8 @@ enum event_type {
     EVENT_TYPE_ICEBP = 5,
     EVENT_TYPE_SOFTWARE_EXCEPTION = 6,
 };
+
+#define PDPTES 4u
 
 #define EPTP_WALK      (3ul << 3 | 6) /* 4 levels, write-back */
 #define INVALIDATE_ALL 2ul

@@ -49,6 +49,7 @@
 
 /* Walks of 4 levels, write-back tables, 2 MiB pages, INVEPT. */
 #define EPT_REQUIRED      (1ul << 6 | 1ul << 14 | 1ul << 16 | 1ul << 20)
+#define EPT_1G            (1ul << 17)
 #define EPT_INVEPT_SINGLE (1ul << 25)
 #define EPT_INVVPID       (1ul << 32 | 1ul << 42) /* of all contexts */
 #define VPIDS             0x10000u
@@ -85,8 +86,8 @@ static bool find_controls(uint32_t msr, uint32_t required, uint32_t optional, ui
     *result = must | required | (optional & may);
     if (!(required & ~may) && !(must & excluded))
         return true;
-    print("virtual machines: the processor's VT-x lacks what is needed: MSR 0x%x is 0x%lx", msr, capability);
-    return false;
+    print("virtual machines: MSR 0x%x is 0x%lx", msr, capability);
+    return cpu_lacks(BOOT_LACKS_CONTROL, "the processor's VT-x lacks a control that is needed");
 }
 
 static bool find_ept(void)
@@ -95,19 +96,14 @@ static bool find_ept(void)
     uint32_t may = secondary ? (uint32_t)(rdmsr(MSR_VMX_SECONDARY) >> 32) : 0;
     uint64_t ept;
 
-    if (!(may & SECONDARY_EPT)) {
-        print("virtual machines: the processor has VT-x without EPT");
-        return false;
-    }
+    if (!(may & SECONDARY_EPT))
+        return cpu_lacks(BOOT_LACKS_EPT, "the processor has VT-x without EPT");
     ept = rdmsr(MSR_VMX_EPT_VPID);
-    if ((ept & EPT_REQUIRED) != EPT_REQUIRED) {
-        print("virtual machines: the processor's EPT lacks what is needed: 0x%lx", ept);
-        return false;
-    }
-    if (!(may & SECONDARY_FREE)) {
-        print("virtual machines: the processor has VT-x without unrestricted guest");
-        return false;
-    }
+    if ((ept & EPT_REQUIRED) != EPT_REQUIRED)
+        return cpu_lacks(BOOT_LACKS_CONTROL, "the processor's EPT lacks 2 MiB pages, write-back or INVEPT");
+    if (!(may & SECONDARY_FREE))
+        return cpu_lacks(BOOT_LACKS_UNRESTRICTED, "the processor has VT-x without unrestricted guest");
+    cpu_features.giant_nested = ept & EPT_1G;
     vmx_found.invept = ept & EPT_INVEPT_SINGLE ? 1 : INVALIDATE_ALL;
     return find_controls(MSR_VMX_SECONDARY, SECONDARY_EPT | SECONDARY_FREE,
                          SECONDARY_RDTSCP | SECONDARY_WBINVD | SECONDARY_PCID |
@@ -157,15 +153,12 @@ bool vmx_find(void)
 
     if (!(cpuid(1, 0).ecx & 1u << 5))
         return false;
-    if ((rdmsr(MSR_FEATURE_CONTROL) & (FEATURE_LOCKED | FEATURE_VMX)) == FEATURE_LOCKED) {
-        print("virtual machines: VT-x is switched off by the firmware");
-        return false;
-    }
+    if ((rdmsr(MSR_FEATURE_CONTROL) & (FEATURE_LOCKED | FEATURE_VMX)) == FEATURE_LOCKED)
+        return cpu_lacks(BOOT_LACKS_FIRMWARE, "VT-x is switched off by the firmware");
     basic = rdmsr(MSR_VMX_BASIC);
-    if (!(basic & BASIC_TRUE)) {
-        print("virtual machines: the processor's VT-x is too old");
-        return false;
-    }
+    if (!(basic & BASIC_TRUE))
+        return cpu_lacks(BOOT_LACKS_CONTROL,
+                         "the processor's VT-x is too old: it lacks the TRUE control MSRs");
     vmx_found.revision = (uint32_t)basic & BASIC_REVISION;
     if (!find_ept() || !find_controls(MSR_VMX_PIN, PIN_REQUIRED, 0, 0, &vmx_found.pin) ||
         !find_controls(MSR_VMX_PROCESSOR, PROC_REQUIRED | PROC_LATER, 0, PROC_EXCLUDED,

@@ -59,6 +59,10 @@ static void get_control_registers(const struct vmx *vmx, struct vcpu_state *s)
     s->cr3 = vmread(VMCS_GUEST_CR3);
     s->cr4 = (vmread(VMCS_GUEST_CR4) & ~vmx_owned.cr4) | (vmx->cr4_shadow & vmx_owned.cr4);
     s->cr8 = vmx->virtual_apic[VIRTUAL_TPR] >> 4;
+    if ((s->cr0 & CR0_PG) && (s->cr4 & CR4_PAE) && !(vmread(VMCS_GUEST_EFER) & EFER_LMA)) {
+        for (unsigned i = 0; i < PDPTES; i++)
+            s->pdpte[i] = vmread(VMCS_GUEST_PDPTE + 2 * i);
+    }
 }
 
 static void get_tables(struct vcpu_state *s)
@@ -124,8 +128,10 @@ void vmx_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t groups)
     }
     if (groups & VCPU_SYSCALL)
         get_syscall(vmx, s);
-    if (groups & VCPU_TSC)
+    if (groups & VCPU_TSC) {
         s->tsc_offset = vmread(VMCS_TSC_OFFSET);
+        s->tsc_aux = vcpu->tsc_aux;
+    }
     if (groups & VCPU_XCR0)
         s->xcr0 = fpu_xcr0(this_cpu(), vcpu->fpu);
 }
@@ -204,6 +210,9 @@ static void set_control_registers(struct vmx *vmx, const struct vcpu_state *s)
     vmx->cr4_shadow = s->cr4;
     vmx->cr2 = s->cr2;
     vmx->virtual_apic[VIRTUAL_TPR] = (uint8_t)(s->cr8 << 4);
+    /* Of use in PAE paging alone, for which VM entry checks them. */
+    for (unsigned i = 0; i < PDPTES && (s->cr4 & CR4_PAE); i++)
+        vmwrite(VMCS_GUEST_PDPTE + 2 * i, s->pdpte[i]);
 }
 
 /* LMA follows from LME and paging; VM entry wants to be told twice. */

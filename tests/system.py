@@ -218,15 +218,17 @@ def pairs_are_seen(wanted):
     return check
 
 
+KTEST_PASSED = r"^ktest: \d+ passed, 0 failed"
+
+
 def kernel(name, scenario, *arguments, check=None):
     """The kernel's own test, every run the same."""
-    return run(name, scenario, "--deterministic", *arguments, "--until", r"^ktest: \d+ passed, 0 failed", check=check)
+    return run(name, scenario, "--deterministic", *arguments, "--until", KTEST_PASSED, check=check)
 
 
 def kernel_on_two(name, scenario, *arguments, check=None):
     """The same on two CPUs, which cannot be counted: each run is another one."""
-    return run(name, scenario, "--smp", "2", "--timeout", "800", *arguments, "--until", r"^ktest: \d+ passed, 0 failed",
-               check=check)
+    return run(name, scenario, "--smp", "2", "--timeout", "800", *arguments, "--until", KTEST_PASSED, check=check)
 
 
 # A machine that executes an instruction in 8 ns instead of 1: the same seconds take an eighth of the time.
@@ -245,6 +247,32 @@ def guest_passes(mode):
             return f"{passed} tests instead of {GUEST_TESTS[mode]}"
         return None if resets == GUEST_RESETS else f"resets by {resets}"
     return check
+
+
+# What Bochs gets wrong: VM exits by EPT violations leave a pending trap of single-stepping, against SDM vol. 3, 28.3.4;
+# ADOX does not set OF.
+BOCHS_FAILURES = {"debug.single-step", "mmio.vex"}
+
+
+def guest_passes_on_bochs(mode):
+    def check(output):
+        passed = int(re.search(rf"verdict {mode}: (\d+) passed", output).group(1))
+        failed = set(re.findall(rf"^.*guest: {mode}: (\S+) FAILED", output, re.MULTILINE))
+        if failed - BOCHS_FAILURES:
+            return f"failed: {sorted(failed - BOCHS_FAILURES)}"
+        return guest_passes(mode)(output.replace(f"verdict {mode}: {passed} ", f"verdict {mode}: {passed + len(failed)} "))
+    return check
+
+
+def vtx(name, scenario, until, *arguments, machine="bochs-vtx", check=None):
+    """On Bochs, which has VT-x; everything takes its time there."""
+    return run(name, scenario, "--machine", machine, "--timeout", "800", "--until", until, *arguments, check=check)
+
+
+def guest_on_vtx(mode):
+    """With the newer processor, which has all instructions that the tests of devices try."""
+    return vtx(f"guest: {mode} on VT-x", f"guest-{mode}", rf"verdict {mode}: \d+ passed", machine="bochs-vtx-x2apic",
+               check=guest_passes_on_bochs(mode))
 
 
 def guest(mode):
@@ -273,6 +301,12 @@ def hostile_is_contained(milliseconds):
             return f"the heart stood still for {gap} ms"
         return deadline_is_kept(100)(output) or (f"{len(attacks)} attacks, worst heartbeat gap {gap} ms",)
     return check
+
+
+def without_vms(name, reason, *arguments):
+    """The system boots and its components run; a VM says in one line what the processor lacks."""
+    return run(f"without VMs: {name}", "spin", *arguments, "--until", "deadline: done",
+               check=says(rf"^\[init -> vmm\] vm \w+: cannot run here: {reason}$"))
 
 
 READY = "guest: ready"
@@ -310,13 +344,17 @@ TESTS = [
         check=says(r"^\[init -> vmm-first\] vm first: first 41$", r"^\[init -> vmm-second\] vm second: second 42$")),
     run("crash", "crash", "--until", "hello: done", check=all_have_crashed),
     run("log: a processor without SVM", "log", "--cpu", "qemu64,-svm", "--until", "hello: done"),
-    run("linux: a processor without SVM", "linux", "--cpu", "EPYC,-svm", "--until", "debian: this processor has neither SVM"),
-    run("linux: a processor without nested paging", "linux", "--cpu", "EPYC,-npt", "--until",
-        "debian: this processor has neither SVM nor VT-x with nested paging"),
-    run("log: VT-x without EPT", "log", "--machine", "bochs-vtx", "--cpu", "core2_penryn_t9600", "--until", "hello: done",
-        check=says(r"^\[kernel\] virtual machines: the processor has VT-x without EPT")),
-    run("ktest: VT-x", "ktest", "--machine", "bochs-vtx", "--until", "ktest: done", "--timeout", "900",
-        check=says(r"^ktest: \d+ passed, 0 failed")),
+    without_vms("neither SVM nor VT-x", "the processor has neither SVM nor VT-x", "--cpu", "EPYC,-svm"),
+    without_vms("SVM without nested paging", "the processor has SVM without nested paging", "--cpu", "EPYC,-npt"),
+    without_vms("VT-x without EPT", "the processor has VT-x without EPT", "--machine", "bochs-vtx", "--cpu",
+                "core2_penryn_t9600"),
+    without_vms("VT-x without unrestricted guest", "the processor has VT-x without unrestricted guest", "--machine",
+                "bochs-vtx", "--cpu", "corei5_lynnfield_750"),
+    without_vms("a processor of 2005", "the processor has neither SVM nor VT-x", "--machine", "bochs-svm", "--cpu",
+                "athlon64_venice"),
+    vtx("kernel: VT-x", "ktest", KTEST_PASSED, "--config", "tests/kernel/bochs.xml"),
+    guest_on_vtx("real"),
+    guest_on_vtx("long"),
     run("bad: components", "tests/bad/components.xml", "--until", "hello: done", check=BAD_COMPONENTS),
     run("bad: guests", "tests/bad/guests.xml", "--until", "hello: done", check=BAD_GUESTS),
     run("bad: module missing", "log", "--config", "tests/bad/module.xml", "--until", "hello: done",
@@ -359,6 +397,12 @@ SLOW_TESTS = [
     # Not counted, so a loaded machine makes them late: they are not for every change.
     kernel_on_two("kernel: two CPUs", "tests/kernel/slow-two-cpus.xml"),
     kernel_on_two("kernel: soak for 600 s on two CPUs", "tests/kernel/slow-soak.xml", "--timeout", "7000"),
+    vtx("kernel: VT-x, all rounds", "ktest", KTEST_PASSED),
+    vtx("kernel: VT-x with x2APIC", "ktest", KTEST_PASSED, "--config", "tests/kernel/bochs.xml", machine="bochs-vtx-x2apic"),
+    vtx("kernel: VT-x, two CPUs", "ktest", KTEST_PASSED, "--config", "tests/kernel/slow-bochs-two-cpus.xml", "--smp", "2",
+        machine="bochs-vtx-x2apic"),
+    *(guest_on_vtx(mode) for mode in ("protected", "pae", "compat")),
+    vtx("linux: VT-x", "linux", READY),
     kernel("kernel: 1000000 objects of each type, 100000 spaces", "tests/kernel/slow-many.xml", "--timeout", "7000"),
     kernel("kernel: 200000 random states of a vCPU", "tests/kernel/slow-nonsense.xml", "--timeout", "7000"),
 ]

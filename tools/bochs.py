@@ -15,7 +15,7 @@ MACHINES = {"bochs-vtx": "corei5_arrandale_m520", "bochs-vtx-x2apic": "corei7_sk
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_BIOS = "/usr/share/vgabios/vgabios.bin"
 NEEDED = ("/usr/bin/bochs", BIOS, VGA_BIOS)
-MEMORY_MAX = 2048
+MEMORY_MAX, CPUS_MAX = 2048, 8
 
 TIOCGPTN, TIOCSPTLCK = 0x80045430, 0x40045431
 FAREWELL = "Bochs is exiting with the following message:"
@@ -29,7 +29,7 @@ plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, iodebug=1
 romimage: file={bios}, options=fastboot
 vgaromimage: file={vga_bios}
 memory: guest={memory}, host={memory}
-cpu: model={model}, count=1, ips=500000000, reset_on_triple_fault=0
+cpu: model={model}, count={cpus}, ips=500000000, reset_on_triple_fault=0
 clock: sync=none, time0=1700000000
 vga: realtime=0
 pci: enabled=1, chipset=i440fx
@@ -76,14 +76,15 @@ class Pseudoterminal:
 class BochsMachine(Machine):
     """A running Bochs; the image is deleted with it."""
 
-    def __init__(self, machine, model, memory, image, log_path, terminal_paths):
+    def __init__(self, options, image, log_path, terminal_paths):
         ends = [Pseudoterminal(), Pseudoterminal()]
         self.log, self.terminals = Line(log_path, ends[0]), [Line(terminal_paths[0], ends[1])]
         self.lines = [self.log, *self.terminals]
         self.files = [log_path + ".bochsrc", log_path + ".go", image]
         with open(self.files[0], "w", encoding="utf-8") as file:
-            file.write(CONFIGURATION.format(bios=BIOS, vga_bios=VGA_BIOS, memory=memory, image=image, log=ends[0].name,
-                                            terminal=ends[1].name, model=model or MACHINES[machine],
+            file.write(CONFIGURATION.format(bios=BIOS, vga_bios=VGA_BIOS, memory=options.memory, image=image,
+                                            log=ends[0].name, terminal=ends[1].name, cpus=options.smp,
+                                            model=options.cpu or MACHINES[options.machine],
                                             bochs_log=log_path + ".bochs"))
         with open(self.files[1], "w", encoding="utf-8") as file:
             file.write("c\n")  # to the debugger that Debian's Bochs begins with

@@ -153,8 +153,8 @@ def parse_arguments(arguments):
     if options.machine not in machines:
         refuse(f"--machine {options.machine}: unknown; there are {', '.join(machines)}")
     options.bochs = options.machine in bochs.MACHINES
-    if options.bochs and (options.iso or options.deterministic or options.gdb or options.print_only or options.smp != 1):
-        refuse(f"--machine {options.machine} boots a CD of its own in Bochs: no --iso, --deterministic, --gdb, --print, --smp")
+    if options.bochs and (options.iso or options.deterministic or options.gdb or options.print_only):
+        refuse(f"--machine {options.machine} boots a CD of its own in Bochs: no --iso, --deterministic, --gdb, --print")
     if options.iso and (options.config or options.guest_memory or options.exits):
         refuse("--iso boots the image as it is: --config, --guest-memory and --exits cannot be combined with it")
     if options.exits and options.config:
@@ -225,12 +225,14 @@ def prepare(scenario, options):
         bochs.require()
         if options.memory > bochs.MEMORY_MAX:
             raise Refused(f"Bochs machines have at most {bochs.MEMORY_MAX} MiB of memory, not {options.memory}")
+        if options.smp > bochs.CPUS_MAX:
+            raise Refused(f"--smp {options.smp}: Bochs machines have at most {bochs.CPUS_MAX} CPUs")
         if len(terminals) > 1:
             raise Refused(f"Bochs machines have one terminal here, {scenario.path} has {len(terminals)}")
         image = os.path.abspath(log + ".iso")
         command("tools/iso", "--no-build", "--text", "--output", image, *(["--config", config] if config else []),
                 options.scenario)
-        return bochs.BochsMachine, (options.machine, options.cpu, options.memory, image, log, terminals)
+        return bochs.BochsMachine, (options, image, log, terminals)
     return Machine, (qemu_arguments(options, kernel, modules, scenario.append) + options.qemu, log, terminals)
 
 

@@ -311,6 +311,16 @@ static bool answer_request(struct monitor *m)
     return true;
 }
 
+/* For BOOT_LACKS. */
+static const char *const missing[8] = {
+    [BOOT_LACKS_ALL] = "the processor has neither SVM nor VT-x",
+    [BOOT_LACKS_FIRMWARE] = "the firmware has switched SVM or VT-x off",
+    [BOOT_LACKS_NPT] = "the processor has SVM without nested paging",
+    [BOOT_LACKS_EPT] = "the processor has VT-x without EPT",
+    [BOOT_LACKS_UNRESTRICTED] = "the processor has VT-x without unrestricted guest",
+    [BOOT_LACKS_CONTROL] = "the processor's VT-x lacks what the kernel's log names",
+};
+
 static bool prepare(struct monitor *m)
 {
     if (!read_config(&m->config))
@@ -320,7 +330,8 @@ static bool prepare(struct monitor *m)
         return false;
     }
     if (!(m->info.features & BOOT_FEATURE_VM)) {
-        log_line("vm %s: this processor has neither SVM nor VT-x with nested paging", m->config.name);
+        log_line("vm %s: cannot run here: %s", m->config.name,
+                 missing[BOOT_LACKS(m->info.features)] ?: "virtual machines are missing");
         return false;
     }
     if (!open_images(m) || !alloc_ram(m) || !open_vm(m))

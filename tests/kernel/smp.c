@@ -6,6 +6,7 @@
 #include "tests/kernel/smp.h"
 
 volatile uint64_t shared[8];
+uint64_t lives;
 volatile uint64_t beat;
 volatile enum status result;
 
@@ -153,7 +154,7 @@ static void deadline_behind(void)
 
 static void waits_on_the_dead(void)
 {
-    for (unsigned i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < lives; i++) {
         ping = notification();
         shared[2] = 0;
         result = STATUSES;
@@ -210,7 +211,7 @@ static void call_across(void)
 
 static void thread_dies(void)
 {
-    for (unsigned i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < lives; i++) {
         selector ec = thread_start(&own, 1, spins, 0, PRIORITY, OTHER);
 
         if (i % 16 == 0)
@@ -224,7 +225,7 @@ static void thread_dies(void)
 
 static void domain_dies(void)
 {
-    for (unsigned i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < lives; i++) {
         struct pd_space child = child_create(ROOT_ACCOUNT);
 
         (void)thread_start(&child, 1, spins, 0, PRIORITY, OTHER);
@@ -252,7 +253,7 @@ static void callee_dies(void)
 {
     static const enum status fine[] = {STATUS_OK, STATUS_BAD_CAP, STATUS_DEAD, STATUS_ABORTED};
 
-    for (unsigned i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < lives; i++) {
         selector ec = thread_local_ec(&own, 2, OTHER), pt = portal(ec, echo, 0);
         bool good = false;
 
@@ -318,7 +319,7 @@ static _Noreturn void calls_away(uint64_t id, uint64_t words)
 /* A local EC that nobody has a capability to any more still runs, and makes calls, until its CPU ends it. */
 static void callee_forgotten(void)
 {
-    for (unsigned i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < lives; i++) {
         selector ec = thread_local_ec(&own, 2, OTHER), pt = portal(ec, calls_away, 0);
 
         shared[2] = 0;
@@ -335,7 +336,7 @@ static void callee_forgotten(void)
 /* A domain ends just when its EC is on the way to be freed. */
 static void domain_of_the_forgotten(void)
 {
-    for (unsigned i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < lives; i++) {
         struct pd_space child = child_create(ROOT_ACCOUNT);
         selector ec = thread_local_ec(&child, 2, OTHER);
 
@@ -395,6 +396,7 @@ static const struct test tests[] = {
 
 void test_smp(void)
 {
+    lives = parameter("lives", LIVES);
     if (BOOT->cpus == 1)
         return;
     run_tests(tests, COUNT(tests));

@@ -8,7 +8,7 @@
 #define OTHER     THREAD_CPU(1)
 #define PRIORITY  20u
 #define ROUNDS    5000u
-#define LIVES     300u
+#define LIVES     300u /* of what dies; the parameter `lives` says otherwise */
 #define GUEST_RAM 400u /* index of ram_map: pages of the guest, and those that come and go */
 #define PATIENCE  milliseconds(10000)
 
@@ -16,6 +16,7 @@ extern volatile uint64_t shared[8];
 extern volatile uint64_t beat; /* grows as long as the thread runs */
 extern volatile enum status result;
 extern selector ping, pong;
+extern uint64_t lives;
 
 /* Whether the word has the value before long. */
 bool wait_until(volatile const uint64_t *word, uint64_t value);

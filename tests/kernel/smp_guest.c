@@ -6,7 +6,7 @@
 
 #define GUEST_CODE 0x1000u
 
-static const uint8_t code_loop[] = {0xeb, 0xfe};
+static const uint8_t code_loop[] = {0xfa, 0xeb, 0xfd}; /* 1: cli; jmp 1b, as in vcpus.c */
 static selector guest_vcpu, guest_gst;
 static volatile struct vcpu_state *const guest = (volatile struct vcpu_state *)STATE_PAGE;
 
@@ -41,7 +41,7 @@ static void runs(uint64_t deadline)
 /* What ends a stay in the guest on the other CPU, and how. */
 static void guest_disturbed(unsigned way, enum status expected)
 {
-    for (unsigned i = 0; i < LIVES / 3; i++) {
+    for (uint64_t i = 0; i < lives / 3; i++) {
         guest_make(1);
         ping = notification();
         shared[2] = shared[5] = 0;
@@ -157,7 +157,7 @@ static void state_scribbled(void)
 /* The same with a guest's space and its vCPU. */
 static void guest_space_of_the_forgotten(void)
 {
-    for (unsigned i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < lives; i++) {
         guest_make(1);
         OK(space_remove(ROOT_OBJ, guest_vcpu, 1));
         for (unsigned spin = 0; spin < i % 64; spin++)
@@ -186,7 +186,7 @@ static void fs_base_stays_its_own(void)
 
     secret = 4711;
     shared[6] = 0;
-    for (unsigned i = 0; i < LIVES / 10; i++) {
+    for (uint64_t i = 0; i < lives / 10; i++) {
         selector ec;
 
         guest_make(1);

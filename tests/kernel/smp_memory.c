@@ -54,7 +54,7 @@ static void removed_under_use(void)
 
     (void)ram_map(GUEST_RAM);
     OK(pd_watch(child.pd, nt));
-    for (unsigned i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < lives; i++) {
         selector ec;
 
         OK(space_copy(ROOT_MEM, ram_page(GUEST_RAM), child.hst, WINDOW / PAGE, 1, MEM_READ));
@@ -80,7 +80,7 @@ static void writes_port(uint64_t argument)
 
 static void ports_under_use(void)
 {
-    for (unsigned i = 0; i < LIVES; i++) {
+    for (uint64_t i = 0; i < lives; i++) {
         struct pd_space child = child_create(ROOT_ACCOUNT);
         selector pio = fresh(), nt = notification();
         uint64_t bits;

@@ -45,6 +45,14 @@ static const uint8_t code_ud[] = {0x0f, 0x0b};
 /* inc word [0x3000]; iret */
 static const uint8_t code_handler[] = {0xff, 0x06, 0x00, 0x30, 0xcf};
 
+static uint32_t extended_features(void)
+{
+    uint32_t eax = 0x80000001, ebx, ecx, edx;
+
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    return edx;
+}
+
 static void load(const uint8_t *code, size_t bytes)
 {
     memset(vm.memory, 0, GUEST_PAGES * PAGE);
@@ -188,10 +196,45 @@ static void mmio(void)
     EXPECT(vm.state->info[1] & (VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT), VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT);
 }
 
-/* WRMSR and RDMSR of LSTAR: without a space the guest's own, with one as that has it, and again when it is
- * taken away. */
-static const uint8_t code_lstar[] = {
-    0x66, 0xb9, 0x82, 0x00, 0x00, 0xc0, /* mov $0xc0000082, %ecx */
+/* A page of 1 GiB where the processor has those, behind a base of DS; nothing is there, so it reads anything.
+ * A page of it taken away takes it all. */
+static const uint8_t code_load[] = {0xa0, 0x10, 0x00, 0xf4}; /* mov al, [0x10]; hlt */
+#define GIANT       0x40000000ul
+#define GIANT_PAGES (GIANT / PAGE)
+
+static void load_from_giant(uint32_t exit, uint64_t rip)
+{
+    start();
+    vm.state->ds.base = GIANT;
+    exits(exit, rip);
+}
+
+static void giant_page(void)
+{
+    bool giant = extended_features() & 1u << 26, sure = !giant || (BOOT->features & BOOT_FEATURE_SVM);
+    uint64_t free;
+
+    MAKE(code_load);
+    load_from_giant(VCPU_EXIT_MMIO, CODE);
+    EXPECT(vm.state->info[0], GIANT + 0x10);
+    free = account_free(ROOT_ACCOUNT);
+    OK(space_copy(ROOT_MEM, GIANT_PAGES, vm.gst, GIANT_PAGES, GIANT_PAGES, MEM_READ));
+    /* A table of pages of 2 MiB is not needed. That EPT has them, no program can know. */
+    expect_range("pages for tables", free - account_free(ROOT_ACCOUNT), sure && !giant,
+                 sure && giant ? 0 : 1);
+    load_from_giant(VCPU_EXIT_HLT, CODE + 3);
+    OK(space_remove(vm.gst, GIANT_PAGES + 512, 512));
+    start();
+    vm.state->ds.base = GIANT;
+    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+    if (sure)
+        EXPECT(vm.state->exit, giant ? VCPU_EXIT_MMIO : VCPU_EXIT_HLT);
+}
+
+/* WRMSR and RDMSR of KERNEL_GS_BASE, which either vendor's processor switches: without a space the guest's
+ * own, with one as that has it, and again when it is taken away. */
+static const uint8_t code_msr[] = {
+    0x66, 0xb9, 0x02, 0x01, 0x00, 0xc0, /* mov $0xc0000102, %ecx */
     0x66, 0xb8, 0x34, 0x12, 0x00, 0x00, /* mov $0x1234, %eax */
     0x66, 0x31, 0xd2,                   /* xor %edx, %edx */
     0x0f, 0x30,                         /* wrmsr */
@@ -202,7 +245,7 @@ static const uint8_t code_lstar[] = {
 #define AT_WRMSR (CODE + 15)
 #define AT_RDMSR (CODE + 20)
 #define AT_HLT   (CODE + 22)
-#define LSTAR    0xc0000082u
+#define GS_BASE  0xc0000102u
 
 static void with_msrs(selector msrs)
 {
@@ -216,25 +259,94 @@ static void msrs(void)
 {
     selector space = fresh();
 
-    MAKE(code_lstar);
+    MAKE(code_msr);
     exits(VCPU_EXIT_HLT, AT_HLT);
     EXPECT(vm.state->gpr[VCPU_RAX], 0x1234);
     OK(create_space(space, ROOT_ACCOUNT, SPACE_MSR, 0));
     with_msrs(space);
     exits(VCPU_EXIT_WRMSR, AT_WRMSR);
-    OK(space_copy(ROOT_MSRS, LSTAR, space, LSTAR, 1, MEM_READ | MEM_WRITE));
+    OK(space_copy(ROOT_MSRS, GS_BASE, space, GS_BASE, 1, MEM_READ | MEM_WRITE));
     with_msrs(space);
     exits(VCPU_EXIT_HLT, AT_HLT);
     EXPECT(vm.state->gpr[VCPU_RAX], 0x1234);
-    OK(space_remove(space, LSTAR, 1));
-    OK(space_copy(ROOT_MSRS, LSTAR, space, LSTAR, 1, MEM_WRITE));
+    OK(space_remove(space, GS_BASE, 1));
+    OK(space_copy(ROOT_MSRS, GS_BASE, space, GS_BASE, 1, MEM_WRITE));
     with_msrs(space);
     exits(VCPU_EXIT_RDMSR, AT_RDMSR);
-    OK(space_remove(space, LSTAR, 1));
+    OK(space_remove(space, GS_BASE, 1));
     with_msrs(space);
     exits(VCPU_EXIT_WRMSR, AT_WRMSR);
     OK(destroy(space));
     exits(VCPU_EXIT_WRMSR, AT_WRMSR);
+}
+
+/* PAE paging that the monitor has set up: 4 MiB behind the code is the first 2 MiB again. */
+#define TABLES 0x8000u
+static const uint8_t code_pae[] = {0xa1, 0x00, 0x10, 0x40,
+                                   0x00, 0x90, 0xf4}; /* mov eax, [0x401000]; nop; hlt */
+
+static void pae_from_outside(void)
+{
+    volatile struct vcpu_state *s;
+    uint64_t *tables;
+
+    MAKE(code_pae);
+    s = vm.state;
+    tables = (uint64_t *)(vm.memory + TABLES);
+    tables[0] = s->pdpte[0] = (TABLES + PAGE) | 1;
+    s->pdpte[1] = s->pdpte[2] = s->pdpte[3] = 0;
+    tables[PAGE / 8] = tables[PAGE / 8 + 2] = 0x83;
+    s->cs = (struct vcpu_segment){.attributes = 0xc9b, .limit = 0xffffffff};
+    s->ss = s->ds = s->es = (struct vcpu_segment){.attributes = 0xc93, .limit = 0xffffffff};
+    s->cr0 = 0x80000011;
+    s->cr3 = TABLES;
+    s->cr4 = 0x20;
+    s->efer = 0;
+    s->dirty |= VCPU_CR | VCPU_EFER;
+    s->want[VCPU_EXIT_HLT] = VCPU_CR;
+    exits(VCPU_EXIT_HLT, CODE + 6);
+    EXPECT(s->gpr[VCPU_RAX], 0x401000a1ul & 0xffffffff);
+    if (BOOT->features & BOOT_FEATURE_VMX)
+        EXPECT(s->pdpte[0], (TABLES + PAGE) | 1);
+    /* And given back as it came. */
+    s->rip = CODE;
+    s->gpr[VCPU_RAX] = 0;
+    s->dirty = VCPU_RIP | VCPU_CR;
+    exits(VCPU_EXIT_HLT, CODE + 6);
+    EXPECT(s->gpr[VCPU_RAX] & 0xff, 0xa1);
+    if (!(BOOT->features & BOOT_FEATURE_VMX))
+        return;
+    s->pdpte[0] |= 1ul << 62; /* reserved: the processor refuses */
+    s->dirty = VCPU_CR;
+    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+    EXPECT(s->exit, VCPU_EXIT_INVALID_STATE);
+}
+
+/* RDTSCP of two vCPUs by turns: each reads its own TSC_AUX. */
+static const uint8_t code_rdtscp[] = {0x0f, 0x01, 0xf9, 0xf4};
+
+static void tsc_aux(void)
+{
+    bool there = extended_features() & 1u << 27;
+
+    MAKE(code_rdtscp);
+    for (unsigned i = 0; there && i < 4; i++) {
+        start();
+        vm.state->tsc_aux = 0x80000001 + i;
+        vm.state->dirty |= VCPU_TSC;
+        vm.state->want[VCPU_EXIT_HLT] = VCPU_TSC;
+        exits(VCPU_EXIT_HLT, CODE + 3);
+        EXPECT(vm.state->gpr[VCPU_RCX], 0x80000001 + i);
+        EXPECT(vm.state->tsc_aux, 0x80000001 + i);
+        if (i == 2) { /* a new one begins with 0 */
+            OK(destroy(vm.vcpu));
+            OK(space_remove(ROOT_OBJ, vm.vcpu, 1));
+            OK(create_vcpu(vm.vcpu, ROOT_ACCOUNT, ROOT_PD, vm.gst, STATE_PAGE));
+            start();
+            exits(VCPU_EXIT_HLT, CODE + 3);
+            EXPECT(vm.state->gpr[VCPU_RCX], 0);
+        }
+    }
 }
 
 static void undefined(void)
@@ -488,6 +600,7 @@ static void nonsense_refused(void)
 #define FIELD(group, field, value) {#field, group, offsetof(struct vcpu_state, field), value}
         FIELD(VCPU_RIP, rip, 0x800000000000),
         FIELD(VCPU_RIP, rflags, 0),
+        FIELD(VCPU_TSC, tsc_aux, 0x100000000),
         FIELD(VCPU_RIP, rflags, 1ull << 32 | 2),
         FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | 1ull << 8),
         FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | VCPU_EVENT_EXCEPTION | 32),
@@ -564,7 +677,10 @@ void test_vcpus(void)
         {"vcpu: instructions that exit", instructions},
         {"vcpu: ports", ports},
         {"vcpu: memory that is not there", mmio},
+        {"vcpu: a page of 1 GiB", giant_page},
         {"vcpu: MSRs of a space", msrs},
+        {"vcpu: PAE paging from outside", pae_from_outside},
+        {"vcpu: TSC_AUX", tsc_aux},
         {"vcpu: the guest's own VMRUN", undefined},
         {"vcpu: triple fault", triple_fault},
         {"vcpu: injection", injection},

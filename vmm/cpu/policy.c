@@ -19,6 +19,7 @@
 #define MSR_X2TPR (MSR_X2APIC_FIRST + APIC_TPR / 16)
 
 #define EDX_1G_PAGES (1u << 26)
+#define EDX_FFXSR    (1u << 25)
 #define EDX_APIC     (1u << 9) /* of LEAF_FEATURES: clear while the APIC is off (SDM vol. 3, 11.4.3) */
 #define EDX_NEXT_RIP (1u << 3) /* of LEAF_SVM */
 
@@ -44,7 +45,7 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave)
 
     host_cpuid(NULL, 0, 0, &regs);
     vcpu->msr = (struct msr_cpu){
-        .config = {.intel = regs.ebx == VENDOR_INTEL, .ffxsr = true},
+        .config = {.intel = regs.ebx == VENDOR_INTEL},
         .lapic = vcpu->lapic,
         .clock = &vcpu->machine->kvmclock,
         .note = note_msr,
@@ -56,6 +57,7 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave)
     vcpu->physical_bits = (uint8_t)(regs.eax & 0xff);
     host_cpuid(NULL, LEAF_EXTENDED, 0, &regs);
     vcpu->has_1g_pages = (regs.edx & EDX_1G_PAGES) != 0;
+    vcpu->msr.config.ffxsr = (regs.edx & EDX_FFXSR) != 0;
     host_cpuid(NULL, LEAF_SVM, 0, &regs);
     vcpu->tells_next_rip = vcpu->msr.config.intel || regs.edx & EDX_NEXT_RIP;
     if (!xsave)
@@ -135,6 +137,7 @@ static const struct held held_msrs[] = {
     HELD(0xc0000100, VCPU_FS_GS, fs.base, fs_base),
     HELD(0xc0000101, VCPU_FS_GS, gs.base, gs_base),
     HELD(0xc0000102, VCPU_FS_GS, kernel_gs_base, kernel_gs_base),
+    HELD(0xc0000103, VCPU_TSC, tsc_aux, tsc_aux),
 };
 
 static bool is_x2apic(uint32_t msr)
