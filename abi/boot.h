@@ -15,11 +15,13 @@
 #define BOOT_REGIONS     48
 #define BOOT_MODULES     24
 #define BOOT_MODULE_NAME 64
+#define BOOT_UNITIES     16
 
 enum boot_feature {
     BOOT_FEATURE_SVM = 1u << 0,       /* virtual machines can run: SVM with nested paging */
     BOOT_FEATURE_VMX = 1u << 1,       /* the same: VT-x with EPT */
     BOOT_FEATURE_FPU_XSAVE = 1u << 2, /* else FXSAVE */
+    BOOT_FEATURE_IOMMU = 1u << 3,     /* devices reach what they are given; else all memory */
 };
 
 #define BOOT_FEATURE_VM (BOOT_FEATURE_SVM | BOOT_FEATURE_VMX)
@@ -55,6 +57,14 @@ struct boot_module {
     char name[BOOT_MODULE_NAME]; /* last word of its command line, NUL at the end */
 };
 
+/* Memory that a device's firmware uses by DMA at all times (ACPI: IVMD, RMRR): whoever assigns one of the
+ * devices to a DMA space enters it there at its own address. */
+struct boot_unity {
+    uint64_t base, length;
+    uint16_t first, last; /* devices: bus, device, function in 8, 5, 3 bits */
+    uint32_t reserved;
+};
+
 struct boot_info {
     uint32_t magic;
     uint16_t version_major, version_minor; /* of this interface: ABI_VERSION_* */
@@ -70,8 +80,10 @@ struct boot_info {
     uint32_t framebuffer_width, framebuffer_height, framebuffer_pitch, framebuffer_bpp;
     uint32_t isa_gsi[16]; /* GSI | INTERRUPT_* of each ISA interrupt */
     uint32_t regions, modules;
+    uint32_t unities, reserved;
     struct boot_region region[BOOT_REGIONS];
     struct boot_module module[BOOT_MODULES];
+    struct boot_unity unity[BOOT_UNITIES];
 };
 
 _Static_assert(sizeof(struct boot_info) <= 4096, "the boot information is one page");

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define ABI_VERSION_MAJOR 0
-#define ABI_VERSION_MINOR 2
+#define ABI_VERSION_MINOR 3
 
 enum call {
     CALL_IPC_CALL,         /* portal, words -> -, words */
@@ -26,7 +26,7 @@ enum call {
     CALL_CREATE_SC,        /* selector, account, ec, priority, budget (TSC ticks) */
     CALL_CREATE_PT,        /* selector, account, ec, entry, id */
     CALL_CREATE_NT,        /* selector, account */
-    CALL_CREATE_INTERRUPT, /* selector, account, platform, gsi | flags -> message address, data */
+    CALL_CREATE_INTERRUPT, /* selector, account, platform, gsi | flags, device -> message address, data */
     CALL_CREATE_VCPU,      /* selector, account, pd, gst, state page | CPU's number, MSR space */
     CALL_DESTROY,          /* object */
     CALL_SPACE_COPY,       /* source space, source base, target space, target base, count, rights */
@@ -42,6 +42,8 @@ enum call {
     CALL_PLATFORM_CONTROL, /* platform, operation, argument -> value, value */
     CALL_ACCOUNT_MOVE,     /* from, to, pages */
     CALL_EC_CONTROL,       /* ec, operation, argument */
+    CALL_CREATE_DEVICE,    /* selector, account, platform, ID */
+    CALL_DEVICE_ASSIGN,    /* device, DMA space (0: none) */
     CALLS
 };
 
@@ -84,31 +86,35 @@ enum object_type {
     OBJECT_INTERRUPT,
     OBJECT_VCPU,
     OBJECT_PLATFORM,
+    OBJECT_DEVICE,
     OBJECT_TYPES
 };
 
 /* Permissions. Bit 0 is the same for all types: the object may be destroyed. */
-#define PERM_DESTROY        0x01u
-#define PERM_ALL            0xffu
-#define PERM_ACCOUNT_USE    0x02u /* charge objects to it */
-#define PERM_ACCOUNT_INFO   0x04u
-#define PERM_ACCOUNT_TAKE   0x08u /* move its free pages to another account */
-#define PERM_PD_BIND        0x02u /* create spaces, ECs and vCPUs in it */
-#define PERM_SPACE_TAKE     0x02u /* copy from it */
-#define PERM_SPACE_GRANT    0x04u /* copy to it, remove from it */
-#define PERM_SPACE_ASSIGN   0x08u /* GST, MSR: run vCPUs on it */
-#define PERM_EC_BIND_PT     0x02u
-#define PERM_EC_BIND_SC     0x04u
-#define PERM_EC_CONTROL     0x08u
-#define PERM_PT_CALL        0x02u
-#define PERM_NT_SIGNAL      0x02u
-#define PERM_NT_WAIT        0x04u
-#define PERM_INTERRUPT_BIND 0x02u
-#define PERM_INTERRUPT_ACK  0x04u
-#define PERM_VCPU_RUN       0x02u
-#define PERM_PLATFORM_POWER 0x02u
-#define PERM_PLATFORM_INFO  0x04u
-#define PERM_PLATFORM_IRQ   0x08u /* create interrupt objects */
+#define PERM_DESTROY          0x01u
+#define PERM_ALL              0xffu
+#define PERM_ACCOUNT_USE      0x02u /* charge objects to it */
+#define PERM_ACCOUNT_INFO     0x04u
+#define PERM_ACCOUNT_TAKE     0x08u /* move its free pages to another account */
+#define PERM_PD_BIND          0x02u /* create spaces, ECs and vCPUs in it */
+#define PERM_SPACE_TAKE       0x02u /* copy from it */
+#define PERM_SPACE_GRANT      0x04u /* copy to it, remove from it */
+#define PERM_SPACE_ASSIGN     0x08u /* GST, MSR: run vCPUs on it; DMA: assign devices to it */
+#define PERM_EC_BIND_PT       0x02u
+#define PERM_EC_BIND_SC       0x04u
+#define PERM_EC_CONTROL       0x08u
+#define PERM_PT_CALL          0x02u
+#define PERM_NT_SIGNAL        0x02u
+#define PERM_NT_WAIT          0x04u
+#define PERM_INTERRUPT_BIND   0x02u
+#define PERM_INTERRUPT_ACK    0x04u
+#define PERM_VCPU_RUN         0x02u
+#define PERM_PLATFORM_POWER   0x02u
+#define PERM_PLATFORM_INFO    0x04u
+#define PERM_PLATFORM_IRQ     0x08u /* create interrupt objects */
+#define PERM_PLATFORM_DEVICE  0x10u /* create device objects, take their faults */
+#define PERM_DEVICE_ASSIGN    0x02u
+#define PERM_DEVICE_INTERRUPT 0x04u /* create interrupt objects of its messages */
 
 /* Kinds of spaces. MEM, PORTS and MSRS exist once, are sources only and belong to the root task. */
 enum space_kind {
@@ -116,7 +122,7 @@ enum space_kind {
     SPACE_HST,   /* a PD's memory; unit: 4 KiB page */
     SPACE_PIO,   /* a PD's I/O ports; unit: one port */
     SPACE_GST,   /* a VM's guest-physical memory; unit: 4 KiB page */
-    SPACE_DMA,   /* what devices see; unit: 4 KiB page. No IOMMU is driven yet: nothing reads it */
+    SPACE_DMA,   /* what devices see that are assigned to it; unit: 4 KiB page */
     SPACE_MSR,   /* model-specific registers that a guest reaches without an exit; unit: one MSR */
     SPACE_MEM,   /* physical memory; unit: 4 KiB page */
     SPACE_PORTS, /* all I/O ports; unit: one port */
@@ -199,8 +205,12 @@ enum platform_operation {
     PLATFORM_FREE_PAGES, /* -> free pages of the kernel's pool, its pages in all */
     PLATFORM_IDLE_TIME,  /* -> TSC ticks that CPU `argument` has been halted, TSC now */
     PLATFORM_OBJECTS,    /* argument: type -> objects of the type that exist */
+    PLATFORM_DMA_FAULT,  /* -> device | DMA_FAULT_*, address */
     PLATFORM_OPERATIONS
 };
+
+#define DMA_FAULT_VALID (1ull << 32) /* clear: no device was refused anything since */
+#define DMA_FAULT_LOST  (1ull << 33) /* others were, too */
 
 /* Selectors of the root task at its start. */
 enum root_selector {

@@ -163,7 +163,7 @@ static void madt_read(const struct madt *madt, struct boot_info *info, struct ac
         if (entry[0] == MADT_X2APIC && length >= 16 && (entry[8] & 1))
             processor_add(platform, get32(entry + 4));
         if (entry[0] == MADT_IOAPIC && length >= 12)
-            ioapic_add(get32(entry + 4), get32(entry + 8));
+            ioapic_add(entry[2], get32(entry + 4), get32(entry + 8));
         if (entry[0] == MADT_OVERRIDE && length >= 10 && entry[3] < ISA_IRQS)
             info->isa_gsi[entry[3]] = (get32(entry + 4) & 0xffff) | override_flags(entry[8]);
         at += length;
@@ -186,6 +186,16 @@ static void fadt_read(const struct table *fadt, struct acpi_platform *platform)
     }
 }
 
+static void iommu_read(const struct rsdp *rsdp, struct iommu_tables *iommu)
+{
+    const struct table *ivrs = table_find(rsdp, "IVRS"), *dmar = table_find(rsdp, "DMAR");
+
+    if (ivrs)
+        iommu_tables_ivrs(iommu, (const uint8_t *)ivrs, ivrs->length);
+    else if (dmar)
+        iommu_tables_dmar(iommu, (const uint8_t *)dmar, dmar->length);
+}
+
 void acpi_init(struct boot_info *info, struct acpi_platform *platform)
 {
     const struct rsdp *rsdp = rsdp_find(info->acpi_rsdp);
@@ -205,4 +215,5 @@ void acpi_init(struct boot_info *info, struct acpi_platform *platform)
     fadt = table_find(rsdp, "FACP");
     if (fadt)
         fadt_read(fadt, platform);
+    iommu_read(rsdp, &platform->iommu);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* The static ACPI tables that the kernel needs: MADT and FADT. No AML is read here. ACPI 6.4, ch. 5.2. */
+/* The static ACPI tables that the kernel needs: MADT, FADT, IVRS and DMAR. No AML is read here. ACPI 6.4, ch. 5.2. */
 #pragma once
 
 #include <stdint.h>
 
+#include "kernel/iommu_tables.h"
 #include "kernel/smp.h"
 
 struct boot_info;
@@ -15,6 +16,7 @@ struct acpi_platform {
     uint64_t reset_address;
     uint32_t apic_ids[CPUS]; /* of the processors that can be used */
     unsigned processors;
+    struct iommu_tables iommu;
 };
 
 #define ACPI_SPACE_MEMORY 0

@@ -201,6 +201,16 @@ static inline void clts(void)
     __asm__ volatile("clts");
 }
 
+/* What was written reaches memory, for who reads it without looking into the caches. */
+static inline void cache_write_back(const volatile void *memory, size_t bytes)
+{
+    const volatile char *p = memory;
+
+    for (size_t i = 0; i < bytes; i += 64)
+        __asm__ volatile("clflush %0" : : "m"(p[i]) : "memory");
+    __asm__ volatile("mfence" : : : "memory");
+}
+
 static inline void pause(void)
 {
     __asm__ volatile("pause");

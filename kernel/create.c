@@ -7,6 +7,7 @@
 #include "abi/boot.h"
 #include "kernel/account.h"
 #include "kernel/interrupt.h"
+#include "kernel/iommu.h"
 #include "kernel/lock.h"
 #include "kernel/nt.h"
 #include "kernel/platform.h"
@@ -195,20 +196,37 @@ static enum status create_interrupt(struct creation *c)
 {
     uint64_t platform_selector = c->arguments[0], flags = c->arguments[1];
     struct interrupt *interrupt = NULL;
+    struct device *device = NULL;
     struct object *authority;
     enum status status = look_up(platform_selector, OBJECT_PLATFORM, PERM_PLATFORM_IRQ, &authority);
 
+    if (status == STATUS_OK && c->arguments[2])
+        status = look_up(c->arguments[2], OBJECT_DEVICE, PERM_DEVICE_INTERRUPT, &device);
     if (status != STATUS_OK)
         return status;
     if (flags > UINT32_MAX)
         return STATUS_BAD_ARG;
-    status = interrupt_create(c->account, (uint32_t)flags, &interrupt);
+    status = interrupt_create(c->account, (uint32_t)flags, device, &interrupt);
     if (status == STATUS_OK)
         interrupt_message(interrupt, &c->values[0], &c->values[1]);
     c->object = interrupt;
     return status;
 }
 CREATION(create_interrupt, CALL_CREATE_INTERRUPT)
+
+static enum status create_device(struct creation *c)
+{
+    uint64_t platform_selector = c->arguments[0], id = c->arguments[1];
+    struct device *device = NULL;
+    struct object *authority;
+    enum status status = look_up(platform_selector, OBJECT_PLATFORM, PERM_PLATFORM_DEVICE, &authority);
+
+    if (status == STATUS_OK)
+        status = device_create(c->account, id, &device);
+    c->object = device;
+    return status;
+}
+CREATION(create_device, CALL_CREATE_DEVICE)
 
 static enum status create_vcpu(struct creation *c)
 {

@@ -5,6 +5,7 @@
 #include "kernel/account.h"
 #include "kernel/cpu.h"
 #include "kernel/ioapic.h"
+#include "kernel/iommu.h"
 #include "kernel/lapic.h"
 #include "kernel/layout.h"
 #include "kernel/nt.h"
@@ -42,13 +43,30 @@ static unsigned find_vector(uint16_t gsi)
     return vector;
 }
 
-enum status interrupt_create(struct account *account, uint32_t flags, struct interrupt **result)
+/* What is written where; the pins of IOAPICs do it, too. */
+static void message(const struct interrupt *interrupt, uint64_t *address, uint64_t *data)
 {
+    *address = MSI_ADDRESS | cpus[interrupt->cpu]->apic_id << MSI_CPU;
+    *data = interrupt->vector;
+    if (iommu && iommu->message)
+        iommu->message(interrupt->vector, address, data);
+}
+
+static void route(const struct interrupt *interrupt, const uint32_t *apic_id)
+{
+    if (interrupt->device)
+        iommu->route(interrupt->device, interrupt->vector, apic_id, interrupt->level);
+}
+
+enum status interrupt_create(struct account *account, uint32_t flags, struct device *device,
+                             struct interrupt **result)
+{
+    uint64_t address, data;
     uint16_t gsi = flags & INTERRUPT_MSI ? NO_PIN : (uint16_t)(flags & GSI_MASK);
     unsigned cpu = flags >> INTERRUPT_CPU_SHIFT, vector;
     struct interrupt *interrupt;
 
-    if (!arguments_valid(flags))
+    if (!arguments_valid(flags) || (gsi != NO_PIN ? device != NULL : iommu && !device))
         return STATUS_BAD_ARG;
     if (cpu >= cpu_count)
         return STATUS_BAD_CPU;
@@ -62,19 +80,23 @@ enum status interrupt_create(struct account *account, uint32_t flags, struct int
     interrupt->vector = (uint8_t)vector;
     interrupt->cpu = (uint8_t)cpu;
     interrupt->level = flags & INTERRUPT_LEVEL;
+    interrupt->device = gsi == NO_PIN ? device : iommu_ioapic(ioapic_id(gsi));
+    if (interrupt->device)
+        object_reference(&interrupt->device->object);
+    route(interrupt, &cpus[cpu]->apic_id);
+    message(interrupt, &address, &data);
     __atomic_store_n(&by_vector[vector], interrupt, __ATOMIC_RELEASE);
     if (gsi != NO_PIN)
-        ioapic_route(gsi, interrupt->vector, interrupt->level, flags & INTERRUPT_LOW, cpus[cpu]->apic_id);
+        ioapic_route(gsi, interrupt->vector, interrupt->level, flags & INTERRUPT_LOW, address);
     *result = interrupt;
     return STATUS_OK;
 }
 
 void interrupt_message(const struct interrupt *interrupt, uint64_t *address, uint64_t *data)
 {
-    bool message = interrupt->gsi == NO_PIN;
-
-    *address = message ? MSI_ADDRESS | cpus[interrupt->cpu]->apic_id << MSI_CPU : 0;
-    *data = message ? interrupt->vector : 0;
+    *address = *data = 0;
+    if (interrupt->gsi == NO_PIN)
+        message(interrupt, address, data);
 }
 
 static void mask(const struct interrupt *interrupt, bool masked)
@@ -89,6 +111,7 @@ void interrupt_destroy(struct interrupt *interrupt)
         return;
     lock_take(&interrupt->lock);
     mask(interrupt, true);
+    route(interrupt, NULL);
     __atomic_store_n(&by_vector[interrupt->vector], NULL, __ATOMIC_RELEASE);
     interrupt->vector = 0;
     lock_release(&interrupt->lock);
@@ -99,6 +122,8 @@ void interrupt_free(struct interrupt *interrupt)
     struct nt *nt = interrupt->nt;
 
     interrupt_destroy(interrupt);
+    if (interrupt->device)
+        object_release(&interrupt->device->object);
     slab_free(interrupt);
     if (nt)
         object_release(&nt->object);

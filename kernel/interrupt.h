@@ -9,6 +9,7 @@
 #include "kernel/lock.h"
 #include "kernel/object.h"
 
+struct device;
 struct nt;
 
 struct interrupt {
@@ -17,14 +18,15 @@ struct interrupt {
     uint8_t vector; /* 0: none */
     uint8_t cpu;    /* that takes it */
     bool level;
-    struct lock lock; /* of nt and bits: they are read when the interrupt comes */
-    struct nt *nt;    /* referenced */
+    struct device *device; /* that sends it; referenced. NULL: no IOMMU is on */
+    struct lock lock;      /* of nt and bits: they are read when the interrupt comes */
+    struct nt *nt;         /* referenced */
     uint64_t bits;
 };
 
-/* STATUS_OK, BAD_ARG (no such pin), BAD_CPU, BUSY (an object for it exists or no vector is left), NO_MEMORY.
- */
-enum status interrupt_create(struct account *account, uint32_t gsi_flags,
+/* device: who sends a message; NULL for pins, and where no IOMMU is on. STATUS_OK, BAD_ARG (no such pin, no
+ * device), BAD_CPU, BUSY (an object for it exists or no vector is left), NO_MEMORY. */
+enum status interrupt_create(struct account *account, uint32_t gsi_flags, struct device *device,
                              struct interrupt **result) must_check;
 void interrupt_destroy(struct interrupt *interrupt);
 void interrupt_free(struct interrupt *interrupt);

@@ -17,9 +17,14 @@
 #define REDIR_LEVEL 0x8000u
 #define REDIR_MASK  0x10000u
 
+/* Bits 4 to 19 of a message's address stand in the upper half from bit 16 on, whatever their meaning. */
+#define ADDRESS_BITS  0xffff0u
+#define ADDRESS_SHIFT 12
+
 static struct ioapic {
     volatile char *registers;
     uint32_t gsi, pins;
+    uint8_t id;
 } ioapics[IOAPICS];
 static unsigned count;
 static struct lock lock; /* of index and window, which are two accesses */
@@ -36,7 +41,7 @@ static uint32_t ioapic_read(const struct ioapic *ioapic, uint32_t index)
     return *(volatile uint32_t *)(ioapic->registers + IOWIN);
 }
 
-void ioapic_add(uint64_t physical, uint32_t gsi)
+void ioapic_add(uint8_t id, uint64_t physical, uint32_t gsi)
 {
     struct ioapic *ioapic = &ioapics[count];
 
@@ -47,6 +52,7 @@ void ioapic_add(uint64_t physical, uint32_t gsi)
     count++;
     ioapic->registers = memory_map_device(physical);
     ioapic->gsi = gsi;
+    ioapic->id = id;
     ioapic->pins = (ioapic_read(ioapic, IOAPICVER) >> 16 & 0xff) + 1;
     for (uint32_t pin = 0; pin < ioapic->pins; pin++)
         ioapic_write(ioapic, IOREDTBL + 2 * pin, REDIR_MASK);
@@ -72,14 +78,22 @@ static const struct ioapic *ioapic_of(uint32_t gsi)
     return NULL;
 }
 
-void ioapic_route(uint32_t gsi, uint8_t vector, bool level, bool low, uint32_t apic_id)
+uint8_t ioapic_id(uint32_t gsi)
+{
+    const struct ioapic *ioapic = ioapic_of(gsi);
+
+    return ioapic ? ioapic->id : 0;
+}
+
+void ioapic_route(uint32_t gsi, uint8_t vector, bool level, bool low, uint64_t address)
 {
     const struct ioapic *ioapic = ioapic_of(gsi);
 
     if (!ioapic)
         return;
     lock_take(&lock);
-    ioapic_write(ioapic, IOREDTBL + 2 * (gsi - ioapic->gsi) + 1, apic_id << 24);
+    ioapic_write(ioapic, IOREDTBL + 2 * (gsi - ioapic->gsi) + 1,
+                 (uint32_t)(address & ADDRESS_BITS) << ADDRESS_SHIFT);
     ioapic_write(ioapic, IOREDTBL + 2 * (gsi - ioapic->gsi),
                  vector | REDIR_MASK | (level ? REDIR_LEVEL : 0) | (low ? REDIR_LOW : 0));
     lock_release(&lock);

@@ -28,7 +28,7 @@
 
 #define KERNEL_STACK_SIZE 8192
 
-#define CALLS_COUNT 27 /* CALLS of abi/syscall.h, for the assembler */
+#define CALLS_COUNT 29 /* CALLS of abi/syscall.h, for the assembler */
 
 /* struct frame, struct cpu and vCPU state: offsets that the assembly uses; the C side asserts them. */
 #define FRAME_R15    0

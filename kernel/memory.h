@@ -20,7 +20,7 @@ void *memory_map_cpu(unsigned number);
 uint64_t memory_low_page(const struct boot_info *info);
 
 /* Map a page of device registers, uncached; at most MEMORY_DEVICES. Nobody else gets it from then on. */
-#define MEMORY_DEVICES 16
+#define MEMORY_DEVICES 32
 volatile void *memory_map_device(uint64_t physical);
 
 /* Fill in the kernel's half of a new HST root. */

@@ -6,6 +6,7 @@
 #include "kernel/cpu.h"
 #include "kernel/ec.h"
 #include "kernel/interrupt.h"
+#include "kernel/iommu.h"
 #include "kernel/lock.h"
 #include "kernel/nt.h"
 #include "kernel/sched.h"
@@ -89,6 +90,9 @@ static bool object_free(struct object *object)
         break;
     case OBJECT_VCPU:
         vcpu_free((struct vcpu *)object);
+        break;
+    case OBJECT_DEVICE:
+        device_free((struct device *)object);
         break;
     default: /* the platform is static and never without a reference */
         break;
@@ -271,6 +275,9 @@ bool object_destroy(struct object *object)
         return space_destroy((struct space *)object);
     case OBJECT_NT:
         nt_destroy((struct nt *)object);
+        return true;
+    case OBJECT_DEVICE:
+        device_destroy((struct device *)object);
         return true;
     default: /* a portal's death is its mark */
         if (!ended(object))

@@ -21,6 +21,18 @@ static uint64_t *table_of(uint64_t entry)
     return pool_pointer(entry & PTE_ADDRESS);
 }
 
+/* For walks: what is added to a table's physical address, as to that of the root, which is in the pool, too.
+ */
+static uint64_t pool_offset(const uint64_t *root)
+{
+    return (uint64_t)root - physical_address(root);
+}
+
+static uint64_t *table_at(uint64_t entry, uint64_t offset)
+{
+    return (uint64_t *)((entry & PTE_ADDRESS) + offset);
+}
+
 #define EPT_READ          (1ul << 0) /* PTE_PRESENT: every leaf has it */
 #define EPT_WRITE         (1ul << 1)
 #define EPT_EXECUTE       (1ul << 2)
@@ -94,17 +106,44 @@ bool pagetable_takes_giant(const uint64_t *root, uint64_t page)
     return !(entry & PTE_PRESENT) || (entry & PTE_LARGE);
 }
 
-enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
-                            uint64_t pages, uint64_t bits, struct removal *removal)
+/* What an IOMMU is to read, which may not look into the caches. */
+static __attribute__((noinline)) void dma_written(const uint64_t *entries, size_t bytes,
+                                                  const struct pagetable_form *form)
+{
+    if (form->write_back)
+        cache_write_back(entries, bytes);
+}
+
+/* In one go: who uses the page on another CPU, or a device, meets the old entry or the new one. */
+static inline void entry_write(uint64_t *entry, uint64_t value, const struct pagetable_form *form)
+{
+    __atomic_store_n(entry, value, __ATOMIC_RELEASE);
+    if (form)
+        dma_written(entry, sizeof(*entry), form);
+}
+
+uint64_t pagetable_table(const void *table, unsigned level, const struct pagetable_form *form)
+{
+    dma_written(table, PAGE_SIZE, form);
+    return physical_address(table) | form->table | (level - 1) * form->level_unit;
+}
+
+/* The two below are compiled twice: a processor's tables are not to pay for the IOMMUs' forms. */
+#define BOTH_FORMS static inline __attribute__((always_inline))
+
+BOTH_FORMS enum status enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
+                             uint64_t pages, uint64_t bits, struct removal *removal,
+                             const struct pagetable_form *form)
 {
     unsigned leaf_level = pages == 1 ? 1 : pages == ENTRIES ? 2 : LEAF_LEVELS;
+    uint64_t offset = pool_offset(root);
     uint64_t *table = root;
     uint64_t *entry;
 
     for (unsigned level = LEVELS; level > leaf_level; level--) {
         entry = &table[index_at(page, level)];
         if ((*entry & PTE_PRESENT) && (*entry & PTE_LARGE)) {
-            *entry = 0;
+            entry_write(entry, 0, form);
             removal->translations = true;
         }
         if (!(*entry & PTE_PRESENT)) {
@@ -112,9 +151,12 @@ enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t pa
 
             if (!below)
                 return STATUS_NO_MEMORY;
-            *entry = physical_address(below) | PTE_PRESENT | PTE_WRITE | PTE_USER;
+            entry_write(entry,
+                        form ? pagetable_table(below, level, form)
+                             : physical_address(below) | PTE_PRESENT | PTE_WRITE | PTE_USER,
+                        form);
         }
-        table = table_of(*entry);
+        table = table_at(*entry, offset);
     }
     entry = &table[index_at(page, leaf_level)];
     if (*entry & PTE_PRESENT) {
@@ -124,16 +166,31 @@ enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t pa
         if (leaf_level > 1 && !(old & PTE_LARGE))
             page_chain(table_of(old), &removal->tables);
     }
-    /* In one go: who uses the page on another CPU meets the old one or the new one. */
-    __atomic_store_n(entry, physical | bits | (leaf_level > 1 ? PTE_LARGE : 0), __ATOMIC_RELEASE);
+    entry_write(entry, physical | bits | (leaf_level > 1 ? PTE_LARGE : 0), form);
     return STATUS_OK;
 }
 
-uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, struct removal *removal)
+static __attribute__((noinline)) enum status enter_dma(uint64_t *root, struct account *account, uint64_t page,
+                                                       uint64_t physical, uint64_t pages, uint64_t bits,
+                                                       struct removal *removal)
 {
-    uint64_t *table = root;
+    return enter(root, account, page, physical, pages, bits, removal, removal->form);
+}
+
+enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
+                            uint64_t pages, uint64_t bits, struct removal *removal)
+{
+    if (removal->form)
+        return enter_dma(root, account, page, physical, pages, bits, removal);
+    return enter(root, account, page, physical, pages, bits, removal, NULL);
+}
+
+BOTH_FORMS uint64_t take_out(uint64_t *root, uint64_t page, uint64_t end, struct removal *removal,
+                             const struct pagetable_form *form)
+{
+    uint64_t offset = pool_offset(root), next;
+    uint64_t *table = root, *entry;
     unsigned level = LEVELS;
-    uint64_t *entry, next;
 
     for (;; level--) {
         uint64_t span = 1ul << (INDEX_BITS * (level - 1));
@@ -144,11 +201,24 @@ uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, struct re
             return next < end ? next : end;
         if (level == 1 || (*entry & PTE_LARGE))
             break;
-        table = table_of(*entry);
+        table = table_at(*entry, offset);
     }
-    *entry = 0;
+    entry_write(entry, 0, form);
     removal->translations = true;
     return next;
+}
+
+static __attribute__((noinline)) uint64_t take_out_dma(uint64_t *root, uint64_t page, uint64_t end,
+                                                       struct removal *removal)
+{
+    return take_out(root, page, end, removal, removal->form);
+}
+
+uint64_t pagetable_remove(uint64_t *root, uint64_t page, uint64_t end, struct removal *removal)
+{
+    if (removal->form)
+        return take_out_dma(root, page, end, removal);
+    return take_out(root, page, end, removal, NULL);
 }
 
 uint64_t pagetable_leaf(const uint64_t *root, uint64_t page)

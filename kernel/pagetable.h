@@ -24,10 +24,23 @@ uint64_t pagetable_bits(unsigned rights);
  * their own in place of present, user and NX, and memory types stand in the entry. */
 uint64_t pagetable_bits_ept(unsigned rights);
 
+/* How an IOMMU's page tables differ from a processor's. */
+struct pagetable_form {
+    unsigned levels;     /* 3: the IOMMU begins at the first table of level 3; or 4 */
+    bool large;          /* leaves of 2 MiB are known */
+    bool write_back;     /* the IOMMU reads memory behind the caches' back */
+    uint64_t table;      /* bits of an entry that names a table ... */
+    uint64_t level_unit; /* ... and what its level is multiplied by to stand there; 0: it does not */
+};
+
+/* The entry of this level for a table, which is new. */
+uint64_t pagetable_table(const void *table, unsigned level, const struct pagetable_form *form);
+
 /* What was taken out of a page table, and may still be in TLBs: see space_settle. */
 struct removal {
-    bool translations; /* some leaf was */
-    void *tables;      /* chain of pages that processors may still walk */
+    bool translations;                 /* some leaf was */
+    void *tables;                      /* chain of pages that processors may still walk */
+    const struct pagetable_form *form; /* NULL: a processor's */
 };
 
 /* Whether a leaf of 1 GiB can stand at `page`: no tables hang there, which would be too many to free at once.

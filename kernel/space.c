@@ -6,6 +6,7 @@
 #include "kernel/arch.h"
 #include "kernel/cap.h"
 #include "kernel/cpu.h"
+#include "kernel/iommu.h"
 #include "kernel/memory.h"
 #include "kernel/pagetable.h"
 #include "kernel/smp.h"
@@ -18,6 +19,23 @@
 #define GIANT_PAGES (LARGE_PAGES * LARGE_PAGES)
 #define USER_ROOTS  256u /* entries of an HST root that belong to the user's half */
 #define GUEST_ROOTS 512u
+
+/* IOMMUs of three levels begin at the only table of level 3. */
+static bool dma_allocate(struct space *space)
+{
+    uint64_t *below = account_page(space->object.account);
+
+    if (!below) {
+        page_free(space->memory.root);
+        return false;
+    }
+    space->memory.root[0] = pagetable_table(below, 4, &iommu_form);
+    if (iommu_form.levels == 3)
+        space->memory.physical = physical_address(below);
+    if (iommu_form.write_back)
+        cache_write_back(space->memory.root, PAGE_SIZE);
+    return true;
+}
 
 static bool space_allocate(struct space *space)
 {
@@ -52,7 +70,7 @@ static bool space_allocate(struct space *space)
         space->memory.physical = physical_address(space->memory.root);
         if (space->kind == SPACE_HST)
             memory_kernel_half(space->memory.root);
-        return true;
+        return space->kind != SPACE_DMA || !iommu || dma_allocate(space);
     default: /* the sources have no part of their own */
         return true;
     }
@@ -74,6 +92,12 @@ struct space *space_create(struct account *account, enum space_kind kind)
     return NULL;
 }
 
+/* How its page tables differ from a processor's. */
+static inline const struct pagetable_form *space_form(const struct space *space)
+{
+    return __builtin_expect(space->kind == SPACE_DMA, 0) && iommu ? &iommu_form : NULL;
+}
+
 /* Nobody is to come to use the space from now on, and who does, stops. */
 static void space_retire(struct space *space)
 {
@@ -81,6 +105,8 @@ static void space_retire(struct space *space)
 
     for (struct vcpu *vcpu = space->kind == SPACE_GST ? space->memory.vcpus : NULL; vcpu; vcpu = vcpu->next)
         vcpu_wake(vcpu);
+    if (space->kind == SPACE_DMA)
+        iommu_retire(space);
     space->memory.generation++;
     space->memory.physical =
         memory_kernel_root(); /* an EC of the PD still to die finds no user memory there */
@@ -138,7 +164,9 @@ void space_settle(struct space *space, struct removal *removal)
 {
     void *table;
 
-    if (removal->translations) {
+    if (removal->form) {
+        iommu_settle(space); /* also what was entered: some IOMMUs remember that nothing was there */
+    } else if (removal->translations) {
         space->memory.generation++; /* vCPUs compare before entry */
         smp_shootdown(space, space->memory.physical, space->memory.cpus);
     }
@@ -148,7 +176,9 @@ void space_settle(struct space *space, struct removal *removal)
 
 static uint64_t memory_limit(const struct space *space)
 {
-    return space->kind == SPACE_HST ? HST_PAGES : GST_PAGES;
+    if (space->kind == SPACE_HST)
+        return HST_PAGES;
+    return space->kind == SPACE_DMA && iommu_form.levels == 3 ? GST_PAGES >> 9 : GST_PAGES;
 }
 
 /* An IOMMU need not have pages of 1 GiB. */
@@ -159,10 +189,11 @@ static bool has_giant_pages(const struct space *space)
                                       : false;
 }
 
-/* Of the largest leaf that fits; `at` has the bits of source and place. */
-static inline uint64_t leaf_pages(const struct space *space, uint64_t at, uint64_t place, uint64_t left)
+/* Of the largest leaf that fits; `at` has the bits of source and place, `form` is NULL or an IOMMU's. */
+static inline uint64_t leaf_pages(const struct space *space, const struct pagetable_form *form, uint64_t at,
+                                  uint64_t place, uint64_t left)
 {
-    if (at % LARGE_PAGES || left < LARGE_PAGES)
+    if (at % LARGE_PAGES || left < LARGE_PAGES || (form && !form->large))
         return 1;
     if (at % GIANT_PAGES || left < GIANT_PAGES || !has_giant_pages(space) ||
         !pagetable_takes_giant(space->memory.root, place))
@@ -174,15 +205,20 @@ static enum status copy_memory(struct space *target, uint64_t from, uint64_t to,
                                unsigned rights, uint64_t *done)
 {
     uint64_t limit = memory_limit(target), bits;
-    struct removal removal = {0};
+    struct removal removal = {.form = space_form(target)};
     enum status status = STATUS_OK;
 
-    bits = target->kind == SPACE_GST && virt ? virt->page_bits(rights) : pagetable_bits(rights);
+    if (target->kind == SPACE_HST)
+        bits = pagetable_bits(rights);
+    else if (removal.form)
+        bits = iommu->page_bits(rights);
+    else
+        bits = target->kind == SPACE_GST && virt ? virt->page_bits(rights) : pagetable_bits(rights);
     if (!bits || to >= limit || count > limit - to || !memory_may_be_mapped(from, count))
         return STATUS_BAD_ARG;
     for (unsigned batch = 0; *done < count && batch < SPACE_BATCH && status == STATUS_OK; batch++) {
         uint64_t source = from + *done, place = to + *done;
-        uint64_t pages = leaf_pages(target, source | place, place, count - *done);
+        uint64_t pages = leaf_pages(target, removal.form, source | place, place, count - *done);
 
         status = pagetable_enter(target->memory.root, target->object.account, place, source * PAGE_SIZE,
                                  pages, bits, &removal);
@@ -271,7 +307,7 @@ enum status space_copy(const struct space *source, uint64_t from, struct space *
 
 static enum status remove_memory(struct space *space, uint64_t base, uint64_t count, uint64_t *done)
 {
-    struct removal removal = {0};
+    struct removal removal = {.form = space_form(space)};
     uint64_t limit = memory_limit(space);
 
     if (base >= limit || count > limit - base)

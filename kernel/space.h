@@ -10,6 +10,7 @@
 #include "kernel/object.h"
 
 struct cap;
+struct device;
 struct vcpu;
 
 struct space {
@@ -22,11 +23,13 @@ struct space {
             uint64_t clear;     /* progress of cap_clear */
         } obj;
         struct {
-            uint64_t *root;      /* page table of level 4; NULL when destroyed */
-            uint64_t physical;   /* its address for CR3 or nCR3 */
-            struct vcpu *vcpus;  /* GST: those that run on it */
-            uint64_t generation; /* GST: grows with every removal, so that vCPUs know to flush */
-            uint64_t cpus;       /* bit a number: the CPUs that ECs or vCPUs of it were made for */
+            uint64_t *root;         /* page table of level 4; NULL when destroyed */
+            uint64_t physical;      /* its address for CR3 or nCR3 */
+            struct vcpu *vcpus;     /* GST: those that run on it */
+            uint64_t generation;    /* GST: grows with every removal, so that vCPUs know to flush */
+            uint64_t cpus;          /* bit a number: the CPUs that ECs or vCPUs of it were made for */
+            struct device *devices; /* DMA: that are assigned to it */
+            uint16_t domain;        /* DMA: its tag, while some are; 0: none */
         } memory;
         struct {
             uint8_t *bitmap[2]; /* set bit: refused */
@@ -54,4 +57,4 @@ struct removal;
 void space_settle(struct space *space, struct removal *removal);
 
 /* Units between two looks at pending interrupts. */
-#define SPACE_BATCH 128u
+#define SPACE_BATCH 120u

@@ -4,6 +4,7 @@
 #include "kernel/acpi.h"
 #include "kernel/arch.h"
 #include "kernel/cpu.h"
+#include "kernel/iommu.h"
 #include "kernel/lapic.h"
 #include "kernel/memory.h"
 #include "kernel/multiboot.h"
@@ -12,6 +13,7 @@
 #include "kernel/root.h"
 #include "kernel/sched.h"
 #include "kernel/smp.h"
+#include "kernel/string.h"
 #include "kernel/vcpu.h"
 
 #define PIC1_DATA 0x21
@@ -38,6 +40,7 @@ void start(uint32_t magic, uint32_t address)
     lapic_init();
     virt_init();
     smp_start(&info);
+    iommu_init(&platform.iommu);
 
     info.magic = BOOT_INFO_MAGIC;
     info.version_major = ABI_VERSION_MAJOR;
@@ -45,6 +48,9 @@ void start(uint32_t magic, uint32_t address)
     info.size = sizeof(info);
     info.features = virt ? virt->feature : (uint32_t)cpu_features.vm_lacks << BOOT_LACKS_SHIFT;
     info.features |= cpu_features.xsave ? BOOT_FEATURE_FPU_XSAVE : 0;
+    info.features |= iommu ? BOOT_FEATURE_IOMMU : 0;
+    info.unities = platform.iommu.unities;
+    memcpy(info.unity, platform.iommu.unity, sizeof(info.unity));
     info.cpus = cpu_count;
     info.tsc_hz = cpu_features.tsc_hz;
     info.wall_seconds = platform_wall_seconds();

@@ -6,6 +6,7 @@
 #include "abi/boot.h"
 #include "kernel/account.h"
 #include "kernel/interrupt.h"
+#include "kernel/iommu.h"
 #include "kernel/lock.h"
 #include "kernel/nt.h"
 #include "kernel/platform.h"
@@ -26,6 +27,7 @@ LOCKED(account_info)
 LOCKED(platform_control)
 LOCKED(account_move)
 LOCKED(ec_control)
+LOCKED(device_assign)
 
 syscall_function *const syscall_table[CALLS] = {
     [CALL_IPC_CALL] = syscall_ipc_call,
@@ -55,6 +57,8 @@ syscall_function *const syscall_table[CALLS] = {
     [CALL_PLATFORM_CONTROL] = locked_platform_control,
     [CALL_ACCOUNT_MOVE] = locked_account_move,
     [CALL_EC_CONTROL] = locked_ec_control,
+    [CALL_CREATE_DEVICE] = syscall_create_device,
+    [CALL_DEVICE_ASSIGN] = locked_device_assign,
 };
 
 _Static_assert(CALLS == CALLS_COUNT, "entry.S knows the number of calls");
@@ -342,8 +346,36 @@ void syscall_ec_control(uint64_t selector, uint64_t operation, uint64_t argument
     finish(status);
 }
 
+void syscall_device_assign(uint64_t selector, uint64_t space_selector, uint64_t a2, uint64_t a3, uint64_t a4,
+                           uint64_t a5)
+{
+    struct space *space = NULL;
+    struct device *device;
+    enum status status = look_up(selector, OBJECT_DEVICE, PERM_DEVICE_ASSIGN, &device);
+
+    UNUSED2;
+    if (status == STATUS_OK && space_selector)
+        status = look_up(space_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &space);
+    if (status == STATUS_OK && space && space->kind != SPACE_DMA)
+        status = STATUS_BAD_ARG;
+    if (status == STATUS_OK)
+        status = device_assign(device, space);
+    finish(status);
+}
+
+static void dma_fault(void)
+{
+    struct iommu_fault fault = {0};
+    bool lost = false, valid = iommu_fault_take(&fault, &lost);
+
+    finish_values(STATUS_OK, fault.device | (valid ? DMA_FAULT_VALID : 0) | (lost ? DMA_FAULT_LOST : 0),
+                  fault.address);
+}
+
 static unsigned platform_permission(uint64_t operation)
 {
+    if (operation == PLATFORM_DMA_FAULT)
+        return PERM_PLATFORM_DEVICE;
     return operation == PLATFORM_POWER_OFF || operation == PLATFORM_RESET ? PERM_PLATFORM_POWER
                                                                           : PERM_PLATFORM_INFO;
 }
@@ -380,6 +412,9 @@ void syscall_platform_control(uint64_t selector, uint64_t operation, uint64_t ar
             finish_values(STATUS_OK, object_count((enum object_type)argument), 0);
         else
             finish(STATUS_BAD_ARG);
+        break;
+    case PLATFORM_DMA_FAULT:
+        dma_fault();
         break;
     default:
         finish(STATUS_BAD_ARG);

@@ -21,7 +21,8 @@ syscall_function syscall_create_account, syscall_create_pd, syscall_create_space
 syscall_function syscall_pd_watch, syscall_pd_fault, syscall_destroy, syscall_space_copy,
     syscall_space_remove, syscall_cap_info, syscall_nt_narrow, syscall_nt_signal, syscall_nt_wait,
     syscall_interrupt_bind, syscall_interrupt_ack, syscall_vcpu_run, syscall_account_info,
-    syscall_platform_control, syscall_account_move, syscall_ec_control;
+    syscall_platform_control, syscall_account_move, syscall_ec_control, syscall_create_device,
+    syscall_device_assign;
 
 /* A call under the kernel's lock. What takes it stands in syscall_table by the name with "locked_". */
 #define LOCKED(name)                                                                                         \

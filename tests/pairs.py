@@ -19,7 +19,11 @@ IMPOSSIBLE = {("CALL_PLATFORM_CONTROL", "STATUS_DEAD"): "the platform cannot be 
 # These need another machine than the rest; tests/system.py boots it.
 WITHOUT_SVM = {("CALL_CREATE_VCPU", "STATUS_UNSUPPORTED")}
 TWO_CPUS = {("CALL_IPC_CALL", "STATUS_BAD_CPU"), ("CALL_VCPU_RUN", "STATUS_BAD_CPU")}
-ELSEWHERE = WITHOUT_SVM | TWO_CPUS
+IOMMU = {("CALL_CREATE_DEVICE", status) for status in ("STATUS_OK", "STATUS_BUSY", "STATUS_BAD_ARG", "STATUS_NO_MEMORY",
+                                                        "STATUS_EXISTS")}
+IOMMU |= {("CALL_DEVICE_ASSIGN", status) for status in ("STATUS_OK", "STATUS_BUSY", "STATUS_BAD_ARG", "STATUS_BAD_CAP",
+                                                        "STATUS_BAD_PERM", "STATUS_DEAD")}
+ELSEWHERE = WITHOUT_SVM | TWO_CPUS | IOMMU
 RETURNS_NOT = {"CALL_IPC_REPLY"}
 
 

@@ -231,6 +231,15 @@ def kernel_on_two(name, scenario, *arguments, check=None):
     return run(name, scenario, "--smp", "2", "--timeout", "800", *arguments, "--until", KTEST_PASSED, check=check)
 
 
+def kernel_iommu(vendor, *arguments, check=None):
+    """Devices behind an IOMMU: edu does the DMA, and there are more functions than an IOMMU's tags."""
+    others = [f"pci-testdev,addr={slot:#x}.{function},multifunction=on" for slot in range(6, 24) for function in range(8)
+              if (slot, function) != (0x14, 0)]  # QEMU's IOAPIC sends its interrupts as that
+    words = [word for device in ["edu,dma_mask=0xffffffffffffffff,addr=5", *others] for word in ("-device", device)]
+    return kernel(f"kernel: {vendor} IOMMU", f"tests/kernel/iommu-{vendor}.xml", "--machine", f"q35-{vendor}-iommu",
+                  *(f"--qemu={word}" for word in words), *arguments, check=check or pairs_are_seen(pairs.IOMMU))
+
+
 # A machine that executes an instruction in 8 ns instead of 1: the same seconds take an eighth of the time.
 UNHURRIED = ["--qemu=-icount", "--qemu=shift=3,sleep=off"]
 
@@ -371,6 +380,8 @@ TESTS = [
            check=pairs_are_seen(pairs.WITHOUT_SVM)),
     kernel("kernel: soak for 10 s", "tests/kernel/soak.xml", *UNHURRIED),
     kernel_on_two("kernel: calls on two CPUs", "tests/kernel/two-cpus.xml", check=pairs_are_seen(pairs.TWO_CPUS)),
+    kernel_iommu("amd"),
+    kernel_iommu("intel"),
     run("linux: two CPUs", "linux", "--smp", "2", "--until", r"guest: ready"),
     Test("bench", ["python3", "tools/bench.py"], output=" 0 differ, 0 over"),
     *(test for mode in GUEST_TESTS for test in guest(mode)),

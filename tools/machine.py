@@ -26,17 +26,20 @@ ESCAPES = re.compile("\x1b\\[[0-9;?=]*[A-Za-z]|\x1b[()][A-B0-2]|\x1b[=>78]|\r|\0
 PIPE_BYTES = 1 << 20
 DETERMINISTIC = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01,clock=vm", "-seed", "1"]
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+# Names of machines: QEMU's, and what else they have.
+MACHINES = {"pc": [], "q35": [], "q35-amd-iommu": ["-device", "amd-iommu,intremap=on"],
+            "q35-intel-iommu": ["-device", "intel-iommu,intremap=on,caching-mode=on"]}
 # What a kernel under test writes to the exit device makes QEMU's status odd; 0x10 stands for an orderly end.
 ORDERLY = (0, 0x10 << 1 | 1)
 
 
 def qemu_arguments(options, kernel, modules, append):
     """The command line but for the serial lines. modules is [(name, path)], paths relative to ROOT."""
-    arguments = ["qemu-system-x86_64", "-accel", "tcg", "-machine", options.machine, "-m", str(options.memory)]
+    arguments = ["qemu-system-x86_64", "-accel", "tcg", "-machine", options.machine.split("-")[0], "-m", str(options.memory)]
     cpu = options.cpu or "EPYC"
     arguments += ["-cpu", cpu + ",-rdrand" if options.deterministic else cpu, "-smp", str(options.smp)]
     arguments += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"]
-    arguments += ["-device", "isa-debug-exit,iobase=0xf4"]
+    arguments += ["-device", "isa-debug-exit,iobase=0xf4", *MACHINES[options.machine]]
     if options.deterministic:
         arguments += DETERMINISTIC
     if options.gdb:

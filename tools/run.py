@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import bochs
-from machine import Keyboard, Machine, qemu_arguments
+from machine import MACHINES, Keyboard, Machine, qemu_arguments
 from scenario import BUILD, ROOT, Refused, Scenario, build_environment, build_path, refuse
 
 PROMPT = "# $"
@@ -127,7 +127,7 @@ def parse_arguments(arguments):
     parser.add_argument("--terminal", metavar="N", action=Type, type=number(1, 3), default=1,
                         help="the guest that is typed into from here on")
     parser.add_argument("--smp", metavar="N", type=number(1, 256), default=1, help="CPUs of the machine")
-    parser.add_argument("--machine", metavar="NAME", default="pc", help="pc (default), q35; in Bochs: " + ", ".join(bochs.MACHINES))
+    parser.add_argument("--machine", metavar="NAME", default="pc", help=", ".join(MACHINES) + " (default pc); in Bochs: " + ", ".join(bochs.MACHINES))
     parser.add_argument("--cpu", metavar="MODEL", help="the emulator's name of the processor; QEMU's with features: 'EPYC,-svm'")
     parser.add_argument("--memory", metavar="MIB", type=number(16, 1 << 20),
                         help="the machine's memory (default: the scenario's <run memory=...>, or 1024)")
@@ -149,7 +149,7 @@ def parse_arguments(arguments):
         parser.error("--after must be followed by --type")
     if options.smp != 1 and options.deterministic:
         refuse(f"--smp {options.smp}: counted instructions make a time for one CPU only")
-    machines = ("pc", "q35", *bochs.MACHINES)
+    machines = (*MACHINES, *bochs.MACHINES)
     if options.machine not in machines:
         refuse(f"--machine {options.machine}: unknown; there are {', '.join(machines)}")
     options.bochs = options.machine in bochs.MACHINES

@@ -104,6 +104,28 @@ MUST_CHECK static inline enum status create_interrupt(selector free, selector ac
     return system_call_status(CALL_CREATE_INTERRUPT, free, account, platform, gsi_flags, 0, 0);
 }
 
+/* *address, *data: what the device has to write. device 0: where there is no IOMMU. */
+MUST_CHECK static inline enum status create_message(selector free, selector account, selector platform,
+                                                    uint64_t flags, selector device, uint64_t *address,
+                                                    uint64_t *data)
+{
+    return system_call(CALL_CREATE_INTERRUPT, free, account, platform, INTERRUPT_MSI | flags, device, 0,
+                       address, data);
+}
+
+/* id: bus, device, function in 8, 5, 3 bits. */
+MUST_CHECK static inline enum status create_device(selector free, selector account, selector platform,
+                                                   uint64_t id)
+{
+    return system_call_status(CALL_CREATE_DEVICE, free, account, platform, id, 0, 0);
+}
+
+/* space 0: none. */
+MUST_CHECK static inline enum status device_assign(selector device, selector space)
+{
+    return system_call_status(CALL_DEVICE_ASSIGN, device, space, 0, 0, 0, 0);
+}
+
 MUST_CHECK static inline enum status create_vcpu(selector free, selector account, selector pd, selector gst,
                                                  uint64_t state_page)
 {

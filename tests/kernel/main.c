@@ -29,6 +29,7 @@ void test_main(void)
     test_hostile();
     test_lifetimes();
     test_smp();
+    test_iommu();
     test_soak();
     totals(&passed, &failed);
     say_coverage();

@@ -34,6 +34,7 @@
 #define OBJ        LIVE(OBJECT_SPACE)
 
 #define FREE_GSI 9u     /* nobody's in these tests */
+#define FREE_DEVICE 0xfbu
 #define MSR_STAR 0xc0000081u
 #define MSR_PAT  0x277u /* not one that a guest can have */
 #define NO_SLEEP 0x0707 /* SLP_TYP values without a meaning: the machine stays up */
@@ -101,6 +102,11 @@ static const struct call_row calls[] = {
      true,
      {NONE, ACCOUNT_ARGUMENT, {OBJECT_PLATFORM, PERM_PLATFORM_IRQ}},
      {TARGET, LIVE(OBJECT_ACCOUNT), LIVE(OBJECT_PLATFORM), FREE_GSI + 1}},
+    {"create_device",
+     CALL_CREATE_DEVICE,
+     true,
+     {NONE, ACCOUNT_ARGUMENT, {OBJECT_PLATFORM, PERM_PLATFORM_DEVICE}},
+     {TARGET, LIVE(OBJECT_ACCOUNT), LIVE(OBJECT_PLATFORM), FREE_DEVICE}},
     {"create_vcpu",
      CALL_CREATE_VCPU,
      true,
@@ -167,6 +173,11 @@ static const struct call_row calls[] = {
      false,
      {{OBJECT_PLATFORM, PERM_PLATFORM_INFO}},
      {LIVE(OBJECT_PLATFORM), PLATFORM_FREE_PAGES}},
+    {"platform_control DMA fault",
+     CALL_PLATFORM_CONTROL,
+     false,
+     {{OBJECT_PLATFORM, PERM_PLATFORM_DEVICE}},
+     {LIVE(OBJECT_PLATFORM), PLATFORM_DMA_FAULT}},
 };
 
 #define LAST_ADDRESS USER_ADDRESS_LIMIT
@@ -479,7 +490,7 @@ static void refuse_target(const struct call_row *row)
 
 static void refuse_destroy(void)
 {
-    for (unsigned type = OBJECT_ACCOUNT; type < OBJECT_TYPES; type++) {
+    for (unsigned type = OBJECT_ACCOUNT; type <= OBJECT_PLATFORM; type++) {
         uint64_t a[ARGUMENTS] = {LACKS};
 
         OK(space_copy(ROOT_OBJ, LIVE(type), ROOT_OBJ, LACKS, 1, PERM_ALL & ~(uint64_t)PERM_DESTROY));
@@ -525,6 +536,10 @@ static void accept_all(void)
         status = system_call(calls[r].call, a[0], a[1], a[2], a[3], a[4], a[5], &first, &second);
         if (calls[r].call == CALL_NT_WAIT || calls[r].call == CALL_VCPU_RUN)
             status = status == STATUS_TIMEOUT ? STATUS_OK : status;
+        if (calls[r].call == CALL_CREATE_DEVICE && !(BOOT->features & BOOT_FEATURE_IOMMU)) {
+            expect_call(calls[r].name, calls[r].call, status, STATUS_UNSUPPORTED);
+            continue;
+        }
         expect_call(calls[r].name, calls[r].call, status, STATUS_OK);
         if (calls[r].target || calls[r].call == CALL_NT_NARROW) {
             if (calls[r].call != CALL_NT_NARROW)

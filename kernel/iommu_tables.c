@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: ISC */
+/* Reading IVRS and DMAR. See iommu_tables.h. */
+#include "kernel/iommu_tables.h"
+
+#include "kernel/string.h"
+
+/* IVRS: a header of 48 bytes, then blocks with type, flags and length (AMD I/O Virtualization 5.2.2). */
+#define IVRS_BLOCKS    48u
+#define IVHD_LEGACY    0x10u
+#define IVHD_ENTRIES   24u /* offset of the first device entry in a block of this type */
+#define IVMD_ALL       0x20u
+#define IVMD_ONE       0x21u
+#define IVMD_RANGE     0x22u
+#define IVMD_UNITY     0x01u /* flag: addresses stay as they are */
+#define IVMD_BYTES     32u
+#define ENTRY_LONG     128u /* from here on: not in this type of block */
+#define SPECIAL_IOAPIC 1u
+
+enum ivhd_entry {
+    ENTRY_ALL = 1,
+    ENTRY_ONE = 2,
+    ENTRY_FIRST = 3,
+    ENTRY_LAST = 4,
+    ENTRY_ALIAS = 66,
+    ENTRY_ALIAS_FIRST = 67,
+    ENTRY_EXTENDED = 70,
+    ENTRY_EXTENDED_FIRST = 71,
+    ENTRY_SPECIAL = 72,
+};
+
+/* DMAR: a header of 48 bytes, then structures with type and length (VT-d 8.2). */
+#define DMAR_STRUCTURES 48u
+#define DMAR_DRHD       0u
+#define DMAR_RMRR       1u
+#define DRHD_ALL        1u /* flag: all devices of the segment */
+#define DRHD_SCOPES     16u
+#define RMRR_SCOPES     24u
+#define SCOPE_ENDPOINT  1u
+#define SCOPE_IOAPIC    3u
+#define SCOPE_PATH      6u
+
+static uint64_t get(const uint8_t *p, unsigned bytes)
+{
+    uint64_t value = 0;
+
+    while (bytes--)
+        value = value << 8 | p[bytes];
+    return value;
+}
+
+static void unit_add(struct iommu_tables *tables, uint64_t registers)
+{
+    for (unsigned i = 0; i < tables->units; i++) {
+        if (tables->registers[i] == registers)
+            return;
+    }
+    if (tables->units == IOMMU_UNITS || !registers || registers % 4096)
+        tables->truncated = true;
+    else
+        tables->registers[tables->units++] = registers;
+}
+
+static void ioapic_found(struct iommu_tables *tables, uint8_t ioapic, uint16_t device)
+{
+    if (tables->ioapics == IOMMU_IOAPICS) {
+        tables->truncated = true;
+        return;
+    }
+    tables->ioapic[tables->ioapics].ioapic = ioapic;
+    tables->ioapic[tables->ioapics++].device = device;
+}
+
+static void unity_add(struct iommu_tables *tables, uint64_t base, uint64_t length, uint64_t first,
+                      uint64_t last)
+{
+    if (tables->unities == BOOT_UNITIES) {
+        tables->truncated = true;
+        return;
+    }
+    tables->unity[tables->unities++] = (struct boot_unity){base, length, (uint16_t)first, (uint16_t)last, 0};
+}
+
+static void cover(struct iommu_tables *tables, uint64_t first, uint64_t last)
+{
+    for (uint64_t id = first; id <= last; id++)
+        tables->covered[id / 8] |= (uint8_t)(1u << id % 8);
+    if (first <= last && last > tables->last_device)
+        tables->last_device = (uint16_t)last;
+}
+
+/* Device entries of 4 bytes below type 64, of 8 up to 127. A range has an entry for its first and its last
+ * ID; an alias is an ID that a device's requests have instead of its own. */
+static void ivhd_entries(struct iommu_tables *tables, const uint8_t *block, uint32_t length)
+{
+    uint64_t first = 0;
+
+    for (uint32_t at = IVHD_ENTRIES; at + 4 <= length;) {
+        const uint8_t *entry = block + at;
+        uint32_t size = 4u << (entry[0] >> 6);
+        uint64_t id = get(entry + 1, 2);
+
+        if (entry[0] >= ENTRY_LONG || size > length - at)
+            return;
+        switch (entry[0]) {
+        case ENTRY_ALL:
+            cover(tables, 0, UINT16_MAX);
+            break;
+        case ENTRY_ALIAS:
+        case ENTRY_ALIAS_FIRST:
+            cover(tables, get(entry + 5, 2), get(entry + 5, 2));
+            cover(tables, id, id);
+            first = id;
+            break;
+        case ENTRY_FIRST:
+        case ENTRY_EXTENDED_FIRST:
+            first = id;
+            break;
+        case ENTRY_LAST:
+            cover(tables, first, id);
+            break;
+        case ENTRY_SPECIAL:
+            cover(tables, get(entry + 5, 2), get(entry + 5, 2));
+            if (entry[7] == SPECIAL_IOAPIC)
+                ioapic_found(tables, entry[4], (uint16_t)get(entry + 5, 2));
+            break;
+        case ENTRY_ONE:
+        case ENTRY_EXTENDED:
+            cover(tables, id, id);
+            break;
+        default: /* 0: padding */
+            break;
+        }
+        at += size;
+    }
+}
+
+void iommu_tables_ivrs(struct iommu_tables *tables, const uint8_t *table, size_t bytes)
+{
+    tables->vendor = IOMMU_AMD;
+    for (size_t at = IVRS_BLOCKS; at + 4 <= bytes;) {
+        const uint8_t *block = table + at;
+        uint32_t length = (uint32_t)get(block + 2, 2);
+
+        if (length < 4 || length > bytes - at)
+            return;
+        if (block[0] == IVHD_LEGACY && length >= IVHD_ENTRIES) {
+            if (get(block + 16, 2)) /* another segment */
+                tables->truncated = true;
+            else
+                unit_add(tables, get(block + 8, 8));
+            ivhd_entries(tables, block, length);
+        }
+        if (block[0] >= IVMD_ALL && block[0] <= IVMD_RANGE && length >= IVMD_BYTES &&
+            (block[1] & IVMD_UNITY)) {
+            uint64_t first = block[0] == IVMD_ALL ? 0 : get(block + 4, 2);
+            uint64_t last = block[0] == IVMD_ALL     ? UINT16_MAX
+                            : block[0] == IVMD_RANGE ? get(block + 6, 2)
+                                                     : first;
+
+            unity_add(tables, get(block + 16, 8), get(block + 24, 8), first, last);
+        }
+        at += length;
+    }
+}
+
+/* What stands behind bridges has a path whose bus numbers are the bridges' registers: it is not followed. */
+static void dmar_scopes(struct iommu_tables *tables, const uint8_t *structure, uint32_t length, uint32_t at)
+{
+    while (at + SCOPE_PATH + 2 <= length) {
+        const uint8_t *scope = structure + at;
+        uint32_t size = scope[1];
+        uint64_t device = (uint64_t)scope[5] << 8 | (scope[6] & 31u) << 3 | (scope[7] & 7u);
+
+        if (size < SCOPE_PATH + 2 || size > length - at)
+            return;
+        if (structure[0] == DMAR_DRHD && scope[0] == SCOPE_ENDPOINT && size == SCOPE_PATH + 2)
+            cover(tables, device, device);
+        if (structure[0] == DMAR_DRHD && scope[0] == SCOPE_IOAPIC && size == SCOPE_PATH + 2)
+            ioapic_found(tables, scope[4], (uint16_t)device);
+        if (structure[0] == DMAR_RMRR && scope[0] == SCOPE_ENDPOINT && size == SCOPE_PATH + 2)
+            unity_add(tables, get(structure + 8, 8), get(structure + 16, 8) - get(structure + 8, 8) + 1,
+                      device, device);
+        at += size;
+    }
+}
+
+void iommu_tables_dmar(struct iommu_tables *tables, const uint8_t *table, size_t bytes)
+{
+    tables->vendor = IOMMU_INTEL;
+    for (size_t at = DMAR_STRUCTURES; at + 4 <= bytes;) {
+        const uint8_t *structure = table + at;
+        uint32_t length = (uint32_t)get(structure + 2, 2), type = (uint32_t)get(structure, 2);
+
+        if (length < 4 || length > bytes - at)
+            return;
+        if (type == DMAR_DRHD && length >= DRHD_SCOPES) {
+            if (get(structure + 6, 2)) {
+                tables->truncated = true;
+            } else {
+                unit_add(tables, get(structure + 8, 8));
+                if (structure[4] & DRHD_ALL)
+                    cover(tables, 0, UINT16_MAX);
+                dmar_scopes(tables, structure, length, DRHD_SCOPES);
+            }
+        }
+        if (type == DMAR_RMRR && length >= RMRR_SCOPES)
+            dmar_scopes(tables, structure, length, RMRR_SCOPES);
+        at += length;
+    }
+}

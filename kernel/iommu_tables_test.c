@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: ISC */
+/* IVRS and DMAR as firmware writes them, cut off at every byte, and what the two kinds of IOMMU are given to
+ * read. */
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/amdvi.h"
+#include "kernel/iommu_tables.h"
+#include "kernel/vtd.h"
+
+static uint8_t table[512];
+static size_t bytes;
+
+static void put(uint64_t value, unsigned count)
+{
+    for (; count--; value >>= 8)
+        table[bytes++] = (uint8_t)value;
+}
+
+static void begin(void)
+{
+    memset(table, 0, sizeof(table));
+    bytes = 48;
+}
+
+static bool covers(const struct iommu_tables *tables, unsigned id)
+{
+    return tables->covered[id / 8] & 1u << id % 8;
+}
+
+/* In memory of just that length, so that reading beyond is seen. */
+static void read_cut(struct iommu_tables *tables, size_t length,
+                     void (*function)(struct iommu_tables *, const uint8_t *, size_t))
+{
+    uint8_t *copy = malloc(length);
+
+    assert_non_null(copy);
+    memcpy(copy, table, length);
+    memset(tables, 0, sizeof(*tables));
+    function(tables, copy, length);
+    free(copy);
+}
+
+static void make_ivrs(void)
+{
+    begin();
+    put(0x10, 1), put(0, 1), put(24 + 9 * 4 + 2 * 8, 2); /* IVHD with nine entries of 4 bytes, two of 8 */
+    put(2, 2), put(0x40, 2), put(0xfed80000, 8), put(0, 2), put(0, 2), put(0, 4);
+    put(2, 1), put(0x10, 2), put(0, 1);                                   /* one */
+    put(3, 1), put(0x20, 2), put(0, 1);                                   /* first ... */
+    put(4, 1), put(0x27, 2), put(0, 1);                                   /* ... last */
+    put(0, 4);                                                            /* padding */
+    put(66, 1), put(0x30, 2), put(0, 2), put(0x108, 2), put(0, 1);        /* alias */
+    put(72, 1), put(0, 2), put(0, 1), put(5, 1), put(0xa0, 2), put(1, 1); /* IOAPIC 5 */
+    put(2, 1), put(0x40, 2), put(0, 1), put(2, 1), put(0x41, 2), put(0, 1), put(2, 1), put(0x42, 2),
+        put(0, 1);
+    put(2, 1), put(0x43, 2), put(0, 1), put(2, 1), put(0xffff, 2), put(0, 1);
+    put(0x22, 1), put(1, 1), put(32, 2), put(0x10, 2), put(0x17, 2), put(0, 8), put(0x7f000000, 8),
+        put(0x20000, 8);
+}
+
+static void ivrs(void **state)
+{
+    struct iommu_tables tables;
+
+    (void)state;
+    make_ivrs();
+    read_cut(&tables, bytes, iommu_tables_ivrs);
+    assert_int_equal(tables.vendor, IOMMU_AMD);
+    assert_int_equal(tables.units, 1);
+    assert_int_equal(tables.registers[0], 0xfed80000);
+    assert_true(covers(&tables, 0x10) && !covers(&tables, 0x11) && !covers(&tables, 0x1f) &&
+                covers(&tables, 0x20));
+    assert_true(covers(&tables, 0x27) && !covers(&tables, 0x28) && covers(&tables, 0x30) &&
+                covers(&tables, 0x108));
+    assert_true(covers(&tables, 0xa0) && covers(&tables, 0xffff) && !covers(&tables, 0));
+    assert_int_equal(tables.last_device, 0xffff);
+    assert_int_equal(tables.ioapics, 1);
+    assert_int_equal(tables.ioapic[0].ioapic, 5);
+    assert_int_equal(tables.ioapic[0].device, 0xa0);
+    assert_int_equal(tables.unities, 1);
+    assert_int_equal(tables.unity[0].base, 0x7f000000);
+    assert_int_equal(tables.unity[0].length, 0x20000);
+    assert_int_equal(tables.unity[0].first, 0x10);
+    assert_int_equal(tables.unity[0].last, 0x17);
+    assert_false(tables.truncated);
+}
+
+static void make_dmar(unsigned units)
+{
+    begin();
+    for (unsigned i = 0; i < units; i++) {
+        put(0, 2), put(16 + 24, 2), put(i == 1, 1), put(0, 1), put(0, 2), put(0xfed90000 + i * 0x1000, 8);
+        put(3, 1), put(8, 1), put(0, 2), put(2, 1), put(0xf0, 1), put(0x1f, 1), put(0, 1); /* IOAPIC 2 */
+        put(1, 1), put(8, 1), put(0, 2), put(0, 1), put(1, 1), put(2, 1), put(3, 1);       /* 01:02.3 */
+        put(1, 1), put(8, 1), put(0, 2), put(0, 1), put(0, 1), put(0x1f, 1), put(2, 1);    /* 00:1f.2 */
+    }
+    put(1, 2), put(24 + 8, 2), put(0, 2), put(0, 2), put(0x7e000000, 8), put(0x7e00ffff, 8);
+    put(1, 1), put(8, 1), put(0, 2), put(0, 1), put(0, 1), put(0x1d, 1), put(0, 1);
+}
+
+static void dmar(void **state)
+{
+    struct iommu_tables tables;
+
+    (void)state;
+    make_dmar(1);
+    read_cut(&tables, bytes, iommu_tables_dmar);
+    assert_int_equal(tables.vendor, IOMMU_INTEL);
+    assert_int_equal(tables.units, 1);
+    assert_true(covers(&tables, 0x113) && covers(&tables, 0xfa) && !covers(&tables, 0));
+    assert_int_equal(tables.ioapic[0].ioapic, 2);
+    assert_int_equal(tables.ioapic[0].device, 0xf0f8);
+    assert_int_equal(tables.unities, 1);
+    assert_int_equal(tables.unity[0].length, 0x10000);
+    assert_int_equal(tables.unity[0].first, 0x1d << 3);
+    make_dmar(2); /* the second one stands before all */
+    read_cut(&tables, bytes, iommu_tables_dmar);
+    assert_int_equal(tables.units, 2);
+    assert_true(covers(&tables, 0) && covers(&tables, 0xffff));
+    make_dmar(9);
+    read_cut(&tables, bytes, iommu_tables_dmar);
+    assert_true(tables.truncated);
+}
+
+/* Cut off anywhere, and every byte once 0 and once 255: no more is read than there is, and it ends. */
+static void nonsense(void **state)
+{
+    static struct iommu_tables tables;
+
+    (void)state;
+    for (unsigned kind = 0; kind < 2; kind++) {
+        for (size_t i = 48; i < 250; i++) {
+            kind ? make_dmar(3) : make_ivrs();
+            read_cut(&tables, i < bytes ? i : bytes, kind ? iommu_tables_dmar : iommu_tables_ivrs);
+            table[i] = 0;
+            read_cut(&tables, bytes, kind ? iommu_tables_dmar : iommu_tables_ivrs);
+            table[i] = 0xff;
+            read_cut(&tables, bytes, kind ? iommu_tables_dmar : iommu_tables_ivrs);
+        }
+    }
+}
+
+/* The specifications' bits, written out. */
+static void encodings(void **state)
+{
+    const uint64_t event[2] = {0x2000000000000108, 0x1234567000};
+    struct amdvi_device refused = amdvi_device_refused(0x5000);
+    uint64_t address;
+    uint16_t device;
+
+    (void)state;
+    assert_int_equal(refused.word[0], 0x5803);
+    assert_int_equal(refused.word[2], 1);
+    assert_int_equal(amdvi_device_translation(0x5000), 0x6000000000005803);
+    assert_int_equal(amdvi_device_interrupts(0x6400), 0x2000000000006411);
+    assert_int_equal(amdvi_interrupt(0x51, 3), 0x510301);
+    assert_int_equal(amdvi_completion_wait(0x7008, 9).word[0], 0x1000000000007009);
+    assert_int_equal(amdvi_completion_wait(0x7008, 9).word[1], 9);
+    assert_int_equal(amdvi_invalidate_device(0x108).word[0], 0x2000000000000108);
+    assert_int_equal(amdvi_invalidate_domain(7).word[0], 0x3000000700000000);
+    assert_int_equal(amdvi_invalidate_domain(7).word[1], 0x7ffffffffffff003);
+    assert_int_equal(amdvi_invalidate_interrupts(0x108).word[0], 0x5000000000000108);
+    assert_true(amdvi_event(event, &device, &address));
+    assert_int_equal(device, 0x108);
+    assert_int_equal(address, 0x1234567000);
+    assert_int_equal(vtd_root(0x5000).low, 0x5001);
+    assert_int_equal(vtd_context(0x5000, 3, 7).low, 0x5001);
+    assert_int_equal(vtd_context(0x5000, 3, 7).high, 0x701);
+    assert_int_equal(vtd_context(0x5000, 4, 7).high, 0x702);
+    assert_int_equal(vtd_interrupt(0x108, 0x51, 3, true).low, 0x30000510011);
+    assert_int_equal(vtd_interrupt(0x108, 0x51, 3, true).high, 0x40108);
+    assert_int_equal(vtd_message(0x51), 0xfee00a30);
+    assert_int_equal(vtd_invalidate_context(0x108, 7).low, 0x10800070031);
+    assert_int_equal(vtd_invalidate_domain(7).low, 0x700e2);
+    assert_int_equal(vtd_invalidate_interrupt(0x51).low, 0x5100000014);
+    assert_int_equal(vtd_wait(0x7008, 9).low, 0x900000025);
+    assert_int_equal(vtd_wait(0x7008, 9).high, 0x7008);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ivrs),
+        cmocka_unit_test(dmar),
+        cmocka_unit_test(nonsense),
+        cmocka_unit_test(encodings),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
