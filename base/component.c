@@ -84,11 +84,12 @@ enum error pd_info(struct pd_info *info)
         return error;
     const uint64_t *words = utcb();
     *info = (struct pd_info){words[1], words[2], words[3], words[4], words[5],
-                             words[6], words[7], words[8], words[9]};
+                             words[6], words[7], words[8], words[9], words[10]};
     return ERROR_OK;
 }
 
-enum error thread_create(void (*function)(void *), void *argument, unsigned priority, size_t stack)
+enum error thread_create(void (*function)(void *), void *argument, unsigned priority, size_t stack,
+                         unsigned cpu)
 {
     struct message message = message_at(utcb(), UTCB_WORDS);
     message_put(&message, PD_THREAD);
@@ -97,6 +98,7 @@ enum error thread_create(void (*function)(void *), void *argument, unsigned prio
     message_put(&message, (uintptr_t)function);
     message_put(&message, priority);
     message_put(&message, stack);
+    message_put(&message, cpu);
     return portal_call(CAP_CORE, &message, NULL);
 }
 

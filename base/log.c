@@ -11,15 +11,15 @@
 
 static enum { LOG_UNOPENED, LOG_OPEN, LOG_SILENT } state;
 static uint64_t session_handle;
+static struct log_diversion diversion;
 
-void log_line(const char *format, ...)
+void log_divert(const struct log_diversion *other)
 {
-    char line[LOG_LINE + 1];
-    va_list arguments;
-    va_start(arguments, format);
-    size_t length = format_list(line, sizeof(line), format, arguments);
-    va_end(arguments);
+    diversion = *other;
+}
 
+void log_put(const char *line, size_t length)
+{
     if (state == LOG_UNOPENED) {
         struct session session;
         bool open = session_open(&(struct session_request){.service = LOG_SERVICE}, &session) == ERROR_OK;
@@ -34,4 +34,18 @@ void log_line(const char *format, ...)
     message_put_bytes(&message, line, length);
     enum error error = portal_call(CAP_CORE, &message, NULL);
     (void)error;
+}
+
+void log_line(const char *format, ...)
+{
+    char line[LOG_LINE + 1];
+    va_list arguments;
+    va_start(arguments, format);
+    size_t length = format_list(line, sizeof(line), format, arguments);
+    va_end(arguments);
+
+    if (diversion.take)
+        diversion.take(diversion.context, line, length);
+    else
+        log_put(line, length);
 }

@@ -25,9 +25,9 @@ enum error vm_close(struct vm *vm)
     return session_close(vm->session);
 }
 
-enum error vm_vcpu_create(const struct vm *vm, selector free, struct vcpu_state **state)
+enum error vm_vcpu_create(const struct vm *vm, selector free, unsigned cpu, struct vcpu_state **state)
 {
-    enum error error = core_call(VM_VCPU, vm->session, free, 0, 0, 0);
+    enum error error = core_call(VM_VCPU, vm->session, free, cpu, 0, 0);
     *state = error ? NULL : (struct vcpu_state *)utcb()[1]; /* NOLINT: an address */
     return error;
 }

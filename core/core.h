@@ -115,6 +115,7 @@ struct pd {
     uint64_t ram_limit, ram_used; /* pages; used: own, and given to children */
     uint64_t kernel_pages;
     unsigned priority; /* highest of its threads */
+    unsigned cpus;     /* its threads and vCPUs may be on CPUs 0 to cpus - 1 */
     bool started;
     uint64_t entry;        /* of the program */
     uint64_t portal_entry; /* of its portals; 0: no entry EC */
@@ -128,7 +129,7 @@ struct pd {
 
 /* What a request is answered with. */
 struct reply {
-    uint64_t word[8]; /* behind the error */
+    uint64_t word[10]; /* behind the error */
     unsigned words;
     const char *text; /* behind these; may be NULL */
 };
@@ -170,7 +171,7 @@ MUST_CHECK enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *re
 struct pd_request {
     const struct handle *rom; /* the program */
     uint64_t ram, kernel;     /* pages */
-    unsigned priority;
+    unsigned priority, cpus;
     uint64_t watch_bits;
     selector news; /* in the parent's OBJ space */
     const char *label;
@@ -180,10 +181,18 @@ MUST_CHECK enum error pd_create(struct pd *parent, const struct pd_request *requ
                                 struct reply *reply);
 MUST_CHECK enum error pd_start(struct pd *pd, uint64_t parent_portal);
 void pd_destroy(struct pd *pd);
-/* number: the thread's slot. time: global with an SC, else the entry EC. */
-MUST_CHECK enum error pd_thread(struct pd *pd, unsigned number, bool time, uint64_t entry,
-                                const uint64_t words[2], unsigned priority, uint64_t stack_pages,
-                                struct reply *reply);
+struct thread_request {
+    unsigned number; /* the thread's slot */
+    bool time;       /* global with an SC, else the entry EC */
+    uint64_t entry;
+    uint64_t words[2]; /* on its stack */
+    unsigned priority;
+    uint64_t cpu;
+    uint64_t stack; /* pages */
+};
+MUST_CHECK enum error pd_thread(struct pd *pd, const struct thread_request *request, struct reply *reply);
+/* Whether it may have something there. */
+bool pd_has_cpu(const struct pd *pd, uint64_t cpu);
 MUST_CHECK enum error pd_install(struct pd *pd, selector own, selector at, unsigned permissions);
 void pd_uninstall(struct pd *pd, selector at);
 bool selector_usable(selector at); /* by a client, for a capability to come */

@@ -223,6 +223,7 @@ static void init_start(void)
                                  .ram = free_memory.free,
                                  .kernel = pages - KERNEL_KEEP,
                                  .priority = MAIN_PRIORITY,
+                                 .cpus = BOOT_INFO->cpus,
                                  .watch_bits = 1,
                                  .label = "init"};
     enum error error = pd_create(NULL, &request, &init, &reply);

@@ -185,7 +185,8 @@ static enum error limits_check(const struct pd *parent, const struct pd_request 
         return ERROR_NO_KMEM;
     }
     if (parent &&
-        (!selector_usable(request->news) || !request->watch_bits || request->priority > parent->priority))
+        (!selector_usable(request->news) || !request->watch_bits || request->priority > parent->priority ||
+         request->cpus == 0 || request->cpus > parent->cpus))
         return ERROR_BAD_ARGUMENT;
     return ERROR_OK;
 }
@@ -219,6 +220,7 @@ enum error pd_create(struct pd *parent, const struct pd_request *request, struct
     pd->ram_used = own + elf.pages;
     pd->kernel_pages = request->kernel;
     pd->priority = request->priority;
+    pd->cpus = request->cpus;
     memcpy(pd->label, request->label, strnlen(request->label, LABEL_SIZE - 1));
     if (parent)
         parent->ram_used += request->ram;
@@ -231,28 +233,33 @@ enum error pd_create(struct pd *parent, const struct pd_request *request, struct
     return error;
 }
 
-static enum error thread_objects(struct pd *pd, unsigned number, bool time, uint64_t entry, uint64_t stack,
-                                 unsigned priority)
+bool pd_has_cpu(const struct pd *pd, uint64_t cpu)
 {
-    selector ec = time ? pd_selector(pd, SEL_THREADS + 2 * number) : pd_selector(pd, SEL_ENTRY);
+    return cpu < pd->cpus;
+}
+
+static enum error thread_objects(struct pd *pd, const struct thread_request *request, uint64_t stack)
+{
+    bool time = request->time;
+    selector ec = pd_selector(pd, time ? SEL_THREADS + 2 * request->number : SEL_ENTRY);
     selector account = pd_selector(pd, SEL_ACCOUNT);
-    uint64_t thread_utcb = THREAD_BASE + (number + 1ull) * THREAD_SLOT - PAGE;
+    uint64_t thread_utcb = THREAD_BASE + (request->number + 1ull) * THREAD_SLOT - PAGE;
+    uint64_t flags = (time ? EC_GLOBAL : 0) | request->cpu << EC_CPU_SHIFT;
     enum status status =
-        create_ec(ec, account, pd_selector(pd, SEL_PD), thread_utcb, time ? EC_GLOBAL : 0, stack, entry);
+        create_ec(ec, account, pd_selector(pd, SEL_PD), thread_utcb, flags, stack, request->entry);
     if (status == STATUS_OK && time)
-        status = create_sc(ec + 1, account, ec, priority, BOOT_INFO->tsc_hz / 100);
+        status = create_sc(ec + 1, account, ec, request->priority, BOOT_INFO->tsc_hz / 100);
     if (status != STATUS_OK)
         capability_remove(ec);
     return kernel_error(status);
 }
 
-enum error pd_thread(struct pd *pd, unsigned number, bool time, uint64_t entry, const uint64_t words[2],
-                     unsigned priority, uint64_t stack_pages, struct reply *reply)
+enum error pd_thread(struct pd *pd, const struct thread_request *request, struct reply *reply)
 {
-    uint64_t top = THREAD_BASE + (number + 1ull) * THREAD_SLOT - PAGE;
-    struct run *stack = &pd->stack[number];
-    if (!stack_pages || stack_pages > THREAD_STACK_MAX / PAGE || priority > pd->priority ||
-        entry >= USER_ADDRESS_LIMIT)
+    uint64_t top = THREAD_BASE + (request->number + 1ull) * THREAD_SLOT - PAGE, stack_pages = request->stack;
+    struct run *stack = &pd->stack[request->number];
+    if (!stack_pages || stack_pages > THREAD_STACK_MAX / PAGE || request->priority > pd->priority ||
+        request->entry >= USER_ADDRESS_LIMIT || !pd_has_cpu(pd, request->cpu))
         return ERROR_BAD_ARGUMENT;
     enum error error = ram_charge(pd, stack_pages, reply);
     if (error)
@@ -263,11 +270,11 @@ enum error pd_thread(struct pd *pd, unsigned number, bool time, uint64_t entry, 
     }
     uint64_t *memory = physical_pointer((stack->page + stack_pages) * PAGE);
     memset(memory - stack_pages * (PAGE / 8), 0, stack_pages * PAGE);
-    memory[-2] = words[0];
-    memory[-1] = words[1];
+    memory[-2] = request->words[0];
+    memory[-1] = request->words[1];
     error = pd_map(pd, top / PAGE - stack_pages, stack, MEM_READ | MEM_WRITE);
     if (!error)
-        error = thread_objects(pd, number, time, entry, top - 16, priority);
+        error = thread_objects(pd, request, top - 16);
     if (error) {
         enum status status = space_remove(pd_selector(pd, SEL_HST), top / PAGE - stack_pages, stack_pages);
         (void)status;
@@ -279,7 +286,8 @@ enum error pd_thread(struct pd *pd, unsigned number, bool time, uint64_t entry, 
 
 enum error pd_start(struct pd *pd, uint64_t parent_portal)
 {
-    const uint64_t words[2] = {0, 0};
+    const struct thread_request main_thread = {
+        .time = true, .entry = pd->entry, .priority = pd->priority, .stack = STACK_PAGES};
     struct reply reply;
     selector portal = pd_selector(pd, SEL_CORE);
     enum error error = ERROR_OK;
@@ -296,7 +304,7 @@ enum error pd_start(struct pd *pd, uint64_t parent_portal)
     if (!error)
         error = pd_install(pd, portal, CAP_PARENT, PERM_PT_CALL);
     if (!error)
-        error = pd_thread(pd, 0, true, pd->entry, words, pd->priority, STACK_PAGES, &reply);
+        error = pd_thread(pd, &main_thread, &reply);
     pd->started = !error;
     if (error && pd->parent) {
         pd_uninstall(pd, CAP_PARENT);

@@ -21,8 +21,9 @@ enum error quota_info(const struct pd *pd, uint64_t *word)
 static enum error info(const struct pd *pd, struct reply *reply)
 {
     const struct boot_info *boot = BOOT_INFO;
-    *reply = (struct reply){
-        .word = {boot->tsc_hz, boot->wall_seconds, boot->wall_tsc, boot->features, boot->cpus}, .words = 9};
+    *reply = (struct reply){.word = {boot->tsc_hz, boot->wall_seconds, boot->wall_tsc, boot->features,
+                                     pd->cpus, 0, 0, 0, 0, pd->priority},
+                            .words = 10};
     return quota_info(pd, reply->word + 5);
 }
 
@@ -78,8 +79,14 @@ static enum error thread(struct pd *pd, const uint64_t *words, struct reply *rep
         return ERROR_LIMIT;
     if (words[3] >= SC_PRIORITIES || words[4] > THREAD_STACK_MAX)
         return ERROR_BAD_ARGUMENT;
-    enum error error = pd_thread(pd, number, true, words[0], words + 1, (unsigned)words[3],
-                                 (words[4] + PAGE - 1) / PAGE, reply);
+    const struct thread_request request = {.number = number,
+                                           .time = true,
+                                           .entry = words[0],
+                                           .words = {words[1], words[2]},
+                                           .priority = (unsigned)words[3],
+                                           .cpu = words[5],
+                                           .stack = (words[4] + PAGE - 1) / PAGE};
+    enum error error = pd_thread(pd, &request, reply);
     if (!error)
         *reply = (struct reply){.word = {number}, .words = 1};
     return error;
@@ -87,12 +94,13 @@ static enum error thread(struct pd *pd, const uint64_t *words, struct reply *rep
 
 static enum error entry(struct pd *pd, const uint64_t *words, struct reply *reply)
 {
-    const uint64_t none[2] = {0, 0};
+    const struct thread_request request = {
+        .number = 1, .entry = words[0], .stack = (words[1] + PAGE - 1) / PAGE};
     if (pd->portal_entry)
         return ERROR_EXISTS;
     if (!words[0] || words[1] > THREAD_STACK_MAX)
         return ERROR_BAD_ARGUMENT;
-    enum error error = pd_thread(pd, 1, false, words[0], none, 0, (words[1] + PAGE - 1) / PAGE, reply);
+    enum error error = pd_thread(pd, &request, reply);
     if (!error)
         pd->portal_entry = words[0];
     return error;

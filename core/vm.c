@@ -26,11 +26,11 @@ void vm_close(struct pd *pd, unsigned handle)
             pd->attachment[i] = (struct attachment){0};
 }
 
-static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, struct reply *reply)
+static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, uint64_t cpu, struct reply *reply)
 {
     unsigned index;
     uint64_t page = 0;
-    if (!selector_usable(at))
+    if (!selector_usable(at) || !pd_has_cpu(pd, cpu))
         return ERROR_BAD_ARGUMENT;
     enum error error = handle_new(pd, HANDLE_VCPU, &index);
     if (error)
@@ -39,7 +39,7 @@ static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, struct re
     error = attachment_reserve(pd, index, 1, &page);
     if (!error)
         error = kernel_error(create_vcpu(own, pd_selector(pd, SEL_ACCOUNT), pd_selector(pd, SEL_PD),
-                                         handle_selector(pd, vm), page * PAGE));
+                                         handle_selector(pd, vm), page * PAGE | cpu));
     if (!error)
         error = pd_install(pd, own, at, PERM_VCPU_RUN);
     if (error) {
@@ -60,7 +60,7 @@ enum error vm_request(struct pd *pd, uint64_t operation, const uint64_t *words, 
         return ERROR_NOT_FOUND;
     switch (operation) {
     case VM_VCPU:
-        return vcpu_create(pd, vm, words[1], reply);
+        return vcpu_create(pd, vm, words[1], words[2], reply);
     case VM_ATTACH:
         if ((words[2] | words[3] | words[4]) % PAGE || words[3] == 0)
             return ERROR_BAD_ARGUMENT;

@@ -160,6 +160,7 @@ static enum error child_create(struct init *init, unsigned index)
         .ram = child_ram(init, index),
         .kernel = start->kernel,
         .priority = start->priority,
+        .cpus = start->cpus < init->cpus ? start->cpus : init->cpus,
         .fault_bits = 1ull << index,
         .news = INIT_CAP_NEWS(index),
         .label = start->name,

@@ -5,7 +5,7 @@
  *   <donjon>
  *     <module name="uart16550" file="uart16550.elf"/>          what boots; init checks that it is there
  *     <run memory="1024" terminals="2"/>                       for tools/run only
- *     <start name="uart" binary="uart16550" ram="1M" kernel="64" priority="40" restart="yes">
+ *     <start name="uart" binary="uart16550" ram="1M" kernel="64" priority="40" cpus="1" restart="yes">
  *       <provides service="Terminal"/>
  *       <route>
  *         <service name="LOG"><core/></service>                any label, any arguments
@@ -20,12 +20,14 @@
  *   </donjon>
  *
  * ram: bytes, K, M, G, or "rest" (once): what is left. kernel: pages of kernel memory, 64 by default.
+ * cpus: how many CPUs its threads may use, from the first on, or "all"; 1 by default.
  * restart: after a failure it is started again; "always": after it has ended well, too. essential: when it
  * has ended well, the machine is powered off.
  */
 #include "init/config.h"
 
 #include "abi/syscall.h"
+#include "base/include/caps.h"
 
 #include <string.h>
 
@@ -37,7 +39,7 @@
 static const char *const module_attributes[] = {"name!", "file!", NULL};
 static const char *const run_attributes[] = {"memory", "append", "terminals", NULL};
 static const char *const start_attributes[] = {"name!",    "binary!", "ram!",      "kernel",
-                                               "priority", "restart", "essential", NULL};
+                                               "priority", "cpus",    "restart",  "essential", NULL};
 static const char *const provides_attributes[] = {"service!", NULL};
 static const char *const service_attributes[] = {"name!", "label", "arguments", NULL};
 static const char *const child_attributes[] = {"name!", NULL};
@@ -138,6 +140,21 @@ static bool config_ram(const struct xml_node *node, struct config_start *start, 
     return true;
 }
 
+static bool config_cpus(const struct xml_node *node, struct config_start *start, struct xml_error *error)
+{
+    static const struct xml_range range = {.min = 1, .max = CPUS_MAX};
+    uint64_t cpus = 0;
+    start->cpus = CONFIG_CPUS_ALL;
+    if (strcmp(xml_get_string_or(node, "cpus", ""), "all") == 0) {
+        return true;
+    }
+    if (!xml_get_unsigned_or(node, "cpus", &range, 1, &cpus, error)) {
+        return false;
+    }
+    start->cpus = (unsigned)cpus;
+    return true;
+}
+
 static bool config_start_read(const struct xml_node *node, struct config_start *start,
                               struct xml_error *error)
 {
@@ -150,6 +167,7 @@ static bool config_start_read(const struct xml_node *node, struct config_start *
         !config_ram(node, start, error) ||
         !xml_get_unsigned_or(node, "kernel", &kernel, KERNEL_DEFAULT, &start->kernel, error) ||
         !xml_get_unsigned_or(node, "priority", &priorities, CONFIG_PRIORITY, &priority, error) ||
+        !config_cpus(node, start, error) ||
         !xml_get_choice_or(node, "restart", restart_words, RESTART_NEVER, &restart, error) ||
         !xml_get_bool_or(node, "essential", false, &start->essential, error)) {
         return false;

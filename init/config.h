@@ -24,6 +24,7 @@
 #define CONFIG_ATTRIBUTES   2048u
 #define CONFIG_PRIORITY     20u        /* of a component that names none */
 #define CONFIG_PRIORITY_MAX 61u        /* below init's own, which is below core's */
+#define CONFIG_CPUS_ALL     UINT32_MAX
 #define CONFIG_RAM_REST     UINT64_MAX /* ram="rest": what the others leave */
 
 /* One rule: requests for `service` that match label and arguments go to core or to a child. */
@@ -47,6 +48,7 @@ struct config_start {
     uint64_t ram;                  /* bytes, a multiple of 4096, or CONFIG_RAM_REST */
     uint64_t kernel;               /* pages */
     unsigned priority;
+    unsigned cpus; /* that it may use; CONFIG_CPUS_ALL: all there are */
     enum config_restart restart;
     bool essential; /* when it has ended well, the machine is powered off */
     unsigned provides;

@@ -43,7 +43,7 @@ static const char good_text[] =
     "    </route>\n"
     "    <config><port base=\"0x2f8\"/></config>\n"
     "  </start>\n"
-    "  <start name=\"vm\" binary=\"vmm\" ram=\"rest\" kernel=\"128\" restart=\"yes\">\n"
+    "  <start name=\"vm\" binary=\"vmm\" ram=\"rest\" kernel=\"128\" cpus=\"all\" restart=\"yes\">\n"
     "    <route>\n"
     "      <service name=\"ROM\" label=\"initrd\"><core/></service>\n"
     "      <service name=\"Terminal\" label=\"\"><core/></service>\n"
@@ -75,6 +75,8 @@ static void test_reads_what_is_written(void **state)
     assert_memory_equal(good_text + uart->config_at, own, sizeof own - 1);
     assert_true(vm->ram == CONFIG_RAM_REST);
     assert_int_equal(vm->kernel, 128);
+    assert_int_equal(uart->cpus, 1);
+    assert_true(vm->cpus == CONFIG_CPUS_ALL);
     assert_int_equal(vm->priority, CONFIG_PRIORITY);
     assert_int_equal(vm->restart, RESTART_FAILED);
     assert_int_equal(vm->config_bytes, 0);

@@ -22,6 +22,7 @@ enum error creator_create(const struct creator_request *request, uint64_t *child
     message_put(&message, request->priority);
     message_put(&message, request->fault_bits);
     message_put(&message, request->news);
+    message_put(&message, request->cpus);
     message_put_string(&message, request->label);
     unsigned count = 0;
     enum error error = portal_call(CAP_CORE, &message, &count);

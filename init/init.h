@@ -92,6 +92,7 @@ struct init {
         uint64_t at; /* TSC of the next step */
     } dump[CONFIG_DUMPS];
     uint64_t tsc_hz;
+    unsigned cpus; /* of the machine */
     uint64_t info_at; /* TSC of the next <info> line */
     struct free_info info_last;
 };

@@ -224,6 +224,7 @@ int component_main(void)
         return 1;
     }
     state.tsc_hz = info.tsc_hz;
+    state.cpus = (unsigned)info.cpus;
     enum error error = rom_open("config", &rom);
     if (error != ERROR_OK || rom.bytes == 0) {
         log_line("config: %s", error != ERROR_OK ? error_text(error) : "empty");

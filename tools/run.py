@@ -127,6 +127,7 @@ def parse_arguments(arguments):
     parser.add_argument("--terminal", metavar="N", action=Type, type=number(1, 3), default=1,
                         help="the guest that is typed into from here on")
     parser.add_argument("--smp", metavar="N", type=number(1, 256), default=1, help="CPUs of the machine")
+    parser.add_argument("--vcpus", metavar="N", type=number(1, 8), help="virtual CPUs of every guest; see below")
     parser.add_argument("--machine", metavar="NAME", default="pc", help=", ".join(MACHINES) + " (default pc); in Bochs: " + ", ".join(bochs.MACHINES))
     parser.add_argument("--cpu", metavar="MODEL", help="the emulator's name of the processor; QEMU's with features: 'EPYC,-svm'")
     parser.add_argument("--memory", metavar="MIB", type=number(16, 1 << 20),
@@ -155,8 +156,8 @@ def parse_arguments(arguments):
     options.bochs = options.machine in bochs.MACHINES
     if options.bochs and (options.iso or options.deterministic or options.gdb or options.print_only):
         refuse(f"--machine {options.machine} boots a CD of its own in Bochs: no --iso, --deterministic, --gdb, --print")
-    if options.iso and (options.config or options.guest_memory or options.exits):
-        refuse("--iso boots the image as it is: --config, --guest-memory and --exits cannot be combined with it")
+    if options.iso and (options.config or options.guest_memory or options.vcpus or options.exits):
+        refuse("--iso boots the image as it is: --config, --guest-memory, --vcpus and --exits cannot be combined with it")
     if options.exits and options.config:
         refuse("--exits changes the scenario's configuration: --config cannot be combined with it")
     if options.exits and options.headless and options.until is None:
@@ -194,13 +195,16 @@ def prepare(scenario, options):
     """Everything that the machine needs: (its class, the arguments)."""
     options.name = scenario.name
     config = options.config
-    if options.guest_memory or options.exits:
+    if options.guest_memory or options.vcpus or options.exits:
         if options.guest_memory:
             scenario.text = scenario.config_with_guest_memory(options.guest_memory)
+        if options.vcpus:
+            scenario.text = scenario.config_with_vcpus(options.vcpus)
         if options.exits:
             scenario.text = scenario.config_with_exits(READY)
         text = scenario.text
         config = build_path("run", scenario.name + (f"-{options.guest_memory}M" if options.guest_memory else "")
+                            + (f"-{options.vcpus}cpus" if options.vcpus else "")
                             + ("-exits" if options.exits else "") + ".xml")
         os.makedirs(os.path.dirname(config), exist_ok=True)
         temporary = f"{config}.{os.getpid()}"

@@ -17,6 +17,7 @@ BUILD = os.environ.get("BUILD") or "build"
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,31}\Z")
 FILE = re.compile(r"[A-Za-z0-9_./+-]+\Z")
 VM_MEMORY = re.compile(r"""(<vm\b[^<>]*?\bmemory\s*=\s*["'])[^"'<>]*""")
+VM_VCPUS = re.compile(r"""(<vm\b[^<>]*?)\s+vcpus\s*=\s*(?:"[^"<>]*"|'[^'<>]*')""")
 VM = re.compile(r"<vm\b(?![^<>]*\bexits\s*=)")
 
 
@@ -112,6 +113,13 @@ class Scenario:
         text, count = VM_MEMORY.subn(rf"\g<1>{mebibytes}M", self.text)
         if count == 0:
             raise Refused(f"{self.path} has no <vm memory=...>: --guest-memory has nothing to change")
+        return text
+
+    def config_with_vcpus(self, vcpus):
+        """The scenario's text with each <vm> given so many virtual CPUs."""
+        text, count = re.subn(r"<vm\b", f'<vm vcpus="{vcpus}"', VM_VCPUS.sub(r"\g<1>", self.text))
+        if count == 0:
+            raise Refused(f"{self.path} has no <vm>: --vcpus has nothing to change")
         return text
 
     def config_with_exits(self, line):

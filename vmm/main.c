@@ -13,6 +13,7 @@
 #include "vmm/config/builtin.h"
 #include "vmm/config/config.h"
 #include "vmm/config/console.h"
+#include "vmm/crew.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/machine/linux.h"
 #include "vmm/machine/machine.h"
@@ -20,8 +21,7 @@
 
 #include <string.h>
 
-#define CAP_VCPU       CAP_FREE
-#define CAP_TERMINAL   (CAP_FREE + 1)
+#define CAP_TERMINAL   CAP_FREE
 #define BIT_TERMINAL   1ull
 #define TERMINAL_LABEL "console"
 #define GUEST_RIGHTS   (MEM_READ | MEM_WRITE | MEM_EXECUTE)
@@ -41,11 +41,12 @@ struct monitor {
     struct guest_ram ram;
     struct dataspace low, high;
     struct vm vm;
-    struct vcpu_state *state;
+    struct vcpu_state *state[MACHINE_CPUS];
     struct terminal terminal;
     bool has_terminal;
     struct machine machine;
-    struct vcpu vcpu;
+    struct vcpu vcpu[MACHINE_CPUS];
+    struct crew crew;
     struct console console;
     uint64_t started; /* virtual ns */
     unsigned fast_resets;
@@ -158,7 +159,8 @@ static bool open_vm(struct monitor *m)
     }
     if (status == ERROR_OK) {
         what = "vCPU cannot be created";
-        status = vm_vcpu_create(&m->vm, CAP_VCPU, &m->state);
+        for (unsigned i = 0; i < m->config.vcpus && status == ERROR_OK; i++)
+            status = vm_vcpu_create(&m->vm, CREW_VCPU(i), crew_host(&m->crew, i), &m->state[i]);
     }
     if (status != ERROR_OK)
         log_line("vm %s: %s: %s", m->config.name, what, error_text(status));
@@ -180,12 +182,14 @@ static void log_exits(void *context)
 {
     const struct monitor *m = context;
 
-    vcpu_log_profile(&m->vcpu);
+    for (unsigned i = 0; i < m->machine.cpus; i++)
+        vcpu_log_profile(&m->vcpu[i]);
 }
 
 static bool build_machine(struct monitor *m)
 {
-    struct machine_config config = {.name = m->config.name, .ram = m->ram, .map = m->map};
+    struct machine_config config = {
+        .name = m->config.name, .ram = m->ram, .map = m->map, .cpus = (unsigned)m->config.vcpus};
     uint64_t since;
 
     clock_init(&config.clock, clock_read_tsc(), m->info.tsc_hz);
@@ -196,6 +200,7 @@ static bool build_machine(struct monitor *m)
         (struct uart16550_wiring){.transmit = console_transmit, .room = console_room, .ctx = &m->console};
     config.console_clock =
         (struct bus_clock){.deadline = console_deadline, .advance = console_advance, .device = &m->console};
+    crew_wire(&m->crew, &config);
     console_init(&m->console, m->config.name, &m->machine.clock, &m->machine.uart,
                  m->has_terminal ? &m->terminal : NULL);
     console_await(&m->console, m->config.exits, log_exits, m);
@@ -209,12 +214,18 @@ static bool signalled(void *context, uint64_t bits)
 {
     struct monitor *m = context;
 
+    crew_flush_log(&m->crew);
+    if (!(bits & (NT_PARENT_NEWS | BIT_TERMINAL)))
+        return true;
+    machine_lock(&m->machine, 0);
     if (bits & NT_PARENT_NEWS && m->has_terminal && session_poll(&m->terminal.session) == ERROR_CLOSED) {
         console_disconnect(&m->console);
         m->has_terminal = false;
     }
     if (bits & BIT_TERMINAL)
         console_signal(&m->console, clock_now(&m->machine.clock));
+    bus_update(&m->machine.bus);
+    machine_unlock(&m->machine, 0);
     return true;
 }
 
@@ -270,7 +281,8 @@ static bool load_guest(struct monitor *m, uint64_t rsdp, struct linux_entry *ent
     return load_linux(m, rsdp, entry);
 }
 
-/* As after power-up or reset: the first MiB cleared, tables and guest written, the vCPU at its entry. */
+/* As after power-up or reset: the first MiB cleared, tables and guest written, the first vCPU at its entry,
+ * the others waiting. */
 static bool boot(struct monitor *m)
 {
     struct linux_entry entry;
@@ -284,8 +296,10 @@ static bool boot(struct monitor *m)
     }
     if (!load_guest(m, rsdp, &entry))
         return false;
-    vcpu_reset(&m->vcpu);
-    vcpu_start(&m->vcpu, &entry);
+    machine_start_tsc(&m->machine, clock_read_tsc());
+    for (unsigned i = 0; i < m->machine.cpus; i++)
+        vcpu_reset(&m->vcpu[i]);
+    vcpu_start(&m->vcpu[0], &entry);
     m->started = clock_now(&m->machine.clock);
     return true;
 }
@@ -295,6 +309,8 @@ static bool answer_request(struct monitor *m)
 {
     uint64_t now = clock_now(&m->machine.clock);
 
+    if (m->machine.request == MACHINE_FAILED)
+        return false;
     if (m->machine.request == MACHINE_POWER_OFF) {
         console_finish(&m->console);
         log_line("vm %s: guest powered off", m->config.name);
@@ -334,28 +350,40 @@ static bool prepare(struct monitor *m)
                  missing[BOOT_LACKS(m->info.features)] ?: "virtual machines are missing");
         return false;
     }
+    crew_init(&m->crew, m->vcpu, (unsigned)m->config.vcpus, (unsigned)m->info.cpus);
     if (!open_images(m) || !alloc_ram(m) || !open_vm(m))
         return false;
     open_terminal(m);
     return build_machine(m);
 }
 
+static bool start_vcpus(struct monitor *m)
+{
+    for (unsigned i = 0; i < m->machine.cpus; i++) {
+        const struct vcpu_link link = {.vcpu = CREW_VCPU(i),
+                                       .notification = crew_notification(i),
+                                       .signal = i == 0 ? signalled : NULL,
+                                       .context = m};
+
+        vcpu_init(&m->vcpu[i], i, m->state[i], &m->machine, &link);
+        vcpu_init_policy(&m->vcpu[i], m->info.features & BOOT_FEATURE_FPU_XSAVE);
+    }
+    return crew_create(&m->crew, &m->machine, (unsigned)m->info.priority);
+}
+
 int component_main(void)
 {
     struct monitor *m = &monitor;
-    struct vcpu_link link = {.vcpu = CAP_VCPU, .notification = CAP_NT, .signal = signalled, .context = m};
     enum vcpu_stop stop;
 
-    if (!prepare(m))
+    if (!prepare(m) || !start_vcpus(m))
         return 1;
-    vcpu_init(&m->vcpu, m->state, &m->machine, &link);
-    vcpu_init_policy(&m->vcpu, m->info.features & BOOT_FEATURE_FPU_XSAVE);
     do {
         if (!boot(m))
             return 1;
         log_line("vm %s: started, %lu MiB", m->config.name, (unsigned long)(m->config.memory / MIB));
-        stop = vcpu_loop(&m->vcpu);
+        stop = crew_run(&m->crew);
     } while (stop == VCPU_STOP_REQUEST && answer_request(m));
-    vcpu_log_profile(&m->vcpu);
-    return stop == VCPU_STOP_REQUEST ? 0 : 1;
+    log_exits(m);
+    return stop == VCPU_STOP_REQUEST && m->machine.request != MACHINE_FAILED ? 0 : 1;
 }

@@ -29,4 +29,5 @@
 #define THREAD_BASE      0x7ff000000000ull
 #define THREAD_SLOT      0x100000ull
 #define THREADS          32u
+#define CPUS_MAX         64u /* of the machine: CREATE_EC has six bits for the number */
 #define THREAD_STACK_MAX 0x80000ull

@@ -58,19 +58,30 @@ struct pd_info {
     uint64_t tsc_hz;
     uint64_t wall_seconds, wall_tsc; /* seconds since 1970-01-01 UTC, at this TSC value */
     uint64_t features;               /* enum boot_feature */
-    uint64_t cpus;
+    uint64_t cpus;                   /* that it may use: 0 to cpus - 1 */
     uint64_t ram_free, ram_used;       /* bytes */
     uint64_t kernel_free, kernel_used; /* pages */
+    uint64_t priority;                 /* highest of its threads, and the main thread's */
 };
 
 MUST_CHECK enum error pd_info(struct pd_info *info);
 
 /*
- * A thread with time of its own, in the lowest free slot. priority: at most the component's; stack: bytes, at
- * most THREAD_STACK_MAX, charged. It must not return and must not use log_line() at the same time as another.
+ * A thread with time of its own on a CPU, in the lowest free slot. priority: at most the component's; stack:
+ * bytes, at most THREAD_STACK_MAX, charged. It must not return. On another CPU than 0 it cannot call core or
+ * the parent, which serve there: it has shared memory and notifications, and log_line() once log_divert() was
+ * called.
  */
-MUST_CHECK enum error thread_create(void (*function)(void *), void *argument, unsigned priority,
-                                    size_t stack);
+MUST_CHECK enum error thread_create(void (*function)(void *), void *argument, unsigned priority, size_t stack,
+                                    unsigned cpu);
+
+/* The number of the running thread's slot; 0: the main thread. */
+static inline unsigned thread_number(void)
+{
+    uint64_t stack;
+    __asm__("mov %%rsp, %0" : "=r"(stack));
+    return (unsigned)((stack - THREAD_BASE) / THREAD_SLOT);
+}
 
 /*
  * Another notification of the component's own at a free selector; nt_narrow() derives signallers from it.

@@ -21,3 +21,14 @@ size_t format_text(char *buffer, size_t size, const char *format, ...) __attribu
  * a route to LOG stays silent. For the main thread and the entry EC's handlers.
  */
 void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line as it is. */
+void log_put(const char *line, size_t length);
+
+/* Where log_line() leads from here on, on whatever thread: those on other CPUs than 0 cannot call core. The
+ * text is gone when take() returns. */
+struct log_diversion {
+    void (*take)(void *context, const char *line, size_t length);
+    void *context;
+};
+void log_divert(const struct log_diversion *diversion);

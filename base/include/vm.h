@@ -15,8 +15,9 @@ struct vm {
 MUST_CHECK enum error vm_open(const char *label, struct vm *vm);
 /* Its vCPUs and guest-physical space go; dataspaces stay. */
 MUST_CHECK enum error vm_close(struct vm *vm);
-/* A vCPU at a free selector; *state is its page. */
-MUST_CHECK enum error vm_vcpu_create(const struct vm *vm, selector free, struct vcpu_state **state);
+/* A vCPU of a CPU at a free selector; *state is its page. */
+MUST_CHECK enum error vm_vcpu_create(const struct vm *vm, selector free, unsigned cpu,
+                                     struct vcpu_state **state);
 /* All in bytes, multiples of 4096. rights: MEM_READ, MEM_WRITE, MEM_EXECUTE. */
 MUST_CHECK enum error vm_attach(const struct vm *vm, const struct dataspace *dataspace, uint64_t offset,
                                 uint64_t bytes, uint64_t guest_physical, uint64_t rights);

@@ -16,6 +16,7 @@
 void bus_init(struct bus *bus)
 {
     memset(bus, 0, sizeof *bus);
+    bus->earliest = BUS_NEVER;
 }
 
 /* The number of regions that start at or below the address. The loop has no branch that depends on what the
@@ -69,7 +70,26 @@ enum bus_status bus_attach_clock(struct bus *bus, const struct bus_clock *clock)
     if (bus->clocks == BUS_MAX_CLOCKS)
         return BUS_FULL;
     bus->clock[bus->clocks++] = *clock;
+    bus_update(bus);
     return BUS_OK;
+}
+
+uint64_t bus_deadline(const struct bus *bus)
+{
+    uint64_t earliest = BUS_NEVER;
+
+    for (size_t i = 0; i < bus->clocks; i++) {
+        uint64_t deadline = bus->clock[i].deadline(bus->clock[i].device);
+
+        if (deadline < earliest)
+            earliest = deadline;
+    }
+    return earliest;
+}
+
+void bus_update(struct bus *bus)
+{
+    __atomic_store_n(&bus->earliest, bus_deadline(bus), __ATOMIC_RELAXED);
 }
 
 /* The region that decodes all bytes of an access, or NULL. */
@@ -97,18 +117,37 @@ static bool size_is_whole(enum bus_kind kind, uint8_t size)
     return size == 1 || size == 2 || size == 4 || (size == 8 && kind == BUS_MMIO);
 }
 
-static uint64_t read_whole(const struct bus_region *region, uint64_t address, uint8_t size, uint8_t cpu,
-                           uint64_t now)
+static void access_region(struct bus *bus, const struct bus_region *region, struct bus_access *access)
+{
+    uint64_t before;
+
+    if (region->unlocked) {
+        region->handler(region->device, access);
+        return;
+    }
+    lock_take(bus->lock, access->cpu);
+    region->handler(region->device, access);
+    if (region->timed) {
+        before = bus->earliest;
+        bus_update(bus);
+        if (access->cpu != 0 && bus->earliest < before && bus->earlier)
+            bus->earlier(bus->owner);
+    }
+    lock_release(bus->lock, access->cpu);
+}
+
+static uint64_t read_whole(struct bus *bus, const struct bus_region *region, uint64_t address, uint8_t size,
+                           uint8_t cpu, uint64_t now)
 {
     struct bus_access access = {
         .offset = address - region->base, .value = ones(size), .now = now, .size = size, .cpu = cpu};
 
-    region->handler(region->device, &access);
+    access_region(bus, region, &access);
     return access.value & ones(size);
 }
 
-static void write_whole(const struct bus_region *region, uint64_t address, uint8_t size, uint64_t value,
-                        uint8_t cpu, uint64_t now)
+static void write_whole(struct bus *bus, const struct bus_region *region, uint64_t address, uint8_t size,
+                        uint64_t value, uint8_t cpu, uint64_t now)
 {
     struct bus_access access = {.offset = address - region->base,
                                 .value = value & ones(size),
@@ -117,7 +156,7 @@ static void write_whole(const struct bus_region *region, uint64_t address, uint8
                                 .write = true,
                                 .cpu = cpu};
 
-    region->handler(region->device, &access);
+    access_region(bus, region, &access);
 }
 
 uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint8_t cpu,
@@ -129,7 +168,7 @@ uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t
     if (size_is_whole(kind, size)) {
         region = region_of(bus, kind, address, size);
         if (region)
-            return read_whole(region, address, size, cpu, now);
+            return read_whole(bus, region, address, size, cpu, now);
         if (size == 1)
             return value;
     }
@@ -137,7 +176,7 @@ uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t
         region = region_of(bus, kind, address + i, 1);
         if (region) {
             value &= ~(UINT64_C(0xff) << (i * 8));
-            value |= read_whole(region, address + i, 1, cpu, now) << (i * 8);
+            value |= read_whole(bus, region, address + i, 1, cpu, now) << (i * 8);
         }
     }
     return value;
@@ -151,7 +190,7 @@ void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t si
     if (size_is_whole(kind, size)) {
         region = region_of(bus, kind, address, size);
         if (region) {
-            write_whole(region, address, size, value, cpu, now);
+            write_whole(bus, region, address, size, value, cpu, now);
             return;
         }
         if (size == 1)
@@ -160,29 +199,19 @@ void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t si
     for (unsigned i = 0; i < size && i < 8 && address <= UINT64_MAX - i; i++) {
         region = region_of(bus, kind, address + i, 1);
         if (region)
-            write_whole(region, address + i, 1, value >> (i * 8), cpu, now);
+            write_whole(bus, region, address + i, 1, value >> (i * 8), cpu, now);
     }
-}
-
-uint64_t bus_deadline(const struct bus *bus)
-{
-    uint64_t earliest = BUS_NEVER;
-
-    for (size_t i = 0; i < bus->clocks; i++) {
-        uint64_t deadline = bus->clock[i].deadline(bus->clock[i].device);
-
-        if (deadline < earliest)
-            earliest = deadline;
-    }
-    return earliest;
 }
 
 void bus_advance(struct bus *bus, uint64_t now)
 {
+    lock_take(bus->lock, 0);
     for (size_t i = 0; i < bus->clocks; i++) {
         const struct bus_clock *clock = &bus->clock[i];
 
         if (clock->deadline(clock->device) <= now)
             clock->advance(clock->device, now);
     }
+    bus_update(bus);
+    lock_release(bus->lock, 0);
 }

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/bus/lock.h"
+
 enum bus_kind { BUS_PORT, BUS_MMIO, BUS_KINDS };
 
 /* One access to a region. The bus guarantees: size is 1, 2, 4 or 8 (ports: 1, 2 or 4), offset + size stays
@@ -34,6 +36,8 @@ struct bus_region {
     uint64_t length;
     bus_handler *handler;
     void *device;
+    bool unlocked; /* needs no lock: it is the accessing vCPU's own */
+    bool timed;    /* an access may move the deadline of a clock */
 };
 
 #define BUS_NEVER UINT64_MAX /* deadline of a clock with nothing to do */
@@ -68,6 +72,12 @@ struct bus {
     size_t regions[BUS_KINDS];
     struct bus_clock clock[BUS_MAX_CLOCKS];
     size_t clocks;
+    uint64_t earliest; /* atomic; deadline of all clocks */
+    struct lock *lock; /* held in every handler but the unlocked ones; NULL: one thread uses the bus */
+    /* An access of another vCPU than the first, whose thread advances the clocks, has made `earliest` come
+     * sooner; may be NULL. */
+    void (*earlier)(void *owner);
+    void *owner;
 };
 
 enum bus_status { BUS_OK, BUS_FULL, BUS_OVERLAP, BUS_INVALID };
@@ -94,6 +104,17 @@ uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t
 void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint64_t value,
                uint8_t cpu, uint64_t now);
 
-/* Earliest deadline of all clocks, and letting all due clocks advance. */
+/* Earliest deadline of all clocks as it was after the last access that may move one, and finding it anew
+ * after anything else that does (with the lock). */
+static inline uint64_t bus_earliest(const struct bus *bus)
+{
+    return __atomic_load_n(&bus->earliest, __ATOMIC_RELAXED);
+}
+
+void bus_update(struct bus *bus);
+
+/* What bus_update finds. */
 uint64_t bus_deadline(const struct bus *bus);
+
+/* Lets all due clocks advance; takes the lock as vCPU 0. */
 void bus_advance(struct bus *bus, uint64_t now);

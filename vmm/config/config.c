@@ -5,14 +5,14 @@
  */
 #include "vmm/config/config.h"
 
-#include "vmm/machine/e820.h"
+#include "vmm/machine/machine.h"
 
 #include <string.h>
 
 #define NODES      16
 #define ATTRIBUTES 32
 
-static const char *const vm_attributes[] = {"name!", "memory!", "kernel", "initrd", "cmdline", "guest", "exits", NULL};
+static const char *const vm_attributes[] = {"name!", "memory!", "kernel", "initrd", "cmdline", "guest", "vcpus", "exits", NULL};
 static const struct xml_schema vm_schema = {.name = "vm", .attributes = vm_attributes};
 static const struct xml_child_rule config_children[] = {{&vm_schema, 1, 1}, {NULL, 0, 0}};
 static const struct xml_schema config_schema = {.name = "config", .children = config_children};
@@ -61,6 +61,8 @@ static bool check_boot(const struct vm_config *config, const struct xml_node *vm
 
 static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
 {
+    static const struct xml_range vcpus = {.min = 1, .max = MACHINE_CPUS};
+
     if (!copy(vm, "name", config->name, sizeof config->name, error) ||
         !copy(vm, "kernel", config->kernel, sizeof config->kernel, error) ||
         !copy(vm, "initrd", config->initrd, sizeof config->initrd, error) ||
@@ -70,7 +72,9 @@ static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct 
         return false;
     if (!config->name[0])
         return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"", NULL, NULL);
-    return read_memory(config, vm, error) && check_boot(config, vm, error);
+    return read_memory(config, vm, error) &&
+           xml_get_unsigned_or(vm, "vcpus", &vcpus, 1, &config->vcpus, error) &&
+           check_boot(config, vm, error);
 }
 
 bool config_read(struct vm_config *config, char *text, size_t size, struct xml_error *error)

@@ -7,7 +7,8 @@
  *     </config>
  *
  * memory: MiB, or with a suffix K, M or G. kernel and initrd name ROMs; kernel is a bzImage, or a
- * Multiboot ELF32 program, which takes no initrd. guest="..." instead of kernel runs
+ * Multiboot ELF32 program, which takes no initrd. vcpus: how many
+ * processors the guest has, 1 (default) to 8. guest="..." instead of kernel runs
  * one of the guests that are part of the monitor (builtin.h). exits="TEXT": when the guest prints a line with
  * this text, the log gets the number of its exits by reason, as it always does at the guest's end.
  */
@@ -27,6 +28,7 @@
 struct vm_config {
     char name[CONFIG_NAME_SIZE];
     uint64_t memory;              /* bytes, a multiple of 4096 */
+    uint64_t vcpus;               /* 1 to MACHINE_CPUS */
     char kernel[CONFIG_ROM_SIZE]; /* "": a built-in guest */
     char initrd[CONFIG_ROM_SIZE]; /* "": none */
     char cmdline[CONFIG_CMDLINE_SIZE];

@@ -40,11 +40,11 @@ static void test_mmio_read_write(void **state)
     assert_int_equal(bench->state.rip, CODE + 2);
     assert_int_equal(bench->state.gpr[VCPU_RAX] & 0xff, 0x14);
     bench->state.gpr[VCPU_RBX] = 0xfee000a0;
-    bench->machine.attention = false;
+    bench->machine.cpu[0].attention = false;
     assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee000f0, 0));
     assert_int_equal(bench->state.rip, CODE + 9);
-    assert_int_equal(bench->machine.lapic.svr, 0x1ff);
-    assert_true(bench->machine.attention);
+    assert_int_equal(bench->machine.cpu[0].lapic.svr, 0x1ff);
+    assert_true(bench->machine.cpu[0].attention);
 }
 
 /* mov [rbx], eax with its bytes in two pages that do not lie together; the second is then taken away. */
@@ -59,7 +59,7 @@ static void test_fetch_across_pages(void **state)
     bench->state.gpr[VCPU_RBX] = 0xfee000f0;
     assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee000f0, 0));
     assert_int_equal(bench->state.rip, 0x40001004);
-    assert_int_equal(bench->machine.lapic.svr, 0x1ff);
+    assert_int_equal(bench->machine.cpu[0].lapic.svr, 0x1ff);
 
     set_table(bench, TABLES + 0x4000, 1, 0);
     bench->state.rip = 0x40000ffe;
@@ -104,14 +104,14 @@ static void test_moves(void **state)
     /* mov [rbx + rcx * 8 + 0x80], r10d: the TPR keeps eight bits. */
     bench->state.gpr[VCPU_RCX] = 0;
     assert_true(move(bench, "\x44\x89\x94\xcb\x80\x00\x00\x00", 8, 0xfee00080));
-    assert_int_equal(bench->machine.lapic.tpr, 0xaa);
+    assert_int_equal(bench->machine.cpu[0].lapic.tpr, 0xaa);
     bench->state.gpr[VCPU_RCX] = 0x10; /* the same, now the SVR at 0x100 - 0x10 */
     bench->state.gpr[VCPU_RBX] = MMIO - 0x10;
     assert_true(move(bench, "\x44\x89\x94\xcb\x80\x00\x00\x00", 8, 0xfee000f0));
-    assert_int_equal(bench->machine.lapic.svr & 0xff, 0xaa);
+    assert_int_equal(bench->machine.cpu[0].lapic.svr & 0xff, 0xaa);
     /* mov dword [rbx + 0x100], 0x1ff */
     assert_true(move(bench, "\xc7\x83\x00\x01\x00\x00\xff\x01\x00\x00", 10, 0xfee000f0));
-    assert_int_equal(bench->machine.lapic.svr, 0x1ff);
+    assert_int_equal(bench->machine.cpu[0].lapic.svr, 0x1ff);
     /* mov eax, [rip + 0x202a] */
     assert_true(move(bench, "\x8b\x05\x2a\x20\x00\x00", 6, 0xfee00030));
     assert_int_equal(bench->state.gpr[VCPU_RAX] & 0xff, 0x14);

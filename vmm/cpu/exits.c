@@ -108,8 +108,7 @@ static __attribute__((noinline)) void access_port(struct vcpu *vcpu, uint64_t in
         merge_rax(state, size, (uint32_t)bus_read(&machine->bus, BUS_PORT, port, size, vcpu->number, now));
     else
         bus_write(&machine->bus, BUS_PORT, port, size, (uint32_t)state->gpr[VCPU_RAX], vcpu->number, now);
-    if (machine_port_is(machine->timed, port, size))
-        vcpu_update_deadline(vcpu);
+    vcpu_update_deadline(vcpu);
 }
 
 static bool exit_io(struct vcpu *vcpu)
@@ -161,7 +160,7 @@ static bool exit_hlt(struct vcpu *vcpu)
         return vcpu_runs(vcpu);
     vcpu_set_rip(vcpu, next);
     vcpu->state->activity = VCPU_HALTED;
-    vcpu->machine->attention = true; /* what waits already ends it at once */
+    vcpu_attend(vcpu); /* what waits already ends it at once */
     return true;
 }
 
@@ -169,7 +168,7 @@ static bool exit_hlt(struct vcpu *vcpu)
 static bool exit_interrupt_window(struct vcpu *vcpu)
 {
     vcpu->window = 0;
-    vcpu->machine->attention = true;
+    vcpu_attend(vcpu);
     return true;
 }
 
@@ -177,7 +176,7 @@ static bool exit_nmi_window(struct vcpu *vcpu)
 {
     vcpu->nmi_masked = false;
     vcpu->window = 0;
-    vcpu->machine->attention = true;
+    vcpu_attend(vcpu);
     return true;
 }
 

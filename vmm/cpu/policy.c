@@ -52,7 +52,9 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave)
         .sink = vcpu,
     };
     vcpu->cpuid = (struct cpuid_config){
-        .cpu = vcpu->number, .cpus = 1, .x2apic = true, .kvm_stable = true, .host = host_cpuid};
+        .cpu = vcpu->number, .cpus = vcpu->machine->cpus, .x2apic = true, .kvm_stable = true, .host = host_cpuid};
+    host_cpuid(NULL, LEAF_FEATURES, 0, &regs);
+    vcpu->signature = regs.eax;
     host_cpuid(NULL, LEAF_ADDRESS, 0, &regs);
     vcpu->physical_bits = (uint8_t)(regs.eax & 0xff);
     host_cpuid(NULL, LEAF_EXTENDED, 0, &regs);
@@ -191,7 +193,7 @@ static void after_write(struct vcpu *vcpu, uint32_t msr, const struct held *held
         return;
     }
     if (is_x2apic(msr) || msr == MSR_APIC_BASE)
-        vcpu->machine->attention = true;
+        vcpu_attend(vcpu);
     if (msr == MSR_X2TPR)
         vcpu_update_tpr(vcpu);
     if (vcpu->msr.tsc_moved) {
@@ -199,6 +201,20 @@ static void after_write(struct vcpu *vcpu, uint32_t msr, const struct held *held
         vcpu_reload_tsc(vcpu);
     }
     vcpu_update_deadline(vcpu);
+}
+
+/* The KVM clock's are the machine's: all vCPUs write the wall clock, which has one version. */
+static bool write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
+{
+    uint64_t now = clock_now(&vcpu->machine->clock);
+    bool written;
+
+    if (is_x2apic(msr) || msr == MSR_TSC_DEADLINE)
+        return msr_write(&vcpu->msr, msr, value, now);
+    machine_lock(vcpu->machine, vcpu->number);
+    written = msr_write(&vcpu->msr, msr, value, now);
+    machine_unlock(vcpu->machine, vcpu->number);
+    return written;
 }
 
 bool vcpu_exit_rdmsr(struct vcpu *vcpu)
@@ -229,7 +245,7 @@ bool vcpu_exit_wrmsr(struct vcpu *vcpu)
 
     if (!vcpu_can_skip(vcpu, &next) || !prepare_msr(vcpu, msr, held))
         return vcpu_runs(vcpu);
-    if (!msr_write(&vcpu->msr, msr, value, clock_now(&vcpu->machine->clock))) {
+    if (!write_msr(vcpu, msr, value)) {
         vcpu_raise_error(vcpu, X86_VECTOR_GP, 0);
         return vcpu_runs(vcpu);
     }

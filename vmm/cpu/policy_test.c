@@ -47,7 +47,7 @@ static void test_cpuid_apic(void **state)
         if (bench->state.rip == CODE) /* it has asked for more */
             assert_true(leave(bench, VCPU_EXIT_CPUID, 0, CODE + 2));
         assert_int_equal(bench->state.gpr[VCPU_RDX] >> 9 & 1, i == 0);
-        bench->machine.lapic.base &= ~0x800ull;
+        bench->machine.cpu[0].lapic.base &= ~0x800ull;
     }
 }
 

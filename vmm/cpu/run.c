@@ -19,7 +19,7 @@ enum { VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4 };
 
 void vcpu_update_deadline(struct vcpu *vcpu)
 {
-    uint64_t deadline = machine_deadline(vcpu->machine);
+    uint64_t deadline = machine_deadline(vcpu->machine, vcpu->number);
 
     if (deadline == vcpu->deadline)
         return;
@@ -29,7 +29,7 @@ void vcpu_update_deadline(struct vcpu *vcpu)
 
 static void advance_clocks(struct vcpu *vcpu)
 {
-    machine_advance(vcpu->machine, clock_now(&vcpu->machine->clock));
+    machine_advance(vcpu->machine, vcpu->number, clock_now(&vcpu->machine->clock));
     vcpu_update_deadline(vcpu);
 }
 
@@ -57,7 +57,7 @@ static void take_interrupted(struct vcpu *vcpu)
                     (type == VCPU_EVENT_EXCEPTION && (vector == VECTOR_BP || vector == VECTOR_OF));
 
     vcpu->interrupted = software ? 0 : event;
-    vcpu->machine->attention = true;
+    vcpu_attend(vcpu);
 }
 
 /*
@@ -73,7 +73,7 @@ static void take_return(struct vcpu *vcpu)
     vcpu->wakes++;
     if (state->dirty & VCPU_EVENT && state->inject & VCPU_EVENT_VALID) {
         vcpu->interrupted = state->inject;
-        vcpu->machine->attention = true;
+        vcpu_attend(vcpu);
     }
     if (state->dirty != 0 || state->activity == VCPU_HALTED)
         return;
@@ -108,6 +108,7 @@ void vcpu_update_tpr(struct vcpu *vcpu)
 static uint64_t commit(struct vcpu *vcpu, const struct inject_decision *decision)
 {
     struct machine *machine = vcpu->machine;
+    uint64_t vector;
 
     switch (decision->source) {
     case INJECT_NOTHING:
@@ -119,7 +120,7 @@ static uint64_t commit(struct vcpu *vcpu, const struct inject_decision *decision
         vcpu->exception = 0;
         break;
     case INJECT_NMI:
-        machine->nmi = false;
+        __atomic_store_n(&vcpu->cpu->nmi, false, __ATOMIC_RELAXED);
         vcpu->nmi_masked = true;
         break;
     case INJECT_APIC:
@@ -127,29 +128,64 @@ static uint64_t commit(struct vcpu *vcpu, const struct inject_decision *decision
         break;
     case INJECT_EXTINT:
         lapic_extint_done(vcpu->lapic);
-        return decision->event | ((unsigned)i8259_acknowledge(&machine->pic) & 0xff);
+        machine_lock(machine, vcpu->number);
+        vector = (unsigned)i8259_acknowledge(&machine->pic) & 0xff;
+        machine_unlock(machine, vcpu->number);
+        return decision->event | vector;
     }
     return decision->event;
 }
 
+/* The 8259s' line goes to the first processor; the others take what an ExtINT message promises them. */
 static bool extint_waits(const struct vcpu *vcpu)
 {
-    return vcpu->machine->intr && lapic_accepts_extint(vcpu->lapic);
+    return __atomic_load_n(&vcpu->machine->intr, __ATOMIC_RELAXED) &&
+           (vcpu->number == 0 || lapic_mode(vcpu->lapic) != LAPIC_MODE_OFF) &&
+           lapic_accepts_extint(vcpu->lapic);
+}
+
+/*
+ * With several processors: what others have left for this one. `attention` is cleared before all that it
+ * stands for is read, so that nothing is overlooked. False: the processor waits for a STARTUP and takes
+ * nothing else.
+ */
+static bool take_messages(struct vcpu *vcpu)
+{
+    struct machine_cpu *cpu = vcpu->cpu;
+    enum startup_step step;
+    uint8_t vector = 0;
+
+    (void)__atomic_exchange_n(&cpu->attention, false, __ATOMIC_SEQ_CST);
+    if (vcpu->number == 0) {
+        machine_sync_lint(vcpu->machine);
+        vcpu_update_deadline(vcpu);
+    }
+    if (__builtin_expect(__atomic_load_n(&cpu->startup, __ATOMIC_RELAXED) == 0, 1))
+        return true;
+    while ((step = startup_take(&cpu->startup, &vector)) == STARTUP_RESET)
+        vcpu_reset_init(vcpu);
+    if (step == STARTUP_START)
+        vcpu_startup(vcpu, vector);
+    return !startup_waits(&cpu->startup);
 }
 
 void vcpu_inject(struct vcpu *vcpu)
 {
-    struct machine *machine = vcpu->machine;
+    struct machine_cpu *cpu = vcpu->cpu;
     struct vcpu_state *state = vcpu->state;
     struct inject_decision decision;
 
+    if (vcpu->machine->cpus > 1 && !take_messages(vcpu)) {
+        state->activity = VCPU_HALTED;
+        return;
+    }
     vcpu_sync_tpr(vcpu);
     decision = inject_decide(&(struct inject_input){
         .interrupted = vcpu->interrupted,
         .exception = vcpu->exception,
         .rflags = vcpu->stale ? 0 : state->rflags,
         .interruptibility = vcpu->stale ? 0 : state->interruptibility,
-        .nmi = machine->nmi,
+        .nmi = __atomic_load_n(&cpu->nmi, __ATOMIC_RELAXED),
         .nmi_masked = vcpu->nmi_masked,
         .vector = lapic_pending_vector(vcpu->lapic),
         .extint = extint_waits(vcpu),
@@ -165,7 +201,8 @@ void vcpu_inject(struct vcpu *vcpu)
         state->dirty |= VCPU_EVENT;
         vcpu->window = decision.window;
     }
-    machine->attention = false;
+    if (vcpu->machine->cpus == 1)
+        cpu->attention = false;
 }
 
 static uint64_t exception_event(unsigned vector)
@@ -179,7 +216,7 @@ static void raise_event(struct vcpu *vcpu, uint64_t event)
 {
     vcpu->exception = inject_combine(vcpu->interrupted, event);
     vcpu->interrupted = 0;
-    vcpu->machine->attention = true;
+    vcpu_attend(vcpu);
     if (!vcpu->exception)
         machine_request(vcpu->machine, MACHINE_RESET, "triple fault");
 }
@@ -223,8 +260,11 @@ enum vcpu_stop vcpu_loop(struct vcpu *vcpu)
         uint64_t bits;
         uint32_t reason;
 
-        if (vcpu->machine->attention)
+        if (vcpu->cpu->attention) {
             vcpu_inject(vcpu);
+            if (!vcpu_runs(vcpu)) /* attention stands for requests, too */
+                return VCPU_STOP_REQUEST;
+        }
         state->valid = 0;
         status = vcpu_run(vcpu->link.vcpu, vcpu->link.notification, vcpu->deadline_tsc, &bits);
         if (status == STATUS_OK) {
@@ -238,7 +278,7 @@ enum vcpu_stop vcpu_loop(struct vcpu *vcpu)
             continue;
         }
         take_return(vcpu);
-        if (status == STATUS_SIGNAL && !vcpu->link.signal(vcpu->link.context, bits))
+        if (status == STATUS_SIGNAL && vcpu->link.signal && !vcpu->link.signal(vcpu->link.context, bits))
             return VCPU_STOP_SIGNAL;
         if (status != STATUS_SIGNAL && status != STATUS_TIMEOUT) {
             log_line("vm %s: the kernel does not run the vCPU: status %u", vcpu->machine->name,
@@ -247,7 +287,7 @@ enum vcpu_stop vcpu_loop(struct vcpu *vcpu)
         }
         advance_clocks(vcpu);
         let_run(vcpu);
-        if (vcpu->machine->request != MACHINE_RUNS)
+        if (!vcpu_runs(vcpu))
             return VCPU_STOP_REQUEST;
     }
 }

@@ -15,7 +15,7 @@ static void test_interrupt_ends_halt(void **state)
     out(bench, 0x21, 0xfe);
     bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_SVR, 4, 0x1ff, 0, 0);
     bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_LVT_LINT0, 4, 0x700, 0, 0);
-    machine_advance(&bench->machine, 200000000);
+    machine_advance(&bench->machine, 0, 200000000);
     assert_true(bench->machine.intr);
 
     vcpu_inject(vcpu);
@@ -47,7 +47,7 @@ static void test_apic_timer(void **state)
 {
     struct bench *bench = *state;
     struct machine *machine = &bench->machine;
-    struct lapic *lapic = &machine->lapic;
+    struct lapic *lapic = &machine->cpu[0].lapic;
 
     bench->state.rflags |= X86_RFLAGS_IF;
     assert_true(lapic_msr_write(lapic, MSR_APIC_BASE, lapic->base | APIC_BASE_EXTD, 0));
@@ -56,8 +56,8 @@ static void test_apic_timer(void **state)
     assert_true(lapic_msr_write(lapic, 0x838, 1000, 0));
     vcpu_update_deadline(&bench->vcpu);
     assert_true(bench->vcpu.deadline <= 128000);
-    machine_advance(machine, 128000);
-    assert_true(machine->attention);
+    machine_advance(machine, 0, 128000);
+    assert_true(machine->cpu[0].attention);
     vcpu_inject(&bench->vcpu);
     assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | 0xec);
     assert_int_equal(lapic->isr_top, 0xec);
@@ -68,7 +68,7 @@ static void test_apic_timer(void **state)
     assert_true(leave(bench, VCPU_EXIT_WRMSR, 1, CODE + 2));
     assert_int_equal(bench->state.rip, CODE + 2);
     assert_int_equal(lapic->isr_top, -1);
-    assert_true(machine->attention);
+    assert_true(machine->cpu[0].attention);
 }
 
 /* A fault in the delivery of a fault is a double fault, and a third one the end. */

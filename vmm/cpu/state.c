@@ -50,10 +50,17 @@ static void reset_want(struct vcpu *vcpu)
         want[fetched[i]] |= VCPU_FETCH_GROUPS;
 }
 
-void vcpu_init(struct vcpu *vcpu, struct vcpu_state *state, struct machine *machine,
+void vcpu_init(struct vcpu *vcpu, unsigned number, struct vcpu_state *state, struct machine *machine,
                const struct vcpu_link *link)
 {
-    *vcpu = (struct vcpu){.state = state, .machine = machine, .lapic = &machine->lapic, .link = *link};
+    struct machine_cpu *cpu = &machine->cpu[number];
+
+    *vcpu = (struct vcpu){.state = state,
+                          .machine = machine,
+                          .cpu = cpu,
+                          .lapic = &cpu->lapic,
+                          .number = cpu->number,
+                          .link = *link};
 }
 
 /* The guest's TSC is the host's and an offset; the local APIC and the KVM clock know its value at virtual
@@ -64,19 +71,8 @@ void vcpu_reload_tsc(struct vcpu *vcpu)
     vcpu->state->dirty |= VCPU_TSC;
 }
 
-static void reset_tsc(struct vcpu *vcpu)
-{
-    struct machine *machine = vcpu->machine;
-    uint64_t host = clock_read_tsc(), at_zero = machine->clock.start - host;
-
-    lapic_tsc_move(vcpu->lapic, at_zero - vcpu->lapic->config.tsc_at_zero, clock_ns(&machine->clock, host));
-    machine->kvmclock.tsc_at_zero = at_zero;
-    vcpu->msr.state.tsc_adjust = 0;
-    vcpu->msr.clock_cpu.moved = false;
-    vcpu_reload_tsc(vcpu);
-}
-
-void vcpu_reset(struct vcpu *vcpu)
+/* What RESET# and INIT have in common. */
+static void reset_registers(struct vcpu *vcpu)
 {
     struct vcpu_state *state = vcpu->state;
 
@@ -96,11 +92,44 @@ void vcpu_reset(struct vcpu *vcpu)
     vcpu->cr8 = 0;
     vcpu->nmi_masked = false;
     vcpu->stale = false;
+    vcpu_reload_tsc(vcpu);
+    vcpu_attend(vcpu);
+}
+
+void vcpu_reset(struct vcpu *vcpu)
+{
+    reset_registers(vcpu);
     vcpu->deadline = CLOCK_NEVER;
     vcpu->deadline_tsc = CLOCK_NEVER;
     msr_reset(&vcpu->msr);
-    reset_tsc(vcpu);
-    vcpu->machine->attention = true;
+    vcpu->msr.state.tsc_adjust = 0;
+    vcpu->msr.clock_cpu.moved = false;
+}
+
+/*
+ * SDM vol. 3, table 9-1: INIT leaves the TSC and most MSRs; those that the state page holds are reset here,
+ * which no guest can rely on being otherwise. The KVM clock is switched off: whoever is started next may have
+ * other things at its place.
+ */
+void vcpu_reset_init(struct vcpu *vcpu)
+{
+    reset_registers(vcpu);
+    lapic_reset_init(vcpu->lapic);
+    vcpu->msr.clock_cpu.msr = 0;
+    __atomic_store_n(&vcpu->cpu->nmi, false, __ATOMIC_RELAXED);
+    vcpu_update_deadline(vcpu);
+}
+
+void vcpu_startup(struct vcpu *vcpu, uint8_t vector)
+{
+    const struct linux_entry entry = vcpu_entry_real((uint64_t)vector << 12);
+    struct vcpu_state *state = vcpu->state;
+
+    vcpu_start(vcpu, &entry);
+    state->gpr[VCPU_RSP] = 0;
+    state->gpr[VCPU_RDX] = vcpu->signature;
+    state->activity = VCPU_ACTIVE;
+    state->dirty = VCPU_GROUPS;
 }
 
 static struct vcpu_segment segment_of(const struct linux_segment *segment)

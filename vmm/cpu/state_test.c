@@ -46,7 +46,7 @@ static void test_reset(void **state)
     assert_int_equal(bench->state.want[VCPU_EXIT_IO], 0);
     tsc = clock_read_tsc() + bench->state.tsc_offset;
     assert_true(tsc < 1ull << 40);
-    assert_int_equal(bench->machine.kvmclock.tsc_at_zero, bench->machine.lapic.config.tsc_at_zero);
+    assert_int_equal(bench->machine.kvmclock.tsc_at_zero, bench->machine.cpu[0].lapic.config.tsc_at_zero);
 }
 
 /* A processor that does not tell the next RIP: what is needed to fetch comes with the first exit. */

@@ -74,7 +74,8 @@ static inline int set_up(void **state)
     assert_true(e820_layout(RAM_SIZE, &config.map));
     config.ram = (struct guest_ram){.low = bench->ram, .low_size = RAM_SIZE};
     assert_true(machine_init(&bench->machine, &config));
-    vcpu_init(&bench->vcpu, &bench->state, &bench->machine, &link);
+    machine_start_tsc(&bench->machine, clock_read_tsc());
+    vcpu_init(&bench->vcpu, 0, &bench->state, &bench->machine, &link);
     vcpu_init_policy(&bench->vcpu, false);
     bench->vcpu.tells_next_rip = true; /* whatever this machine's processor does */
     vcpu_reset(&bench->vcpu);

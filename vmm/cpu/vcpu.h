@@ -4,11 +4,12 @@
  *
  * The loop is built around what most exits do not need. The deadline of all clocks is kept, in TSC ticks as
  * the kernel wants it, and is computed anew only when a clock has moved it. The injection decision is taken
- * only after `machine->attention` or the handlers say that something changed. The kernel delivers few
+ * only after `attention` or the handlers say that something changed. The kernel delivers few
  * register groups with an exit (`want`); a handler that needs more asks with vcpu_need and has the guest
  * repeat the instruction, which exits again with them.
  *
- * Everything here belongs to the one thread that runs the vCPU.
+ * Everything here belongs to the one thread that runs the vCPU; what others want of it comes by struct
+ * machine_cpu.
  */
 #pragma once
 
@@ -25,7 +26,7 @@
 /* How the loop reaches the kernel: selectors of the vCPU and of the notification that ends its run. */
 struct vcpu_link {
     uint64_t vcpu, notification;
-    /* Signals arrived. False: the loop is to end. */
+    /* Signals arrived. False: the loop is to end. NULL: they only end the vCPU's run. */
     bool (*signal)(void *context, uint64_t bits);
     void *context;
 };
@@ -59,8 +60,9 @@ struct vcpu_decoded {
 struct vcpu {
     struct vcpu_state *state;
     struct machine *machine;
+    struct machine_cpu *cpu; /* its part of the machine */
     struct lapic *lapic;
-    uint64_t deadline;     /* virtual time of the next event of all clocks */
+    uint64_t deadline;     /* virtual time of the next event of its clocks */
     uint64_t deadline_tsc; /* the same as TSC value */
     uint64_t interrupted;  /* to be injected again */
     uint64_t exception;    /* raised by a handler */
@@ -72,6 +74,7 @@ struct vcpu {
     bool has_1g_pages;
     bool tells_next_rip; /* the processor, of most exits */
     uint8_t physical_bits;
+    uint32_t signature; /* what EDX has after RESET# and INIT: EAX of CPUID 1 */
     struct cpuid_config cpuid;
     struct msr_cpu msr;
     struct vcpu_link link;
@@ -82,16 +85,22 @@ struct vcpu {
     uint32_t unsupported; /* instructions that the executor does not know; logged for the first few */
 };
 
-/* Before the first start. `state` is the vCPU's page. */
-void vcpu_init(struct vcpu *vcpu, struct vcpu_state *state, struct machine *machine,
+/* Before the first start. `state` is the vCPU's page; `number` is below machine->cpus. */
+void vcpu_init(struct vcpu *vcpu, unsigned number, struct vcpu_state *state, struct machine *machine,
                const struct vcpu_link *link);
 
 /* What the host's processor decides of the guest's. xsave: the kernel switches the guest's state by XSAVE. */
 void vcpu_init_policy(struct vcpu *vcpu, bool xsave);
 
-/* Power-up: no events, no windows, guest TSC 0. Then vcpu_start says where the guest begins. */
+/* Power-up: no events, no windows, the TSC as machine_start_tsc has set it. Then vcpu_start says where the
+ * guest begins; another processor than the first waits for STARTUP instead. */
 void vcpu_reset(struct vcpu *vcpu);
 void vcpu_start(struct vcpu *vcpu, const struct linux_entry *entry);
+
+/* By its own thread: INIT, after which it waits for STARTUP; and STARTUP, whose vector is the page where it
+ * begins. */
+void vcpu_reset_init(struct vcpu *vcpu);
+void vcpu_startup(struct vcpu *vcpu, uint8_t vector);
 
 /* Entries for other guests than Linux: real mode at an address below 1 MiB; flat 32-bit protected mode
  * without a GDT. */
@@ -116,7 +125,13 @@ void vcpu_log_profile(const struct vcpu *vcpu);
 /* What a handler returns: whether the loop goes on. */
 static inline bool vcpu_runs(const struct vcpu *vcpu)
 {
-    return vcpu->machine->request == MACHINE_RUNS;
+    return __atomic_load_n(&vcpu->machine->request, __ATOMIC_RELAXED) == MACHINE_RUNS;
+}
+
+/* The injection decision is to be taken again; by the vCPU's own thread. */
+static inline void vcpu_attend(struct vcpu *vcpu)
+{
+    vcpu->cpu->attention = true;
 }
 
 /* True if all groups are valid. Else they are asked for at the next exit of this reason, and the handler is

@@ -19,10 +19,14 @@
 
 void machine_request(struct machine *machine, enum machine_request request, const char *reason)
 {
-    if (machine->request != MACHINE_RUNS)
+    enum machine_request expected = MACHINE_RUNS;
+
+    if (!__atomic_compare_exchange_n(&machine->request, &expected, request, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
         return;
-    machine->request = request;
     machine->reason = reason;
+    for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
+        machine_wake(machine, cpu);
 }
 
 /* An ISA interrupt: both controllers see it. */
@@ -34,14 +38,32 @@ static void isa_irq(void *opaque, unsigned pin, bool level)
     i82093aa_set_irq(&machine->ioapic, pin == 0 ? TIMER_PIN : pin, level);
 }
 
+/* The 8259s' output goes to the first processor only. If another's thread is here, the first one's looks at
+ * the line later; each rise is an edge for it, however short. */
 static void pic_intr(void *opaque, unsigned pin, bool level)
 {
     struct machine *machine = opaque;
 
     (void)pin;
-    machine->intr = level;
-    machine->attention = true;
-    lapic_set_lint(&machine->lapic, 0, level);
+    __atomic_store_n(&machine->intr, level, __ATOMIC_RELEASE);
+    if (!machine->bus.lock || machine->lock.holder == 0)
+        lapic_set_lint(&machine->cpu[0].lapic, 0, level);
+    else if (level)
+        __atomic_add_fetch(&machine->lint_raised, 1, __ATOMIC_RELEASE);
+    machine_wake(machine, 0);
+}
+
+void machine_sync_lint(struct machine *machine)
+{
+    uint32_t raised = __atomic_load_n(&machine->lint_raised, __ATOMIC_ACQUIRE);
+    struct lapic *lapic = &machine->cpu[0].lapic;
+
+    if (raised != machine->lint_seen) {
+        machine->lint_seen = raised;
+        lapic_set_lint(lapic, 0, false);
+        lapic_set_lint(lapic, 0, true);
+    }
+    lapic_set_lint(lapic, 0, __atomic_load_n(&machine->intr, __ATOMIC_ACQUIRE));
 }
 
 static struct irq_line isa_line(struct machine *machine, unsigned pin)
@@ -51,58 +73,64 @@ static struct irq_line isa_line(struct machine *machine, unsigned pin)
 
 static void apic_send(void *opaque, const struct lapic_message *message)
 {
-    struct machine *machine = opaque;
-    struct lapic *const lapics[] = {&machine->lapic};
+    struct machine_cpu *cpu = opaque;
 
-    (void)lapic_route(lapics, 1, message);
+    (void)lapic_route(cpu->machine->lapics, cpu->machine->cpus, message);
 }
 
 static bool ioapic_send(void *opaque, const struct lapic_message *message)
 {
     struct machine *machine = opaque;
-    struct lapic *const lapics[] = {&machine->lapic};
 
-    return lapic_route(lapics, 1, message);
+    return lapic_route(machine->lapics, machine->cpus, message);
 }
 
+/* By the thread of the processor. */
 static void apic_eoi(void *opaque, uint8_t vector)
 {
-    struct machine *machine = opaque;
+    struct machine_cpu *cpu = opaque;
 
-    i82093aa_eoi(&machine->ioapic, vector);
+    machine_lock(cpu->machine, cpu->number);
+    i82093aa_eoi(&cpu->machine->ioapic, vector);
+    machine_unlock(cpu->machine, cpu->number);
 }
 
 static void apic_wake(void *opaque, unsigned cpu)
 {
-    struct machine *machine = opaque;
+    const struct machine_cpu *own = opaque;
 
-    (void)cpu;
-    machine->attention = true;
+    machine_wake(own->machine, cpu);
 }
 
-/* SMI has nobody to serve it. INIT for the only processor, which is running, is a reset of it as far as a
- * guest can tell; STARTUP means nothing to it. */
+/* SMI has nobody to serve it. INIT of the first processor is a reset of the machine as far as a guest can
+ * tell: it begins at the firmware, which would do just that. */
 static void apic_event(void *opaque, unsigned cpu, enum lapic_delivery delivery, uint8_t vector)
 {
-    struct machine *machine = opaque;
+    struct machine *machine = ((struct machine_cpu *)opaque)->machine;
+    struct machine_cpu *target = &machine->cpu[cpu];
 
-    (void)cpu;
-    (void)vector;
-    if (delivery == LAPIC_NMI) {
-        machine->nmi = true;
-        machine->attention = true;
-    } else if (delivery == LAPIC_INIT) {
+    if (delivery == LAPIC_INIT && cpu == 0) {
         machine_request(machine, MACHINE_RESET, "INIT");
+        return;
     }
+    if (delivery == LAPIC_NMI)
+        __atomic_store_n(&target->nmi, true, __ATOMIC_RELEASE);
+    else if (delivery == LAPIC_INIT)
+        startup_send_init(&target->startup);
+    else if (delivery != LAPIC_STARTUP || !startup_send_vector(&target->startup, vector))
+        return;
+    machine_wake(machine, cpu);
 }
 
 /* Every access of the guest may change what can be delivered: EOI, TPR, a mask. */
 static void lapic_page(void *opaque, struct bus_access *access)
 {
     struct machine *machine = opaque;
+    struct machine_cpu *cpu = &machine->cpu[access->cpu];
 
-    machine->attention |= access->write;
-    lapic_access(&machine->lapic, access);
+    if (access->write)
+        cpu->attention = true;
+    lapic_access(&cpu->lapic, access);
 }
 
 static void kbc_reset(void *opaque)
@@ -123,12 +151,19 @@ static void power_off(void *opaque)
 
 static void init_apics(struct machine *machine)
 {
-    const struct lapic_config config = {
-        .bsp = true, .x2apic = true, .tsc_khz = (uint32_t)(machine->clock.hz / 1000)};
-    const struct lapic_link link = {
-        .send = apic_send, .eoi = apic_eoi, .wake = apic_wake, .event = apic_event, .sink = machine};
+    for (unsigned i = 0; i < machine->cpus; i++) {
+        struct machine_cpu *cpu = &machine->cpu[i];
+        const struct lapic_config config = {
+            .cpu = i, .bsp = i == 0, .x2apic = true, .tsc_khz = (uint32_t)(machine->clock.hz / 1000)};
+        const struct lapic_link link = {
+            .send = apic_send, .eoi = apic_eoi, .wake = apic_wake, .event = apic_event, .sink = cpu};
 
-    lapic_init(&machine->lapic, &config, &link);
+        cpu->number = (uint8_t)i;
+        cpu->machine = machine;
+        cpu->startup = i == 0 ? 0 : STARTUP_WAITS;
+        lapic_init(&cpu->lapic, &config, &link);
+        machine->lapics[i] = &cpu->lapic;
+    }
     i82093aa_init(&machine->ioapic, &(struct i82093aa_link){.send = ioapic_send, .sink = machine});
 }
 
@@ -163,9 +198,17 @@ static void init_chips(struct machine *machine, const struct machine_config *con
 static bool attach_chips(struct machine *machine)
 {
     struct bus *bus = &machine->bus;
-    const struct bus_region lapic = {"lapic", LAPIC_MMIO_BASE, LAPIC_MMIO_LENGTH, lapic_page, machine};
-    const struct bus_region ioapic = {"i82093aa", I82093AA_MMIO_BASE, I82093AA_MMIO_LENGTH, i82093aa_access,
-                                      &machine->ioapic};
+    const struct bus_region lapic = {.name = "lapic",
+                                     .base = LAPIC_MMIO_BASE,
+                                     .length = LAPIC_MMIO_LENGTH,
+                                     .handler = lapic_page,
+                                     .device = machine,
+                                     .unlocked = true};
+    const struct bus_region ioapic = {.name = "i82093aa",
+                                      .base = I82093AA_MMIO_BASE,
+                                      .length = I82093AA_MMIO_LENGTH,
+                                      .handler = i82093aa_access,
+                                      .device = &machine->ioapic};
 
     return bus_attach(bus, BUS_MMIO, &lapic) == BUS_OK && bus_attach(bus, BUS_MMIO, &ioapic) == BUS_OK &&
            i8259_attach(&machine->pic, bus) == BUS_OK && i8254_attach(&machine->pit, bus) == BUS_OK &&
@@ -189,15 +232,29 @@ static bool moves_deadline(const struct machine *machine, const void *device)
 static void map_ports(struct machine *machine)
 {
     for (size_t i = 0; i < machine->bus.regions[BUS_PORT]; i++) {
-        const struct bus_region *region = &machine->bus.region[BUS_PORT][i];
-        bool timed = moves_deadline(machine, region->device);
+        struct bus_region *region = &machine->bus.region[BUS_PORT][i];
 
-        for (uint64_t port = region->base; port < region->base + region->length; port++) {
+        region->timed = moves_deadline(machine, region->device);
+        for (uint64_t port = region->base; port < region->base + region->length; port++)
             machine->decoded[port >> 3] |= (uint8_t)(1u << (port & 7));
-            if (timed)
-                machine->timed[port >> 3] |= (uint8_t)(1u << (port & 7));
-        }
     }
+}
+
+static void earlier(void *opaque)
+{
+    machine_wake(opaque, 0);
+}
+
+static void init_lock(struct machine *machine, const struct machine_config *config)
+{
+    if (machine->cpus == 1 || !config->lock)
+        return;
+    machine->lock = *config->lock;
+    machine->wake = config->wake;
+    machine->wake_context = config->wake_context;
+    machine->bus.lock = &machine->lock;
+    machine->bus.earlier = earlier;
+    machine->bus.owner = machine;
 }
 
 bool machine_init(struct machine *machine, const struct machine_config *config)
@@ -207,10 +264,14 @@ bool machine_init(struct machine *machine, const struct machine_config *config)
     machine->clock = config->clock;
     machine->ram = config->ram;
     machine->map = config->map;
+    machine->cpus = config->cpus ? config->cpus : 1;
+    if (machine->cpus > MACHINE_CPUS)
+        return false;
     bus_init(&machine->bus);
+    init_lock(machine, config);
     init_apics(machine);
     init_chips(machine, config);
-    kvmclock_init(&machine->kvmclock, &machine->ram, machine->lapic.config.tsc_khz, 0,
+    kvmclock_init(&machine->kvmclock, &machine->ram, machine->cpu[0].lapic.config.tsc_khz, 0,
                   (uint64_t)config->wall_seconds * CLOCK_NS_PER_S, true);
     if (config->console_clock.advance && bus_attach_clock(&machine->bus, &config->console_clock) != BUS_OK)
         return false;
@@ -222,7 +283,15 @@ bool machine_init(struct machine *machine, const struct machine_config *config)
 
 void machine_reset(struct machine *machine, uint64_t now)
 {
-    lapic_reset(&machine->lapic);
+    machine_lock(machine, 0); /* as whose thread the 8259s' output moves */
+    for (unsigned i = 0; i < machine->cpus; i++) {
+        struct machine_cpu *cpu = &machine->cpu[i];
+
+        lapic_reset(&cpu->lapic);
+        cpu->nmi = false;
+        cpu->startup = i == 0 ? 0 : STARTUP_WAITS;
+        cpu->attention = true;
+    }
     i82093aa_reset(&machine->ioapic);
     i8259_reset(&machine->pic);
     i8254_reset(&machine->pit, now);
@@ -232,10 +301,24 @@ void machine_reset(struct machine *machine, uint64_t now)
     i440fx_reset(&machine->i440fx);
     piix3_reset(&machine->piix3);
     piix4_pm_reset(&machine->pm, now);
-    machine->nmi = false;
-    machine->attention = true;
-    machine->request = MACHINE_RUNS;
+    bus_update(&machine->bus);
+    machine->lint_seen = machine->lint_raised;
+    machine_unlock(machine, 0);
     machine->reason = NULL;
+    __atomic_store_n(&machine->request, MACHINE_RUNS, __ATOMIC_RELEASE);
+}
+
+/* Virtual time 0 is the clock's start. */
+void machine_start_tsc(struct machine *machine, uint64_t tsc)
+{
+    uint64_t at_zero = machine->clock.start - tsc, now = clock_ns(&machine->clock, tsc);
+
+    for (unsigned i = 0; i < machine->cpus; i++) {
+        struct lapic *lapic = &machine->cpu[i].lapic;
+
+        lapic_tsc_move(lapic, at_zero - lapic->config.tsc_at_zero, now);
+    }
+    machine->kvmclock.tsc_at_zero = at_zero;
 }
 
 uint64_t machine_write_tables(struct machine *machine)
@@ -244,7 +327,7 @@ uint64_t machine_write_tables(struct machine *machine)
         .rsdp = E820_RSDP,
         .tables = machine->map.acpi_base,
         .length = E820_ACPI_LENGTH,
-        .cpus = 1,
+        .cpus = machine->cpus,
         .lapic_base = LAPIC_MMIO_BASE,
         .ioapic_base = I82093AA_MMIO_BASE,
         .pm_base = MACHINE_PM_BASE,

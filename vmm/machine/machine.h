@@ -8,7 +8,12 @@
  * (virtual wire).
  *
  * Nothing here knows the kernel or a clock: RAM, the time and the console come from the caller, so a test can
- * build a machine as well. One thread uses it.
+ * build a machine as well.
+ *
+ * Each processor has a thread, number 0 the one that also advances the chips' clocks. One lock, taken by the
+ * bus, is for all chips: an access to most of them ends in the 8259s and the I/O APIC. A local APIC is its
+ * processor's own and has none; what others want of it they put into its atomic words, and wake it
+ * (`attention`). With one processor there is no lock, and nothing is woken.
  */
 #pragma once
 
@@ -29,6 +34,7 @@
 #include "vmm/device/uart16550.h"
 #include "vmm/machine/e820.h"
 #include "vmm/machine/kvmclock.h"
+#include "vmm/machine/startup.h"
 
 #define MACHINE_COM1     0x3f8u
 #define MACHINE_COM1_IRQ 4u
@@ -37,13 +43,34 @@
 #define MACHINE_PORT_MAP (0x10000 / 8 + 1) /* bytes; an access of four ports may look beyond the last */
 
 /* What the machine wants of its owner. */
-enum machine_request { MACHINE_RUNS, MACHINE_RESET, MACHINE_POWER_OFF };
+enum machine_request { MACHINE_RUNS, MACHINE_RESET, MACHINE_POWER_OFF, MACHINE_FAILED };
+
+#define MACHINE_CPUS LOCK_THREADS
+
+struct machine;
+
+/* A processor, as the others see it. */
+struct machine_cpu {
+    /* Decide on injection: an interrupt line, the local APIC or one of the words below has changed. Atomic:
+     * who sets it where it was clear, wakes the processor. */
+    bool attention;
+    bool nmi;         /* atomic; waits */
+    uint8_t number;   /* and APIC ID */
+    uint32_t startup; /* atomic; see startup.h */
+    struct machine *machine;
+    struct lapic lapic;
+} __attribute__((aligned(64)));
 
 struct machine_config {
     const char *name; /* must outlive the machine */
     struct clock clock;
     struct guest_ram ram;
     struct e820_map map;
+    unsigned cpus; /* 0: one */
+    /* With several processors: has the thread of one look at its attention; and how to lock. */
+    void (*wake)(void *context, unsigned cpu);
+    void *wake_context;
+    const struct lock *lock;
     int64_t wall_seconds; /* since 1970, at virtual time 0 */
     /* The far end of COM1; `irq` is ignored. `console_clock` may have NULL callbacks: none. */
     struct uart16550_wiring console;
@@ -52,19 +79,24 @@ struct machine_config {
 
 struct machine {
     /* First what the loop looks at. */
-    bool attention; /* an interrupt line or the local APIC has changed: decide on injection */
-    bool intr;      /* output of the 8259s */
-    bool nmi;       /* waits */
-    enum machine_request request;
+    enum machine_request request; /* atomic */
+    bool intr;                    /* atomic; output of the 8259s */
+    unsigned cpus;
     const char *reason; /* of a reset */
     const char *name;
     struct clock clock;
     struct guest_ram ram;
     struct e820_map map;
-    struct lapic lapic;
     struct bus bus;
     uint8_t decoded[MACHINE_PORT_MAP]; /* a bit a port: some chip answers */
-    uint8_t timed[MACHINE_PORT_MAP];   /* likewise: an access may move the deadline of a clock */
+    struct machine_cpu cpu[MACHINE_CPUS];
+    struct lapic *lapics[MACHINE_CPUS];
+    struct lock lock; /* of the chips; the bus takes it */
+    /* How often other threads than its own have raised the first local APIC's LINT0, and how often that was
+     * seen. */
+    uint32_t lint_raised, lint_seen;
+    void (*wake)(void *context, unsigned cpu);
+    void *wake_context;
 
     struct i8259 pic;
     struct i8254 pit;
@@ -89,7 +121,35 @@ void machine_reset(struct machine *machine, uint64_t now);
 /* Writes ACPI tables to guest RAM; the address of the RSDP, 0: could not. */
 __attribute__((warn_unused_result)) uint64_t machine_write_tables(struct machine *machine);
 
-/* First request wins until machine_reset. reason: static. */
+/* The chips' lock, for what does not come by the bus; `cpu` is the caller's number. */
+static inline void machine_lock(struct machine *machine, unsigned cpu)
+{
+    lock_take(machine->bus.lock, cpu);
+}
+
+static inline void machine_unlock(struct machine *machine, unsigned cpu)
+{
+    lock_release(machine->bus.lock, cpu);
+}
+
+/* The guest's TSCs are 0 at the host's `tsc`. */
+void machine_start_tsc(struct machine *machine, uint64_t tsc);
+
+/* Has a processor decide on injection. */
+static inline void machine_wake(struct machine *machine, unsigned cpu)
+{
+    bool *attention = &machine->cpu[cpu].attention;
+
+    if (!machine->wake)
+        *attention = true;
+    else if (!__atomic_exchange_n(attention, true, __ATOMIC_SEQ_CST))
+        machine->wake(machine->wake_context, cpu);
+}
+
+/* By the thread of processor 0, before it decides: LINT0 as the 8259s have it. */
+void machine_sync_lint(struct machine *machine);
+
+/* First request wins until machine_reset; all processors are woken. reason: static. */
 void machine_request(struct machine *machine, enum machine_request request, const char *reason);
 
 /* Guest RAM, or NULL if not all of the range is. */
@@ -107,16 +167,19 @@ static inline bool machine_port_is(const uint8_t map[MACHINE_PORT_MAP], uint16_t
     return (unsigned)bits >> (port & 7) & ((1u << size) - 1);
 }
 
-/* Virtual time of the next event of all clocks, and letting what is due happen. */
-static inline uint64_t machine_deadline(const struct machine *machine)
+/* Virtual time of the next event of a processor's clocks, and letting what is due happen: its timer and, for
+ * number 0, the chips' clocks. By its own thread. */
+static inline uint64_t machine_deadline(const struct machine *machine, unsigned cpu)
 {
-    uint64_t devices = bus_deadline(&machine->bus), timer = lapic_deadline(&machine->lapic);
+    uint64_t devices = cpu == 0 ? bus_earliest(&machine->bus) : BUS_NEVER;
+    uint64_t timer = lapic_deadline(&machine->cpu[cpu].lapic);
 
     return devices < timer ? devices : timer;
 }
 
-static inline void machine_advance(struct machine *machine, uint64_t now)
+static inline void machine_advance(struct machine *machine, unsigned cpu, uint64_t now)
 {
-    bus_advance(&machine->bus, now);
-    lapic_advance(&machine->lapic, now);
+    if (cpu == 0 && now >= bus_earliest(&machine->bus))
+        bus_advance(&machine->bus, now);
+    lapic_advance(&machine->cpu[cpu].lapic, now);
 }
