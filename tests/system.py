@@ -379,10 +379,11 @@ TESTS = [
     kernel("kernel: a processor without SVM", "tests/kernel/without-svm.xml", "--cpu", "EPYC,-svm",
            check=pairs_are_seen(pairs.WITHOUT_SVM)),
     kernel("kernel: soak for 10 s", "tests/kernel/soak.xml", *UNHURRIED),
-    kernel_on_two("kernel: calls on two CPUs", "tests/kernel/two-cpus.xml", check=pairs_are_seen(pairs.TWO_CPUS)),
+    kernel_on_two("kernel: two CPUs", "tests/kernel/two-cpus.xml", check=pairs_are_seen(pairs.TWO_CPUS)),
     kernel_iommu("amd"),
     kernel_iommu("intel"),
     run("linux: two CPUs", "linux", "--smp", "2", "--until", r"guest: ready"),
+    run("hostile", "hostile", "--deterministic", "--until", "hostile: done", "--timeout", "600", check=hostile_is_contained(50)),
     Test("bench", ["python3", "tools/bench.py"], output=" 0 differ, 0 over"),
     *(test for mode in GUEST_TESTS for test in guest(mode)),
     refused("run: unknown scenario", "no scenario 'nosuch'", "nosuch"),
@@ -398,15 +399,12 @@ TESTS = [
 
 # make test-slow
 SLOW_TESTS = [
-    run("hostile", "hostile", "--deterministic", "--until", "hostile: done", "--timeout", "600", check=hostile_is_contained(50)),
     # A second for each attack instead of 60 ms.
     Test("hostile: a second each",
          ["sh", "-c", """sed 's/<run milliseconds="60"/<run milliseconds="1000"/' scenarios/hostile.xml >{build}/hostile-long.xml && """
           "exec tools/run hostile --config {build}/hostile-long.xml --no-build --headless --log {log} --deterministic "
           "--until 'hostile: done' --timeout 7000"], check=hostile_is_contained(50)),
     kernel("kernel: soak for 600 s", "tests/kernel/slow-soak.xml", "--timeout", "7000", *UNHURRIED),
-    # Not counted, so a loaded machine makes them late: they are not for every change.
-    kernel_on_two("kernel: two CPUs", "tests/kernel/slow-two-cpus.xml"),
     kernel_on_two("kernel: soak for 600 s on two CPUs", "tests/kernel/slow-soak.xml", "--timeout", "7000"),
     vtx("kernel: VT-x, all rounds", "ktest", KTEST_PASSED),
     vtx("kernel: VT-x with x2APIC", "ktest", KTEST_PASSED, "--config", "tests/kernel/bochs.xml", machine="bochs-vtx-x2apic"),
