@@ -60,10 +60,11 @@ class Trace:
                 else:
                     steps.append((int(word, 16), rest.strip()))
         for name, steps in self.paths.items():
-            # The measuring program's own: what it measures may read the time too.
-            times = [i for i, step in enumerate(steps) if step[1] == "rdtsc" and level(step[0]) == level(steps[0][0])]
-            if len(times) > 1:
-                self.paths[name] = steps[times[0] + 1:times[-1] + 1]
+            # The measuring program's own, which is where it ends: what it measures may read the time too. An interrupt
+            # may come between the mark and the first RDTSC.
+            times = [i for i, step in enumerate(steps) if step[1] == "rdtsc" and level(step[0]) == level(steps[-1][0])]
+            if times:
+                self.paths[name] = steps[times[0] + 1 if len(times) > 1 else 0:times[-1] + 1]
         self.overhead = len(self.paths.pop(0, []))
 
     def length(self, name):
