@@ -68,7 +68,7 @@ def read_limits(paths_only):
                 line = line.split("#")[0].strip()
                 if line:
                     name, limit = line.split()
-                    if not (paths_only and name.startswith("linux.")):
+                    if not (paths_only and name.startswith(("linux.", "vm.idle."))):
                         limits[name] = float(limit) if "." in limit else int(limit)
     return limits
 
