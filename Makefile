@@ -50,11 +50,11 @@ test-host:
 	$(Q)BUILD=$(BUILD) CC=$(CC) HOST_DIRS='$(HOST_DIRS)' /usr/bin/python3 tools/test.py --host
 
 test-slow:
-	$(Q)tools/bootstrap test
+	$(Q)tools/bootstrap test iso bochs
 	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/test.py --slow
 
 bench:
-	$(Q)tools/bootstrap test iso
+	$(Q)tools/bootstrap test iso bochs
 	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/bench.py
 
 iso:

@@ -247,44 +247,56 @@ static void svm_init(struct vcpu *vcpu)
     vmcb->pat = 0x0007040600070406;
 }
 
-/* Registers that stand alike in VMCB and state page. */
-#define SAME(group, field)                                                                                   \
+/* Registers that stand alike in VMCB and state page, group after group, and where each group begins. */
+#define SAME(field)                                                                                          \
     {                                                                                                        \
-        group, offsetof(struct vmcb, field), offsetof(struct vcpu_state, field),                             \
+        offsetof(struct vmcb, field), offsetof(struct vcpu_state, field),                                    \
             sizeof(((struct vcpu_state *)0)->field) / sizeof(uint64_t)                                       \
     }
 static const struct {
-    uint32_t group;
     uint16_t vmcb, state, words;
 } same[] = {
-    SAME(VCPU_CS_SS, cs),
-    SAME(VCPU_CS_SS, ss),
-    SAME(VCPU_DS_ES, ds),
-    SAME(VCPU_DS_ES, es),
-    SAME(VCPU_FS_GS, fs),
-    SAME(VCPU_FS_GS, gs),
-    SAME(VCPU_FS_GS, kernel_gs_base),
-    SAME(VCPU_TR_LDTR, tr),
-    SAME(VCPU_TR_LDTR, ldtr),
-    SAME(VCPU_TABLES, gdtr),
-    SAME(VCPU_TABLES, idtr),
-    SAME(VCPU_CR, cr0),
-    SAME(VCPU_CR, cr2),
-    SAME(VCPU_CR, cr3),
-    SAME(VCPU_CR, cr4),
-    SAME(VCPU_DR, dr6),
-    SAME(VCPU_DR, dr7),
-    SAME(VCPU_EFER, efer),
-    SAME(VCPU_EFER, pat),
-    SAME(VCPU_SYSCALL, star),
-    SAME(VCPU_SYSCALL, lstar),
-    SAME(VCPU_SYSCALL, cstar),
-    SAME(VCPU_SYSCALL, sfmask),
-    SAME(VCPU_SYSCALL, sysenter_cs),
-    SAME(VCPU_SYSCALL, sysenter_esp),
-    SAME(VCPU_SYSCALL, sysenter_eip),
-    SAME(VCPU_TSC, tsc_offset),
+    /* 0: CS_SS */
+    SAME(cs),
+    SAME(ss),
+    /* 2: DS_ES */
+    SAME(ds),
+    SAME(es),
+    /* 4: FS_GS */
+    SAME(fs),
+    SAME(gs),
+    SAME(kernel_gs_base),
+    /* 7: TR_LDTR */
+    SAME(tr),
+    SAME(ldtr),
+    /* 9: TABLES */
+    SAME(gdtr),
+    SAME(idtr),
+    /* 11: CR */
+    SAME(cr0),
+    SAME(cr2),
+    SAME(cr3),
+    SAME(cr4),
+    /* 15: DR */
+    SAME(dr6),
+    SAME(dr7),
+    /* 17: EFER */
+    SAME(efer),
+    SAME(pat),
+    /* 19: SYSCALL */
+    SAME(star),
+    SAME(lstar),
+    SAME(cstar),
+    SAME(sfmask),
+    SAME(sysenter_cs),
+    SAME(sysenter_esp),
+    SAME(sysenter_eip),
+    /* 26: TSC */
+    SAME(tsc_offset),
 };
+static const uint8_t first_same[] = {0, 0, 0, 0, 2, 4, 7, 9, 11, 15, 17, 19, 26, 27}; /* by the group's bit */
+_Static_assert(VCPU_CS_SS == 1u << 3 && VCPU_TSC == 1u << 12 && sizeof(same) / sizeof(*same) == 27,
+               "first_same goes with these");
 
 /* Most calls ask for RIP alone, which is done without the table. */
 #define GROUPS_SAME (VCPU_GROUPS & ~(uint32_t)(VCPU_GPR | VCPU_RIP | VCPU_EVENT | VCPU_XCR0))
@@ -292,16 +304,24 @@ static const struct {
 #define DPL_SHIFT 5
 #define DPL_MASK  3u
 
+/* One or two. */
+static inline void copy_words(uint64_t *to, const uint64_t *from, unsigned words)
+{
+    to[0] = from[0];
+    if (words == 2)
+        to[1] = from[1];
+}
+
 static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t groups)
 {
     const struct vmcb *v = vcpu->control;
 
-    for (unsigned i = 0; groups & GROUPS_SAME && i < sizeof(same) / sizeof(*same); i++) {
-        const uint64_t *from = (const uint64_t *)((const char *)v + same[i].vmcb);
-        uint64_t *to = (uint64_t *)((char *)s + same[i].state);
+    for (uint32_t rest = groups & GROUPS_SAME; rest; rest &= rest - 1) {
+        unsigned group = (unsigned)__builtin_ctz(rest);
 
-        for (unsigned word = 0; groups & same[i].group && word < same[i].words; word++)
-            to[word] = from[word];
+        for (unsigned i = first_same[group]; i < first_same[group + 1]; i++)
+            copy_words((uint64_t *)((char *)s + same[i].state),
+                       (const uint64_t *)((const char *)v + same[i].vmcb), same[i].words);
     }
     if (groups & VCPU_RIP) {
         s->rip = v->rip;
@@ -379,12 +399,12 @@ static void svm_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t grou
 {
     struct vmcb *v = vcpu->control;
 
-    for (unsigned i = 0; groups & GROUPS_SAME && i < sizeof(same) / sizeof(*same); i++) {
-        const uint64_t *from = (const uint64_t *)((const char *)s + same[i].state);
-        uint64_t *to = (uint64_t *)((char *)v + same[i].vmcb);
+    for (uint32_t rest = groups & GROUPS_SAME; rest; rest &= rest - 1) {
+        unsigned group = (unsigned)__builtin_ctz(rest);
 
-        for (unsigned word = 0; groups & same[i].group && word < same[i].words; word++)
-            to[word] = from[word];
+        for (unsigned i = first_same[group]; i < first_same[group + 1]; i++)
+            copy_words((uint64_t *)((char *)v + same[i].vmcb),
+                       (const uint64_t *)((const char *)s + same[i].state), same[i].words);
     }
     if (groups & VCPU_RIP) {
         v->rip = s->rip;

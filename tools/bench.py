@@ -5,7 +5,8 @@ A figure of a path is a line "bench: NAME = NUMBER UNIT" in the log of a scenari
 counting; "bench: done" ends them, "bench: failed" spoils them. The scenarios run twice, and the figures have to be the same
 to the digit. The second run is traced (bench_trace.py): from the trace come the counts beside a path and the longest
 stretches with interrupts off, and the trace of a path has to be as long as its figure. Then Linux boots, twice
-deterministically for the exits until it is ready, and some more times for the ratios (bench_linux.py).
+deterministically for the exits until it is ready, and some more times for the ratios (bench_linux.py). What VT-x costs
+is measured in Bochs (bench_vtx.py).
 
 tests/bench/limits has a line "NAME LIMIT" for each figure that may not be exceeded, "NAME:COUNT LIMIT" for a count beside
 one; a limit whose figure is missing fails too. What is found is printed as a table and written to build/bench.json:
@@ -24,6 +25,7 @@ import sys
 
 import bench_linux
 import bench_trace
+import bench_vtx
 from scenario import BUILD, ROOT, Scenario, build_environment, build_path
 
 FIGURE = re.compile(r"bench: (\S+) = (\d+) (\w+)\s*$", re.MULTILINE)
@@ -32,11 +34,12 @@ EXITS = re.compile(r"(\d+) exits:((?: [a-z-]+ \d+)+)")
 LIMITS = os.path.join("tests", "bench", "limits")
 RUNS = 2
 SCENARIOS = ("bench", "bench-vm")
-LINUX_SCENARIOS = ("linux", bench_linux.SCENARIO)
+LINUX_SCENARIOS = ("linux", bench_linux.SCENARIO, "bench-idle")
+IDLE_SECONDS = 20  # of the guest's, between its lines "idle: begin" and "idle: end" (tests/guest-linux/init)
 # A guest's figures are means over many rounds, and the emulator does not count an instruction that exits: their traces,
 # of a single round, may differ by so much. Others are equal.
 TRACE_TOLERANCE = 0.02
-COLUMNS = {"cr3": "CR3", "wrmsr": "WRMSR", "xsave": "XSAVE", "vmcb": "VMCB"}
+COLUMNS = {"cr3": "CR3", "wrmsr": "WRMSR", "xsave": "XSAVE", "vmcb": "VMCB", "vmcs": "VMCS"}
 
 # What others need, counted by the same method (instructions of the emulator).
 PEERS = {
@@ -44,6 +47,8 @@ PEERS = {
     "ipc.cross_pd.words10": {"seL4": 1572},
     "vmexit.out.kernel-loop": {"KVM, OUT to user level": 2872},
     "vmexit.out.user": {"KVM, OUT to user level": 2872},
+    "vmexit.out.user.vtx": {"KVM-Intel, OUT to user level": 2960},
+    "vmexit.cpuid.user.vtx": {"KVM-Intel, in the kernel": 970},
     "notification.signal_wait": {"Linux, pipe round trip": 10373},
     "linux.boot.exits": {"KVM with kvmtool": 40000},
     "linux.boot.ratio": {"KVM with kvmtool": 1.5},
@@ -63,7 +68,7 @@ def read_limits(paths_only):
                 line = line.split("#")[0].strip()
                 if line:
                     name, limit = line.split()
-                    if not (paths_only and name.startswith("linux.")):
+                    if not (paths_only and name.startswith(("linux.", "vm.idle."))):
                         limits[name] = float(limit) if "." in limit else int(limit)
     return limits
 
@@ -119,15 +124,25 @@ def measure_exits(number, *plugin):
     return dict(zip(words[::2], map(int, words[1::2]))), vmruns and int(vmruns.group(1))
 
 
+def measure_idle(plugin):
+    """VMRUNs a virtual second of a guest that has had nothing to do for half a minute."""
+    _, trace = boot("bench-idle", 0, r"idle: over", plugin, "only=vmrun")
+    with open(trace, encoding="ascii") as file:
+        begin, end = map(int, re.findall(r"^vmruns (\d+)", file.read(), re.MULTILINE)[:2])
+    return (end - begin) / IDLE_SECONDS
+
+
 def measure_linux(plugin):
     """({name: (value, unit)}, {name: counts}, what differs between the runs)."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
         runs = [pool.submit(measure_exits, 0), pool.submit(measure_exits, 1, plugin, "only=vmrun")]
         (reasons, _), (again, vmruns) = [future.result() for future in runs]
+    idle = measure_idle(plugin)
     counts = reasons | {"host-interrupt": vmruns - sum(again.values())}
     ratios, lines = bench_linux.measure()
     print("\n".join(lines))
     figures = {"linux.boot.exits": (vmruns, "exits")}
+    figures["vm.idle.exits_per_s"] = (idle, "exits/s")
     figures |= {name + ".ratio": (round(value, 3), "ratio") for name, value in ratios.items()}
     return figures, {"linux.boot.exits": counts}, [] if reasons == again else [f"linux.boot.exits: {reasons}, {again}"]
 
@@ -158,7 +173,7 @@ def print_table(result, bad):
         limit = "" if entry["limit"] is None else entry["limit"]
         counts = entry.get("counts", {})
         is_path = "cr3" in counts
-        columns = "".join(f"{counts[what] if is_path else '':>6}" for what in COLUMNS)
+        columns = "".join(f"{counts.get(what, 0) if is_path else '':>6}" for what in COLUMNS)
         rest = [f"FAIL {what}" for what in bad if what.split(":")[0] == name]
         rest += [f"{who} {count}" for who, count in entry["peer"].items()]
         rest += [] if is_path else [f"{what} {count}" for what, count in counts.items()]
@@ -188,10 +203,12 @@ def main():
         figures, counts = dict(runs[-1][0]), dict(runs[-1][1])
         different = [f"{name}: {', '.join(str(run.get(name)) for run, _ in runs)}" for name in runs[0][0]
                      if any(run.get(name) != runs[0][0][name] for run, _ in runs[1:])]
+        vtx_figures, vtx_counts, _ = bench_vtx.measure()
+        figures, counts = figures | vtx_figures, counts | vtx_counts
         if not paths_only:
             more_figures, more_counts, more_different = measure_linux(plugin)
             figures, counts, different = figures | more_figures, counts | more_counts, different + more_different
-    except (Spoilt, bench_linux.Failed) as error:
+    except (Spoilt, bench_linux.Failed, bench_vtx.Failed) as error:
         print(f"donjon: bench: {error}", file=sys.stderr)
         return 1
     result, bad = judge(figures, counts, read_limits(paths_only))

@@ -98,7 +98,9 @@ static bool recording, watching;
 static unsigned recorded_id, watched_id, runs[IDS];
 static bool flag, gif = true; /* RFLAGS.IF, SVM's global interrupt flag */
 static uint64_t window_next;  /* where execution goes on in a window if no interrupt comes */
-static uint64_t vmruns, vmruns_noted;
+#define NOTES 16
+static uint64_t vmruns, vmruns_noted[NOTES];
+static unsigned notes;
 static bool only_vmrun;
 static const char *out_path;
 
@@ -197,8 +199,8 @@ static void mark(const struct insn *insn)
         watching = false;
         break;
     case MARK_EXITS:
-        if (!vmruns_noted)
-            vmruns_noted = vmruns;
+        if (notes < NOTES)
+            vmruns_noted[notes++] = vmruns;
         break;
     default:
         break;
@@ -322,7 +324,8 @@ static void end(uint64_t plugin, void *data)
         print(file, "path", id, &paths[id]);
         print(file, "stretch", id, &stretches[id]);
     }
-    fprintf(file, "vmruns %" PRIu64 "\n", vmruns_noted);
+    for (unsigned i = 0; i < notes; i++)
+        fprintf(file, "vmruns %" PRIu64 "\n", vmruns_noted[i]);
     fclose(file);
 }
 

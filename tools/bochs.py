@@ -87,7 +87,8 @@ class BochsMachine(Machine):
                                             model=options.cpu or MACHINES[options.machine],
                                             bochs_log=log_path + ".bochs"))
         with open(self.files[1], "w", encoding="utf-8") as file:
-            file.write("c\n")  # to the debugger that Debian's Bochs begins with
+            # To the debugger that Debian's Bochs begins with.
+            file.writelines(command + "\n" for command in [*options.bochs_commands, "c"])
         # Closed when Bochs ends, which may be before it opens the pseudo-terminals.
         self.alive, theirs = os.pipe()
         self.launch(["bochs", "-q", "-f", self.files[0], "-rc", self.files[1]], log_path + ".out", [theirs])

@@ -144,6 +144,8 @@ def parse_arguments(arguments):
     parser.add_argument("--no-build", action="store_true", help="boot what is built already")
     parser.add_argument("--qemu", metavar="WORD", action="append", default=[],
                         help="one more word for QEMU's command line; may be repeated (--qemu=-trace --qemu=...)")
+    parser.add_argument("--bochs", metavar="COMMAND", action="append", default=[], dest="bochs_commands",
+                        help="a command for Bochs's debugger before the machine runs; may be repeated")
     parser.add_argument("--print", action="store_true", dest="print_only", help="print QEMU's command line and end")
     options = parser.parse_args(arguments)
     if options.after is not None:
@@ -156,6 +158,8 @@ def parse_arguments(arguments):
     options.bochs = options.machine in bochs.MACHINES
     if options.bochs and (options.iso or options.deterministic or options.gdb or options.print_only):
         refuse(f"--machine {options.machine} boots a CD of its own in Bochs: no --iso, --deterministic, --gdb, --print")
+    if options.bochs_commands and not options.bochs:
+        refuse(f"--bochs: --machine {options.machine} is not one of Bochs")
     if options.iso and (options.config or options.guest_memory or options.vcpus or options.exits):
         refuse("--iso boots the image as it is: --config, --guest-memory, --vcpus and --exits cannot be combined with it")
     if options.exits and options.config:

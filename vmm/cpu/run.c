@@ -125,6 +125,7 @@ static uint64_t commit(struct vcpu *vcpu, const struct inject_decision *decision
         break;
     case INJECT_APIC:
         lapic_accept(vcpu->lapic, decision->event & 0xff);
+        vcpu_offer_eoi(vcpu, decision->event & 0xff);
         break;
     case INJECT_EXTINT:
         lapic_extint_done(vcpu->lapic);
@@ -267,6 +268,8 @@ enum vcpu_stop vcpu_loop(struct vcpu *vcpu)
         }
         state->valid = 0;
         status = vcpu_run(vcpu->link.vcpu, vcpu->link.notification, vcpu->deadline_tsc, &bits);
+        if (vcpu->eoi_offered)
+            vcpu_take_eoi(vcpu);
         if (status == STATUS_OK) {
             vcpu->stale = false;
             if (state->interrupted & VCPU_EVENT_VALID)

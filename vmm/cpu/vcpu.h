@@ -70,7 +70,8 @@ struct vcpu {
     uint8_t number;
     uint8_t cr8; /* as last seen or set */
     bool nmi_masked;
-    bool stale; /* RIP and RFLAGS in the state page are not those of the guest now */
+    bool eoi_offered; /* see vcpu_offer_eoi */
+    bool stale;       /* RIP and RFLAGS in the state page are not those of the guest now */
     bool has_1g_pages;
     bool tells_next_rip; /* the processor, of most exits */
     uint8_t physical_bits;
@@ -182,6 +183,11 @@ void vcpu_update_deadline(struct vcpu *vcpu);
 
 /* The guest's TSC has been moved in the local APIC: the processor's offset follows. */
 void vcpu_reload_tsc(struct vcpu *vcpu);
+
+/* The interrupt that is injected may be ended by the guest without an exit. Once the guest has run: whether
+ * it was; the offer is over. See eoi.c. */
+void vcpu_offer_eoi(struct vcpu *vcpu, unsigned vector);
+void vcpu_take_eoi(struct vcpu *vcpu);
 
 /* CR8 and the local APIC's TPR are one register. Before an access to it: what the guest wrote to CR8, where
  * that is known; after it: CR8 follows. The latter needs VCPU_CR. */

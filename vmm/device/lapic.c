@@ -105,6 +105,15 @@ void lapic_eoi(struct lapic *lapic)
         eoi_level(lapic, vector);
 }
 
+bool lapic_eoi_is_quiet(const struct lapic *lapic, unsigned vector)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if (__atomic_load_n(&lapic->irr[i], __ATOMIC_RELAXED))
+            return false;
+    return lapic->isr_top == (int)vector &&
+           !(__atomic_load_n(&lapic->tmr[vector >> 6 & 3], __ATOMIC_RELAXED) >> (vector & 63) & 1);
+}
+
 /* The error interrupt itself is sent only with a legal vector: an illegal one would be an error again. */
 void lapic_error(struct lapic *lapic, uint32_t bit)
 {

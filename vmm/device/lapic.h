@@ -185,6 +185,10 @@ void lapic_accept(struct lapic *lapic, unsigned vector);
 /* EOI of the highest vector in service. */
 void lapic_eoi(struct lapic *lapic);
 
+/* Whether the end of `vector`, in service, is of no consequence: it is the highest, edge-triggered, and no
+ * other waits. */
+bool lapic_eoi_is_quiet(const struct lapic *lapic, unsigned vector);
+
 /* Let a fixed interrupt arrive. Vectors below 16 are an error in ESR. Ignored when software-disabled. */
 void lapic_set_irr(struct lapic *lapic, unsigned vector, bool level);
 

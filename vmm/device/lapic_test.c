@@ -176,15 +176,19 @@ static void priorities(void **state)
     assert_int_equal(lapic_pending_vector(l), 0x4f);
     lapic_accept(l, 0x4f);
     assert_int_equal(lapic_pending_vector(l), -1); /* same class */
+    assert_false(lapic_eoi_is_quiet(l, 0x4f));     /* but it waits */
     lapic_eoi(l);
     assert_int_equal(lapic_pending_vector(l), 0x40);
     lapic_accept(l, 0x40);
+    assert_true(lapic_eoi_is_quiet(l, 0x40));
+    assert_false(lapic_eoi_is_quiet(l, 0x3f));
     lapic_eoi(l);
     lapic_eoi(l); /* one too many */
     assert_int_equal(get(l, APIC_PPR, 0), 0x31);
     put(l, APIC_SVR, APIC_SVR_ENABLED | APIC_SVR_NO_EOI | 0xff, 0);
     lapic_set_irr(l, 0x91, true);
     lapic_accept(l, 0x91);
+    assert_false(lapic_eoi_is_quiet(l, 0x91)); /* level */
     lapic_eoi(l);
     assert_int_equal(m.eois, 1); /* broadcast suppressed */
 }

@@ -213,7 +213,7 @@ static void hypervisor(void **state)
     assert_int_equal(regs.eax, 0x40000001);
     assert_memory_equal(&regs.ebx, "KVMKVMKVM\0\0\0", 12);
     regs = get(&c, 0x40000001, 0);
-    assert_int_equal(regs.eax, 0x0100000b);
+    assert_int_equal(regs.eax, 0x0100004b);
     assert_int_equal(regs.ebx | regs.ecx | regs.edx, 0);
     regs = get(&c, 0x40000100, 0);
     assert_int_equal(regs.eax, 0x40000100);

@@ -37,6 +37,7 @@ struct row {
 #define MSR_MTRR_DEFAULT   0x2ffu
 #define MSR_KVM_WALL       0x4b564d00u
 #define MSR_KVM_SYSTEM     0x4b564d01u
+#define MSR_KVM_EOI        0x4b564d04u
 #define MSR_EFER           0xc0000080u
 
 #define AT(field)     ((uint16_t)offsetof(struct msr_state, field))
@@ -92,6 +93,7 @@ static const struct row table[] = {
     {0x00000277, 1, PAT, ANY, AT(pat), 0},
     {MSR_MTRR_DEFAULT, 1, SPECIAL, ANY, 0, 0},
     {MSR_KVM_WALL, 2, SPECIAL, ANY, 0, 0},
+    {MSR_KVM_EOI, 1, SPECIAL, ANY, 0, 0},
     {MSR_EFER, 1, SPECIAL, ANY, 0, 0},
     {0xc0000081, 1, STORE, ANY, AT(star), ALL},
     {0xc0000082, 2, CANONICAL, ANY, AT(lstar), 0}, /* LSTAR, CSTAR */
@@ -212,6 +214,9 @@ static bool special_read(struct msr_cpu *cpu, uint32_t msr, uint64_t now, uint64
     case MSR_KVM_SYSTEM_OLD:
         *value = cpu->clock_cpu.msr;
         return cpu->clock != NULL;
+    case MSR_KVM_EOI:
+        *value = cpu->state.kvm_eoi;
+        return cpu->clock != NULL;
     default: /* PRED_CMD is write-only */
         return false;
     }
@@ -233,6 +238,17 @@ static bool write_mtrr_default(struct msr_cpu *cpu, uint64_t value)
     if (value & ~(uint64_t)MTRR_DEF_BITS || !are_memory_types(value & 0xff, 0x73))
         return false;
     cpu->state.mtrr_default = value;
+    return true;
+}
+
+/* Where paravirtual ends of interrupts are offered: four bytes of RAM. */
+static bool write_eoi(struct msr_cpu *cpu, uint64_t value)
+{
+    uint64_t gpa = value & ~(uint64_t)KVM_EOI_ENABLED;
+
+    if (gpa % 4 || (value & KVM_EOI_ENABLED && !guest_ram_at(cpu->clock->ram, gpa, sizeof(uint32_t))))
+        return false;
+    cpu->state.kvm_eoi = value;
     return true;
 }
 
@@ -263,6 +279,8 @@ static bool special_write(struct msr_cpu *cpu, uint32_t msr, uint64_t value, uin
     case MSR_KVM_SYSTEM_OLD:
         return cpu->clock &&
                kvmclock_set_system(cpu->clock, &cpu->clock_cpu, value, now, lapic_tsc(cpu->lapic, now));
+    case MSR_KVM_EOI:
+        return cpu->clock && write_eoi(cpu, value);
     default:
         return false;
     }

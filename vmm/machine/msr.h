@@ -42,7 +42,10 @@ struct msr_state {
     uint64_t hwcr;
     uint64_t de_cfg;
     uint64_t microcode;
+    uint64_t kvm_eoi; /* guest-physical address and KVM_EOI_ENABLED */
 };
+
+#define KVM_EOI_ENABLED 1u
 
 struct msr_config {
     bool intel;

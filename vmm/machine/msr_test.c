@@ -145,8 +145,14 @@ static void clocks(void **state)
     assert_int_equal(low[0x201d], 0); /* its TSC is no longer the others' */
     assert_false(put(0x4b564d01, RAM_SIZE + 1));
     assert_false(put(0x4b564d02, 0));
+    assert_true(put(0x4b564d04, 0x3005));
+    assert_int_equal(get(0x4b564d04), 0x3005);
+    assert_false(put(0x4b564d04, 0x3003)); /* four bytes, at a multiple of them, of RAM */
+    assert_false(put(0x4b564d04, RAM_SIZE + 1));
+    assert_true(put(0x4b564d04, RAM_SIZE));
     cpu.clock = NULL;
     assert_false(put(0x11, 0x1000));
+    assert_false(put(0x4b564d04, 0));
     assert_true(put(0x10, 99));
 }
 

@@ -163,6 +163,61 @@ static void nested(void)
         (void)expect("in their order", expected[i], order[i]);
 }
 
+#define KVM_EOI      0x4b564d04u
+#define KVM_FEATURES 0x40000001u
+#define KVM_HAS_EOI  (1u << 6)
+
+/* As Linux ends an interrupt: by the bit, if the hypervisor has set it. */
+static void end_by_bit(struct frame *frame)
+{
+    volatile uint32_t *word = mmio32(RAM_SCRATCH);
+
+    order[orders++ & 7] = (uint32_t)frame->vector | (*word & 1) << 8;
+    if (*word & 1)
+        *word = 0;
+    else
+        apic_eoi();
+}
+
+/* The hypervisor offers that an interrupt is ended without an exit while no other waits, and sees that it
+ * was. */
+static void paravirtual_end(void)
+{
+    if (cpuid(0x40000000, 0).ebx != 0x4b4d564b || !(cpuid(KVM_FEATURES, 0).eax & KVM_HAS_EOI)) {
+        test_skip("no paravirtual EOI");
+        return;
+    }
+    apic_enable();
+    orders = 0;
+    trap_handlers[0x52] = end_by_bit;
+    trap_handlers[0x63] = end_by_bit;
+    *mmio32(RAM_SCRATCH) = 0;
+    wrmsr(KVM_EOI, RAM_SCRATCH | 1);
+    for (unsigned i = 0; i < 2; i++) {
+        apic_send_self(0x52);
+        irq_on();
+        irq_off();
+        (void)expect("ended by the bit", 0x152, order[i]);
+        (void)expect("in service", 0, lapic_get(0x100 + 0x52 / 32 * 0x10));
+    }
+    apic_send_self(0x52);
+    apic_send_self(0x63);
+    irq_on();
+    irq_off();
+    (void)expect("not offered, for another waits", 0x63, order[2]);
+    (void)expect("offered with the last", 0x152, order[3]);
+    (void)expect("interrupts", 4, orders);
+    TRAP("wrmsr", : : "c"(KVM_EOI), "a"(RAM_SCRATCH | 3), "d"(0) : "memory");
+    (void)expect_trap("a reserved bit", VECTOR_GP, 0);
+    TRAP("wrmsr", : : "c"(KVM_EOI), "a"(1), "d"(0x1000) : "memory");
+    (void)expect_trap("an address that is no RAM", VECTOR_GP, 0);
+    wrmsr(KVM_EOI, 0);
+    apic_send_self(0x52);
+    irq_on();
+    irq_off();
+    (void)expect("not offered, for it is off", 0x52, order[4]);
+}
+
 static void task_priority(void)
 {
     uint32_t before = trap_counts[0x52];
@@ -286,6 +341,7 @@ const struct test interrupt_tests[] = {
     {"interrupt.window", window_test},
     {"interrupt.priorities", priorities},
     {"interrupt.nested", nested},
+    {"interrupt.paravirtual-end", paravirtual_end},
     {"interrupt.tpr", task_priority},
     {"interrupt.nmi", nmi},
     {"interrupt.halt", wake},

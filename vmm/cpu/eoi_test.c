@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+/* Paravirtual ends of interrupts, with the guest's part played here. */
+#include "vmm/cpu/test_bench.h"
+
+/* With an interrupt the guest gets the offer to end it without an exit, which is taken back at the next. */
+static void test_offered_eoi(void **state)
+{
+    struct bench *bench = *state;
+    struct vcpu *vcpu = &bench->vcpu;
+    struct lapic *lapic = vcpu->lapic;
+    uint32_t *word = (uint32_t *)(void *)(bench->ram + 0x3000);
+
+    *word = 0x100;
+    bench->state.rflags |= X86_RFLAGS_IF;
+    bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_SVR, 4, 0x1ff, 0, 0);
+    vcpu->msr.state.kvm_eoi = 0x3000 | KVM_EOI_ENABLED;
+    for (unsigned ended = 0; ended < 2; ended++) {
+        lapic_set_irr(lapic, 0x40, false);
+        vcpu_inject(vcpu);
+        assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | 0x40);
+        assert_true(vcpu->eoi_offered);
+        assert_int_equal(*word, 0x101);
+        if (ended)
+            *word &= ~1u;
+        lapic_set_irr(lapic, 0x30, false);
+        vcpu->cpu->attention = false;
+        vcpu_take_eoi(vcpu);
+        assert_false(vcpu->eoi_offered);
+        assert_int_equal(*word, 0x100);
+        assert_int_equal(lapic->isr_top, ended ? -1 : 0x40);
+        assert_int_equal(vcpu->cpu->attention, ended); /* the other can come now */
+        if (!ended)
+            lapic_eoi(lapic);
+        vcpu_inject(vcpu);
+        assert_true(vcpu->eoi_offered);
+        vcpu_take_eoi(vcpu);
+        lapic_eoi(lapic);
+    }
+    /* Not with another waiting, nor for a level, nor when the guest has taken its memory back. */
+    lapic_set_irr(lapic, 0x40, false);
+    lapic_set_irr(lapic, 0x50, false);
+    vcpu_inject(vcpu);
+    assert_false(vcpu->eoi_offered);
+    lapic_eoi(lapic);
+    vcpu->msr.state.kvm_eoi = 0;
+    vcpu_inject(vcpu);
+    assert_false(vcpu->eoi_offered);
+    assert_int_equal(*word, 0x100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_offered_eoi)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
