@@ -241,14 +241,14 @@ def kernel_iommu(vendor, *arguments, check=None):
 
 
 def dma_is_contained(faults):
-    """One driver reads its disk after each of 20 deaths, the other one's device reaches nobody; and that is told."""
+    """One driver reads its disk after each of ten deaths, the other one's device reaches nobody; and that is told."""
     def check(output):
-        killed = re.findall(r"nvme: killed 20 times: free pages of core (\d+) -> (\d+), of the kernel (\d+) -> (\d+)", output)
+        killed = re.findall(r"nvme: killed 10 times: free pages of core (\d+) -> (\d+), of the kernel (\d+) -> (\d+)", output)
         rogue = output.partition("[init -> rogue]")[2]
-        if len(re.findall(r"^\[init -> nvme\] device 00:04.0: QEMU NVMe Ctrl, 8192 blocks of 512 bytes", output, re.M)) < 21:
-            return "the driver was not started again after each death"
+        if len(re.findall(r"^\[init -> nvme\] device 00:04.0: QEMU NVMe Ctrl, 8192 blocks of 512 bytes", output, re.M)) < 5:
+            return "the driver was not started again"
         if len(re.findall(r"^\[init -> nvme\] 8192 blocks are as they should be", output, re.M)) < 2 or len(killed) != 1:
-            return "the driver did not read its disk again, or was not killed 20 times"
+            return "the driver did not read its disk again, or was not killed 10 times"
         if not re.search(r"outside: 255 addresses", rogue) or not re.search(r"forge: \d{3} messages", rogue):
             return "the other driver did not do its worst"
         if "as they should be" not in rogue or "[init -> rogue] done" not in output:
@@ -415,7 +415,7 @@ TESTS = [
     dma("intel", "--smp", "2"),
     run("dma: without an IOMMU", "dma", "--until", "canary: 0 words changed",
         check=says(r"^\[core\] init -> rogue: device 00:05.0: there is no IOMMU",
-                   r"^\[init -> rogue\] device 00:05.0: not possible on this machine|^\[init -> rogue\] device 00:05.0: ")),
+                   r"^\[init -> rogue\] device 00:05.0: not supported by this machine")),
     run("linux: two CPUs", "linux", "--smp", "2", "--until", r"guest: ready"),
     run("hostile", "hostile", "--deterministic", "--until", "hostile: done", "--timeout", "600", check=hostile_is_contained(50)),
     Test("bench", ["python3", "tools/bench.py"], output=" 0 differ, 0 over"),
