@@ -39,7 +39,8 @@ enum error device_read(const struct device *device, unsigned offset, uint32_t *v
     return error;
 }
 
-enum error device_bar(const struct device *device, unsigned number, volatile void **registers, uint64_t *bytes)
+enum error device_bar(const struct device *device, unsigned number, volatile void **registers,
+                      uint64_t *bytes)
 {
     void *attached = NULL;
     enum error error = core_call(DEVICE_BAR, device->session, number, 0, 0, 0);

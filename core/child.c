@@ -109,7 +109,7 @@ static enum error child_open(struct pd *client, struct message *message, selecto
 
 static enum error child_close(struct pd *client, uint64_t handle)
 {
-    static const enum handle_kind kinds[] = {HANDLE_ROM, HANDLE_LOG,      HANDLE_IRQ, HANDLE_IO_PORT,
+    static const enum handle_kind kinds[] = {HANDLE_ROM, HANDLE_LOG,      HANDLE_IRQ,  HANDLE_IO_PORT,
                                              HANDLE_VM,  HANDLE_PLATFORM, HANDLE_INFO, HANDLE_DEVICE};
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
         if (handle_get(client, handle, kinds[i])) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The DEVICE service: PCI functions for drivers. A driver gets a function's registers, its interrupts, and a DMA space
- * that holds the driver's own dataspaces; of configuration space it can only read. So what it makes the function do
- * hits nobody but itself.
+ * The DEVICE service: PCI functions for drivers. A driver gets a function's registers, its interrupts, and a
+ * DMA space that holds the driver's own dataspaces; of configuration space it can only read. So what it makes
+ * the function do hits nobody but itself.
  */
 #include "core/core.h"
 
@@ -12,7 +12,7 @@
 
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA    0xcfc
-#define FAULT_LINES    8u   /* told in one look; what is more is counted */
+#define FAULT_LINES    4u   /* in a second; what is more is counted */
 #define FAULTS_MAX     256u /* taken in one look */
 
 static unsigned devices; /* sessions; the main thread reads it */
@@ -46,6 +46,8 @@ bool devices_there(void)
 /* The object of the function, which is nobody's yet. */
 static enum error device_take(struct pd *pd, unsigned id, selector own)
 {
+    if (pci_is_machine(pci_class(&access, id)))
+        return ERROR_DENIED;
     enum status status = create_device(own + 1, pd_selector(pd, SEL_ACCOUNT), ROOT_PLATFORM, id);
     return status == STATUS_BAD_ARG ? ERROR_UNSUPPORTED : kernel_error(status);
 }
@@ -57,7 +59,8 @@ static enum error device_find(struct pd *pd, const char *label, selector own, un
     enum error error = ERROR_NOT_FOUND;
     if (!pci_label(label, &is_class, &value))
         return ERROR_BAD_ARGUMENT;
-    for (*id = pci_next(&access, is_class ? 0 : value); *id < PCI_FUNCTIONS; *id = pci_next(&access, *id + 1)) {
+    for (*id = pci_next(&access, is_class ? 0 : value); *id < PCI_FUNCTIONS;
+         *id = pci_next(&access, *id + 1)) {
         if (is_class ? pci_class(&access, *id) != value : *id != value) {
             if (!is_class)
                 break;
@@ -89,10 +92,12 @@ enum error device_open(struct pd *pd, const struct open_request *request, unsign
     struct handle *device = &pd->handle[handle];
     unsigned id;
     if (!(BOOT_INFO->features & BOOT_FEATURE_IOMMU)) {
-        log_core("%s: device %s: there is no IOMMU to keep it from others' memory", pd->label, request->label);
+        log_core("%s: device %s: there is no IOMMU to keep it from others' memory", pd->label,
+                 request->label);
         return ERROR_UNSUPPORTED;
     }
-    if (space_copy(ROOT_PORTS, CONFIG_ADDRESS, ROOT_PIO, CONFIG_ADDRESS, 8, MEM_READ | MEM_WRITE) != STATUS_OK)
+    if (space_copy(ROOT_PORTS, CONFIG_ADDRESS, ROOT_PIO, CONFIG_ADDRESS, 8, MEM_READ | MEM_WRITE) !=
+        STATUS_OK)
         return ERROR_FAULT;
     enum error error = device_find(pd, request->label, own, &id);
     if (error)
@@ -112,7 +117,8 @@ enum error device_open(struct pd *pd, const struct open_request *request, unsign
     return kernel_error(status);
 }
 
-/* First it can do nothing any more, and its IOMMU has let go; then come its memory's turn and its interrupts'. */
+/* First it can do nothing any more, and its IOMMU has let go; then come its memory's turn and its
+ * interrupts'. */
 void device_close(struct pd *pd, unsigned handle)
 {
     selector own = handle_selector(pd, handle);
@@ -148,7 +154,8 @@ static enum error device_bar(struct pd *pd, unsigned device, uint64_t number, st
 {
     uint64_t base, bytes;
     unsigned index;
-    if (number >= PCI_BARS || !pci_bar(&access, pd->handle[device].device.id, (unsigned)number, &base, &bytes) ||
+    if (number >= PCI_BARS ||
+        !pci_bar(&access, pd->handle[device].device.id, (unsigned)number, &base, &bytes) ||
         is_ram(base, bytes))
         return ERROR_NOT_FOUND;
     enum error error = handle_new(pd, HANDLE_BAR, &index);
@@ -163,7 +170,8 @@ static enum error device_bar(struct pd *pd, unsigned device, uint64_t number, st
     return ERROR_OK;
 }
 
-static enum error device_interrupt(struct pd *pd, unsigned device, selector at, uint64_t bits, struct reply *reply)
+static enum error device_interrupt(struct pd *pd, unsigned device, selector at, uint64_t bits,
+                                   struct reply *reply)
 {
     uint64_t address = 0, data = 0;
     unsigned index;
@@ -219,7 +227,8 @@ enum error device_request(struct pd *pd, uint64_t operation, const uint64_t *wor
         pci_command(&access, id, true, words[1]);
         return ERROR_OK;
     case DEVICE_MAP:
-        if ((words[2] | words[3] | words[4]) % PAGE || !words[3] || words[5] & ~(uint64_t)(MEM_READ | MEM_WRITE))
+        if ((words[2] | words[3] | words[4]) % PAGE || !words[3] ||
+            words[5] & ~(uint64_t)(MEM_READ | MEM_WRITE))
             return ERROR_BAD_ARGUMENT;
         return attachment_create(pd,
                                  &(struct attach_request){.handle = words[1],
@@ -245,23 +254,41 @@ static const char *device_owner(unsigned id)
     return "nobody";
 }
 
+/* A line on the log takes its time: there are a few in a second, and a sum of the rest. */
+static struct {
+    uint64_t end; /* TSC: of the second */
+    unsigned lines;
+    uint64_t more;
+    bool lost;
+} told;
+
+static void fault_tell(unsigned id, uint64_t address)
+{
+    if (told.lines == FAULT_LINES) {
+        told.more++;
+        return;
+    }
+    told.lines++;
+    log_core("device %02x:%02x.%u of %s: DMA to 0x%lx was refused", id >> 8, id >> 3 & 31, id & 7,
+             device_owner(id), address);
+}
+
 void device_faults(void)
 {
-    uint64_t fault, address, more = 0;
-    bool lost = false;
-    for (unsigned i = 0; i < FAULTS_MAX; i++) {
+    uint64_t fault = DMA_FAULT_VALID, address;
+    for (unsigned i = 0; i < FAULTS_MAX && (fault & DMA_FAULT_VALID); i++) {
         if (platform_control(ROOT_PLATFORM, PLATFORM_DMA_FAULT, 0, &fault, &address) != STATUS_OK)
             return;
-        lost |= (fault & DMA_FAULT_LOST) != 0;
-        if (!(fault & DMA_FAULT_VALID))
-            break;
-        unsigned id = fault & 0xffff;
-        if (i < FAULT_LINES)
-            log_core("device %02x:%02x.%u of %s: DMA to 0x%lx was refused", id >> 8, id >> 3 & 31, id & 7,
-                     device_owner(id), address);
-        else
-            more++;
+        told.lost |= (fault & DMA_FAULT_LOST) != 0;
+        if (fault & DMA_FAULT_VALID)
+            fault_tell(fault & 0xffff, address);
     }
-    if (more || lost)
-        log_core("devices: more DMAs were refused, %lu and those that the IOMMU did not keep", more);
+    if (tsc_read() < told.end)
+        return;
+    if (told.more || told.lost)
+        log_core("devices: %lu more DMAs were refused%s", told.more,
+                 told.lost ? ", and others that the IOMMU did not keep" : "");
+    told.more = told.lines = 0;
+    told.lost = false;
+    told.end = tsc_read() + BOOT_INFO->tsc_hz;
 }

@@ -11,25 +11,27 @@
 #define BARS         0x10
 #define CAPABILITIES 0x34
 
-#define COMMAND_MEMORY       0x002u
-#define COMMAND_MASTER       0x004u
-#define COMMAND_NO_PIN       0x400u
-#define STATUS_CAPABILITIES  0x100000u
-#define HEADER_TYPE          0x7f0000u
-#define HEADER_MANY          0x800000u
-#define BAR_PORTS            1u
-#define BAR_TYPE             6u
-#define BAR_64               4u
-#define BAR_FLAGS            0xfu
-#define CAPABILITY_MSI       0x05u
-#define CAPABILITY_MSIX      0x11u
-#define CAPABILITIES_MAX     48u /* that fit */
-#define MSI_ON               0x10000u
-#define MSI_MANY             0x700000u
-#define MSI_64               0x800000u
-#define MSIX_ON              0x80000000u
-#define MSIX_MASKED          0x40000000u
-#define PAGE_BYTES           0x1000u
+#define COMMAND_MEMORY      0x002u
+#define COMMAND_MASTER      0x004u
+#define COMMAND_NO_PIN      0x400u
+#define STATUS_CAPABILITIES 0x100000u
+#define HEADER_TYPE         0x7f0000u
+#define HEADER_MANY         0x800000u
+#define BAR_PORTS           1u
+#define BAR_TYPE            6u
+#define BAR_64              4u
+#define BAR_FLAGS           0xfu
+#define CAPABILITY_MSI      0x05u
+#define CAPABILITY_MSIX     0x11u
+#define CAPABILITIES_MAX    48u /* that fit */
+#define MSI_ON              0x10000u
+#define MSI_MANY            0x700000u
+#define MSI_64              0x800000u
+#define MSIX_ON             0x80000000u
+#define MSIX_MASKED         0x40000000u
+#define CLASS_BRIDGE         0x06u   /* base class */
+#define CLASS_IOMMU          0x0806u /* base class and subclass */
+#define PAGE_BYTES          0x1000u
 
 static bool hex(const char **text, unsigned digits, uint32_t *value)
 {
@@ -78,6 +80,11 @@ unsigned pci_next(const struct pci_access *access, unsigned id)
 uint32_t pci_class(const struct pci_access *access, unsigned id)
 {
     return access->read(id, CLASS) >> 8;
+}
+
+bool pci_is_machine(uint32_t class_code)
+{
+    return class_code >> 16 == CLASS_BRIDGE || class_code >> 8 == CLASS_IOMMU;
 }
 
 bool pci_bar(const struct pci_access *access, unsigned id, unsigned number, uint64_t *base, uint64_t *bytes)

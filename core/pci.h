@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * PCI configuration space (PCI Local Bus 3.0, 6). What is done is written in terms of two functions that read and write
- * four bytes, so that it is tested on the build machine. `id`: bus, device, function in 8, 5, 3 bits.
+ * PCI configuration space (PCI Local Bus 3.0, 6). What is done is written in terms of two functions that read
+ * and write four bytes, so that it is tested on the build machine. `id`: bus, device, function in 8, 5, 3
+ * bits.
  */
 #pragma once
 
@@ -24,8 +25,11 @@ MUST_CHECK bool pci_label(const char *label, bool *is_class, uint32_t *value);
 /* The first function from `id` on that is there; PCI_FUNCTIONS: none. */
 unsigned pci_next(const struct pci_access *access, unsigned id);
 uint32_t pci_class(const struct pci_access *access, unsigned id);
+/* Bridges and IOMMUs: the machine stands on them, nobody drives them. */
+bool pci_is_machine(uint32_t class_code);
 
-/* A BAR of memory: false if it is none, was given no address, or is not of whole pages. Its decoding is off meanwhile. */
+/* A BAR of memory: false if it is none, was given no address, or is not of whole pages. Its decoding is off
+ * meanwhile. */
 MUST_CHECK bool pci_bar(const struct pci_access *access, unsigned id, unsigned number, uint64_t *base,
                         uint64_t *bytes);
 

@@ -68,8 +68,8 @@ static int setup(void **state)
 
 static void labels(void **state)
 {
-    static const char *const wrong[] = {"",        "00:04",    "00:04.",  "0:04.0",  "00:04.8", "00:20.0",
-                                        "00:04.0x", "01080",   "0108022", "01080G",  "00-04.0", "00:04,0"};
+    static const char *const wrong[] = {"",         "00:04", "00:04.",  "0:04.0", "00:04.8", "00:20.0",
+                                        "00:04.0x", "01080", "0108022", "01080G", "00-04.0", "00:04,0"};
     bool is_class;
     uint32_t value;
     (void)state;
@@ -93,6 +93,8 @@ static void finds(void **state)
     assert_int_equal(pci_next(&access, MANY_ID + 3), SINGLE_ID);
     assert_int_equal(pci_next(&access, SINGLE_ID + 1), PCI_FUNCTIONS); /* no shadows */
     assert_int_equal(pci_class(&access, SINGLE_ID), 0x10802);
+    assert_true(pci_is_machine(0x60000) && pci_is_machine(0x68000) && pci_is_machine(0x80600));
+    assert_false(pci_is_machine(0x10802) || pci_is_machine(0x80500) || pci_is_machine(0x70600));
 }
 
 static void bars(void **state)

@@ -142,7 +142,7 @@ static const char *amd_start(const struct iommu_tables *tables)
     for (unsigned i = 0; i < tables->units; i++) {
         struct unit *unit = &units[i];
 
-        write_register(unit->low, CONTROL, 0); /* the firmware may have used it */
+        write_register(unit->low, CONTROL, 0);        /* the firmware may have used it */
         write_register(unit->low, EXCLUSION_BASE, 0); /* nothing goes around the tables */
         write_register(unit->low, DEVICE_TABLE_BASE, physical_address(table) | (pages - 1));
         write_register(unit->low, COMMAND_BASE, physical_address(unit->commands) | LENGTH_PAGE);

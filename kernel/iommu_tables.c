@@ -11,7 +11,7 @@
 #define IVMD_ALL       0x20u
 #define IVMD_ONE       0x21u
 #define IVMD_RANGE     0x22u
-#define IVMD_SAME       0x09u /* flags: addresses stay as they are, translated or around the tables */
+#define IVMD_SAME      0x09u /* flags: addresses stay as they are, translated or around the tables */
 #define IVMD_BYTES     32u
 #define ENTRY_LONG     128u /* from here on: not in this type of block */
 #define SPECIAL_IOAPIC 1u

@@ -249,6 +249,8 @@ def dma_is_contained(faults):
             return "the driver was not started again"
         if len(re.findall(r"^\[init -> nvme\] 8192 blocks are as they should be", output, re.M)) < 2 or len(killed) != 1:
             return "the driver did not read its disk again, or was not killed 10 times"
+        if any(int(kill[0]) > int(kill[1]) or int(kill[2]) > int(kill[3]) for kill in killed):
+            return f"pages leaked: {killed}"  # more at the end: the other driver has ended meanwhile
         if not re.search(r"outside: 255 addresses", rogue) or not re.search(r"forge: \d{3} messages", rogue):
             return "the other driver did not do its worst"
         if "as they should be" not in rogue or "[init -> rogue] done" not in output:

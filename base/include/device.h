@@ -31,7 +31,8 @@ struct device_message {
 MUST_CHECK enum error device_interrupt(const struct device *device, selector free, uint64_t bits,
                                        struct device_message *message);
 MUST_CHECK enum error device_dma(const struct device *device, bool on);
-/* A dataspace of this component becomes memory of the device; multiples of 4096. rights: MEM_READ, MEM_WRITE. */
+/* A dataspace of this component becomes memory of the device; multiples of 4096. rights: MEM_READ, MEM_WRITE.
+ */
 MUST_CHECK enum error device_map(const struct device *device, const struct dataspace *dataspace,
                                  uint64_t io_address, uint64_t rights);
 MUST_CHECK enum error device_unmap(const struct device *device, uint64_t io_address);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * nvme: reads a disk again and again and compares it with what it should hold, a test's pattern. The configuration:
+ * nvme: reads a disk again and again and compares it with what it should hold, a test's pattern. The
+ * configuration:
  *
  *   <config>
  *     <disk device="00:04.0" rounds="2"/>              DEVICE session of this label; rounds 0: for ever
- *     <outside from="0x100000" to="0x10000000" step="0x100000"/>   then have it read into memory that is not its own
- *     <forge/>                                         then have it send the interrupts of others
+ *     <outside from="0x100000" to="0x10000000" step="0x100000"/>   then have it read into memory that is not
+ * its own <forge/>                                         then have it send the interrupts of others
  *   </config>
  *
- * The last two are for tests of what keeps a driver from others' memory: a driver that has been taken over can do no more.
+ * The last two are for tests of what keeps a driver from others' memory: a driver that has been taken over
+ * can do no more.
  */
 #include "base/include/component.h"
 #include "base/include/device.h"
@@ -18,20 +20,20 @@
 
 #include <string.h>
 
-#define CAP_IRQ       CAP_FREE
-#define BIT_IRQ       1ull
-#define IO_ADDRESS    0x7000000ull /* where the controller sees its memory: not where that is */
-#define BACKGROUND    4u           /* reads that are under way beside the one that is waited for */
-#define WAIT_SECONDS  5u
-#define PATTERN       0x9e3779b97f4a7c15ul /* times the word's number: what a word of the disk holds */
-#define TEXT_BYTES    16384u
-#define NODES         8u
-#define ATTRIBUTES    8u
-#define VECTOR_FIRST  0x20u
-#define VECTOR_LAST   0xefu
-#define MSIX          0x11u
-#define CAPABILITIES  0x34u
-#define MSIX_BYTES    16u
+#define CAP_IRQ      CAP_FREE
+#define BIT_IRQ      1ull
+#define IO_ADDRESS   0x7000000ull /* where the controller sees its memory: not where that is */
+#define BACKGROUND   4u           /* reads that are under way beside the one that is waited for */
+#define WAIT_SECONDS 5u
+#define PATTERN      0x9e3779b97f4a7c15ul /* times the word's number: what a word of the disk holds */
+#define TEXT_BYTES   16384u
+#define NODES        8u
+#define ATTRIBUTES   8u
+#define VECTOR_FIRST 0x20u
+#define VECTOR_LAST  0xefu
+#define MSIX         0x11u
+#define CAPABILITIES 0x34u
+#define MSIX_BYTES   16u
 
 static const char *const disk_attributes[] = {"device!", "rounds!", NULL};
 static const char *const outside_attributes[] = {"from!", "to!", "step!", NULL};
@@ -116,7 +118,8 @@ static bool access_wait(void *context)
     return status == STATUS_OK || (status == STATUS_TIMEOUT && nvme.block_bytes == 0);
 }
 
-static const struct nvme_access access = {.read32 = access_read, .write32 = access_write, .wait = access_wait};
+static const struct nvme_access access = {
+    .read32 = access_read, .write32 = access_write, .wait = access_wait};
 
 /* Entry 0 of the table of MSI-X, which lies in the registers' BAR. NULL: it has none, or elsewhere. */
 static volatile uint32_t *msix_find(uint64_t bytes)
@@ -127,7 +130,9 @@ static volatile uint32_t *msix_find(uint64_t bytes)
         error = device_read(&device, at, &head);
         if (error == ERROR_OK && (head & 0xff) == MSIX) {
             error = device_read(&device, at + 4, &table);
-            return error == ERROR_OK && (table & 7) == 0 && table + MSIX_BYTES <= bytes ? registers + table / 4 : NULL;
+            return error == ERROR_OK && (table & 7) == 0 && table + MSIX_BYTES <= bytes
+                       ? registers + table / 4
+                       : NULL;
         }
     }
     return NULL;
@@ -170,7 +175,8 @@ static bool open_device(void)
         msix_set(message.address, message.data);
     }
     nvme = (struct nvme){.access = &access, .memory = attached, .io_address = IO_ADDRESS};
-    const char *wrong = nvme_stop(&nvme); /* before it may do DMA: it may still be at a dead driver's commands */
+    const char *wrong =
+        nvme_stop(&nvme); /* before it may do DMA: it may still be at a dead driver's commands */
     if (wrong == NULL) {
         error = device_dma(&device, true);
         wrong = error == ERROR_OK ? nvme_start(&nvme) : error_text(error);
@@ -179,8 +185,8 @@ static bool open_device(void)
         log_line("device %s: %s", label, wrong);
         return false;
     }
-    log_line("device %02x:%02x.%u: %s, %lu blocks of %u bytes", device.id >> 8, device.id >> 3 & 31, device.id & 7,
-             nvme.model, nvme.blocks, nvme.block_bytes);
+    log_line("device %02x:%02x.%u: %s, %lu blocks of %u bytes", device.id >> 8, device.id >> 3 & 31,
+             device.id & 7, nvme.model, nvme.blocks, nvme.block_bytes);
     return true;
 }
 
@@ -210,22 +216,26 @@ static bool read_round(void)
         uint64_t first = block * nvme.block_bytes / 8;
         unsigned good = differs(data, NVME_BYTES / 8, first);
         if (good < NVME_BYTES / 8) {
-            log_line("block %lu: word %u is 0x%lx, expected 0x%lx", block, good, data[good], (first + good) * PATTERN);
+            log_line("block %lu: word %u is 0x%lx, expected 0x%lx", block, good, data[good],
+                     (first + good) * PATTERN);
             return false;
         }
     }
     return true;
 }
 
-/* Into memory that is not the controller's. It may take such a command well or not: what counts is the memory. */
+/* Into memory that is not the controller's. It may take such a command well or not: what counts is the
+ * memory. */
 static void reach_outside(void)
 {
     unsigned tried = 0, refused = 0, status;
-    for (uint64_t address = outside_from; address < outside_to && outside_step >= NVME_PAGE; address += outside_step) {
+    for (uint64_t address = outside_from; address < outside_to && outside_step >= NVME_PAGE;
+         address += outside_step) {
         tried++;
         refused += !nvme_read(&nvme, 0, 1, address & ~(uint64_t)(NVME_PAGE - 1), &status);
     }
-    log_line("outside: %u addresses from 0x%lx on, %u refused by the controller itself", tried, outside_from, refused);
+    log_line("outside: %u addresses from 0x%lx on, %u refused by the controller itself", tried, outside_from,
+             refused);
 }
 
 /* Each vector, in either vendor's way to name it; the commands' answers are found without an interrupt. */
@@ -234,7 +244,8 @@ static void send_others(void)
     unsigned sent = 0, status;
     for (unsigned vector = VECTOR_FIRST; msix != NULL && vector <= VECTOR_LAST; vector++) {
         for (unsigned way = 0; way < 2; way++) {
-            uint64_t address = way == 0 ? message.address : (message.address & ~0x1fe0ull) | (uint64_t)vector << 5;
+            uint64_t address =
+                way == 0 ? message.address : (message.address & ~0x1fe0ull) | (uint64_t)vector << 5;
             msix_set(address, way == 0 ? vector : message.data);
             nvme_read_begin(&nvme, 0, 1, IO_ADDRESS + (NVME_PAGES - 1) * NVME_PAGE);
             msix_set(message.address, message.data);

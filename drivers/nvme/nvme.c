@@ -128,7 +128,8 @@ static bool admin(struct nvme *nvme, enum admin_command opcode, unsigned space, 
 {
     uint64_t address = page_address(nvme, page);
     const uint32_t command[16] = {
-        [0] = opcode, [1] = space, [6] = (uint32_t)address, [7] = (uint32_t)(address >> 32), [10] = first, [11] = second};
+        [0] = opcode, [1] = space,  [6] = (uint32_t)address, [7] = (uint32_t)(address >> 32),
+        [10] = first, [11] = second};
     unsigned status;
     return execute(nvme, NVME_ADMIN, command, &status);
 }
@@ -186,8 +187,10 @@ const char *nvme_start(struct nvme *nvme)
         return wrong;
     }
     uint32_t size = NVME_IO | (NVME_ENTRIES - 1) << 16;
-    if (!admin(nvme, CREATE_COMPLETION, 0, PAGE_COMPLETIONS(NVME_IO), size, QUEUE_CONTIGUOUS | QUEUE_INTERRUPTS) ||
-        !admin(nvme, CREATE_SUBMISSION, 0, PAGE_SUBMISSIONS(NVME_IO), size, QUEUE_CONTIGUOUS | NVME_IO << 16)) {
+    if (!admin(nvme, CREATE_COMPLETION, 0, PAGE_COMPLETIONS(NVME_IO), size,
+               QUEUE_CONTIGUOUS | QUEUE_INTERRUPTS) ||
+        !admin(nvme, CREATE_SUBMISSION, 0, PAGE_SUBMISSIONS(NVME_IO), size,
+               QUEUE_CONTIGUOUS | NVME_IO << 16)) {
         return "it makes no queues";
     }
     return NULL;
@@ -208,8 +211,8 @@ static void command_make(uint32_t command[16], enum io_command opcode, uint64_t 
     command[12] = count - 1;
 }
 
-static bool transfer(struct nvme *nvme, enum io_command opcode, uint64_t block, unsigned count, uint64_t address,
-                     unsigned *status)
+static bool transfer(struct nvme *nvme, enum io_command opcode, uint64_t block, unsigned count,
+                     uint64_t address, unsigned *status)
 {
     uint32_t command[16];
     *status = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * An NVMe controller (NVM Express 1.4): bringing it up, and commands one at a time through the admin queues and one
- * pair of I/O queues. It knows no component: registers, memory and the wait for an interrupt are given to it, so that
- * it is tested on the build machine.
+ * An NVMe controller (NVM Express 1.4): bringing it up, and commands one at a time through the admin queues
+ * and one pair of I/O queues. It knows no component: registers, memory and the wait for an interrupt are
+ * given to it, so that it is tested on the build machine.
  */
 #pragma once
 
@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 #define NVME_PAGE    0x1000u
-#define NVME_PAGES   8u /* of memory that it needs: queues, identify data, data */
-#define NVME_DATA    5u /* the first page of data ... */
+#define NVME_PAGES   8u      /* of memory that it needs: queues, identify data, data */
+#define NVME_DATA    5u      /* the first page of data ... */
 #define NVME_BYTES   0x2000u /* ... and how much one command moves at most */
-#define NVME_ENTRIES 16u /* of each queue */
+#define NVME_ENTRIES 16u     /* of each queue */
 #define NVME_MODEL   41u
 
 enum nvme_queue { NVME_ADMIN, NVME_IO, NVME_QUEUES };
@@ -45,8 +45,8 @@ struct nvme {
 const char *nvme_stop(struct nvme *nvme);
 /* From rest to where blocks can be read. The first four fields are set. NULL, or what is wrong. */
 const char *nvme_start(struct nvme *nvme);
-/* `count` blocks to or from where the controller sees `io_address`, a multiple of NVME_PAGE; NVME_BYTES at most. False: it
- * refused, or did not answer. *status: what it said, 0 for no answer. */
+/* `count` blocks to or from where the controller sees `io_address`, a multiple of NVME_PAGE; NVME_BYTES at
+ * most. False: it refused, or did not answer. *status: what it said, 0 for no answer. */
 bool nvme_read(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address, unsigned *status);
 bool nvme_write(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address, unsigned *status);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The driver against a model of a controller, which answers as it is told: well, not at all, with nonsense, or late. The
- * model sees the driver's memory only through the addresses that it is given.
+ * The driver against a model of a controller, which answers as it is told: well, not at all, with nonsense,
+ * or late. The model sees the driver's memory only through the addresses that it is given.
  */
 #include <cmocka.h>
 #include <string.h>
@@ -12,7 +12,15 @@
 
 static _Alignas(4096) uint8_t memory[NVME_PAGES * NVME_PAGE];
 
-enum mood { MOOD_WELL, MOOD_SILENT, MOOD_REFUSES, MOOD_WRONG_COMMAND, MOOD_NEVER_READY, MOOD_FATAL, MOOD_GONE };
+enum mood {
+    MOOD_WELL,
+    MOOD_SILENT,
+    MOOD_REFUSES,
+    MOOD_WRONG_COMMAND,
+    MOOD_NEVER_READY,
+    MOOD_FATAL,
+    MOOD_GONE
+};
 
 static struct {
     enum mood mood;
@@ -172,9 +180,12 @@ static void fails(void **state)
         enum mood mood;
         const char *reason;
     } moods[] = {
-        {MOOD_SILENT, "it does not identify itself"},        {MOOD_REFUSES, "it does not identify itself"},
-        {MOOD_WRONG_COMMAND, "it does not identify itself"}, {MOOD_NEVER_READY, "it does not become ready"},
-        {MOOD_FATAL, "it does not become ready"},            {MOOD_GONE, "it does not come to rest"},
+        {MOOD_SILENT, "it does not identify itself"},
+        {MOOD_REFUSES, "it does not identify itself"},
+        {MOOD_WRONG_COMMAND, "it does not identify itself"},
+        {MOOD_NEVER_READY, "it does not become ready"},
+        {MOOD_FATAL, "it does not become ready"},
+        {MOOD_GONE, "it does not come to rest"},
     };
     unsigned status;
     for (unsigned i = 0; i < sizeof moods / sizeof *moods; i++) {

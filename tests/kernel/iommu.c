@@ -35,7 +35,7 @@
 #define MARK      0x6b72616dul
 #define NOBODY    0x09u /* a function that is not there */
 #define IOAPIC    0xa0u /* as which the IOAPIC of an AMD machine sends */
-#define RAM       8u /* index of the page of RAM at IOVA; the gate's is behind it */
+#define RAM       8u    /* index of the page of RAM at IOVA; the gate's is behind it */
 
 static struct {
     bool there;
@@ -216,8 +216,10 @@ static void refused(void)
                 STATUS_BAD_ARG);
     EXPECT_CALL(CALL_CREATE_DEVICE, create_device(target, ROOT_ACCOUNT, ROOT_PLATFORM, 1ull << 32 | OTHER),
                 STATUS_BAD_ARG);
-    EXPECT_CALL(CALL_CREATE_DEVICE, create_device(target, ROOT_ACCOUNT, ROOT_PLATFORM, NOBODY), STATUS_BAD_ARG);
-    EXPECT_CALL(CALL_CREATE_DEVICE, create_device(target, ROOT_ACCOUNT, ROOT_PLATFORM, IOAPIC), STATUS_BAD_ARG);
+    EXPECT_CALL(CALL_CREATE_DEVICE, create_device(target, ROOT_ACCOUNT, ROOT_PLATFORM, NOBODY),
+                STATUS_BAD_ARG);
+    EXPECT_CALL(CALL_CREATE_DEVICE, create_device(target, ROOT_ACCOUNT, ROOT_PLATFORM, IOAPIC),
+                STATUS_BAD_ARG);
     EXPECT_CALL(CALL_CREATE_DEVICE, create_device(target, poor, ROOT_PLATFORM, OTHER + 1), STATUS_NO_MEMORY);
     EXPECT_CALL(CALL_CREATE_DEVICE, create_device(device, ROOT_ACCOUNT, ROOT_PLATFORM, OTHER + 1),
                 STATUS_EXISTS);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A neighbour of drivers whose devices are told to write where they must not: it fills memory with a pattern, listens
- * to an interrupt that nothing sends, and says at the end what has become of both.
- * <config><run seconds="5" memory="8M" irq="5"/></config>
+ * A neighbour of drivers whose devices are told to write where they must not: it fills memory with a pattern,
+ * listens to an interrupt that nothing sends, and says at the end what has become of both. <config><run
+ * seconds="5" memory="8M" irq="5"/></config>
  */
 #include "base/include/component.h"
 #include "base/include/dataspace.h"
@@ -46,7 +46,8 @@ static bool read_config(void)
     memcpy(text, rom.data, rom.bytes);
     const struct xml_node *run;
     if (xml_parse(&document, text, rom.bytes, &wrong) && xml_check(document.root, &config_schema, &wrong) &&
-        (run = xml_child(document.root, "run")) != NULL && xml_get_unsigned(run, "seconds", &times, &seconds, &wrong) &&
+        (run = xml_child(document.root, "run")) != NULL &&
+        xml_get_unsigned(run, "seconds", &times, &seconds, &wrong) &&
         xml_get_unsigned(run, "memory", &sizes, &bytes, &wrong) &&
         xml_get_unsigned(run, "irq", &numbers, &irq, &wrong)) {
         return true;
@@ -69,8 +70,10 @@ int component_main(void)
     format_text(name, sizeof name, "%lu", irq);
     enum error error = memory_alloc(bytes, &dataspace, &attached);
     if (error == ERROR_OK) {
-        error = session_open(&(struct session_request){.service = IRQ_SERVICE, .label = name, .base = CAP_FREE,
-                                                       .bits = BIT_IRQ}, &session);
+        error = session_open(
+            &(struct session_request){
+                .service = IRQ_SERVICE, .label = name, .base = CAP_FREE, .bits = BIT_IRQ},
+            &session);
     }
     if (error != ERROR_OK) {
         log_line("canary: %s", error_text(error));
