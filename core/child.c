@@ -109,8 +109,8 @@ static enum error child_open(struct pd *client, struct message *message, selecto
 
 static enum error child_close(struct pd *client, uint64_t handle)
 {
-    static const enum handle_kind kinds[] = {HANDLE_ROM, HANDLE_LOG,      HANDLE_IRQ, HANDLE_IO_PORT,
-                                             HANDLE_VM,  HANDLE_PLATFORM, HANDLE_INFO};
+    static const enum handle_kind kinds[] = {HANDLE_ROM, HANDLE_LOG,      HANDLE_IRQ,  HANDLE_IO_PORT,
+                                             HANDLE_VM,  HANDLE_PLATFORM, HANDLE_INFO, HANDLE_DEVICE};
     for (unsigned i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
         if (handle_get(client, handle, kinds[i])) {
             handle_close(client, (unsigned)handle);

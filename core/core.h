@@ -65,6 +65,9 @@ enum handle_kind {
     HANDLE_PORTAL,
     HANDLE_PLATFORM,
     HANDLE_INFO,
+    HANDLE_DEVICE,
+    HANDLE_BAR,     /* dataspace of a device's registers */
+    HANDLE_MESSAGE, /* interrupt of a device */
 };
 
 struct pd;
@@ -77,7 +80,8 @@ struct handle {
             struct run run[RUNS];
             uint64_t bytes;
             uint64_t cleared; /* pages from the start that are zero by now */
-        } memory;             /* RAM, ROM */
+            unsigned device;  /* BAR: handle of its device */
+        } memory;             /* RAM, ROM, BAR */
         struct {
             struct pd *owner;
             unsigned handle;
@@ -88,17 +92,21 @@ struct handle {
             unsigned base, count;
         } ports;
         struct {
+            unsigned id;
+            bool open; /* it has the function's object */
+        } device;
+        struct {
             selector client; /* where the client has the capability */
-            unsigned vm;     /* vCPU: handle of its VM */
+            unsigned vm;     /* vCPU: handle of its VM; message: of its device */
             uint64_t page;   /* vCPU: of its state */
-        } object;            /* IRQ, vCPU, NT, portal */
+        } object;            /* IRQ, vCPU, NT, portal, message */
     };
 };
 
 struct attachment {
     uint64_t page, pages; /* in the space; pages 0: unused */
     unsigned handle;      /* what is attached: dataspace, or vCPU for its state page */
-    unsigned vm;          /* handle of the VM, 0: the own HST space */
+    unsigned vm;          /* handle of the VM or device, 0: the own HST space */
 };
 
 /* A capability to signal this PD's NT that another PD holds. */
@@ -237,6 +245,14 @@ MUST_CHECK enum error vm_create(struct pd *pd, unsigned handle);
 MUST_CHECK enum error vm_request(struct pd *pd, uint64_t operation, const uint64_t *words,
                                  struct reply *reply);
 void vm_close(struct pd *pd, unsigned handle);
+
+/* device.c */
+MUST_CHECK enum error device_open(struct pd *pd, const struct open_request *request, unsigned handle);
+MUST_CHECK enum error device_request(struct pd *pd, uint64_t operation, const uint64_t *words,
+                                     struct reply *reply);
+void device_close(struct pd *pd, unsigned handle);
+bool devices_there(void);
+void device_faults(void); /* what the IOMMUs have refused since, on the log */
 
 MUST_CHECK enum error service_request(struct pd *pd, uint64_t operation, uint64_t handle,
                                       struct message *message, struct reply *reply);

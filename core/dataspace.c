@@ -34,7 +34,7 @@ struct handle *handle_memory(struct pd *pd, uint64_t handle, unsigned *rights)
     *rights = found->rights;
     if (found->kind == HANDLE_SHARE)
         found = &found->share.owner->handle[found->share.handle];
-    return found->kind == HANDLE_RAM || found->kind == HANDLE_ROM ? found : NULL;
+    return found->kind == HANDLE_RAM || found->kind == HANDLE_ROM || found->kind == HANDLE_BAR ? found : NULL;
 }
 
 static bool shares(const struct handle *handle, const struct pd *owner, unsigned index)
@@ -104,6 +104,8 @@ void handle_close(struct pd *pd, unsigned handle)
     struct handle *closed = &pd->handle[handle];
     if (closed->kind == HANDLE_VM)
         vm_close(pd, handle);
+    if (closed->kind == HANDLE_DEVICE)
+        device_close(pd, handle);
     attachments_drop(pd, handle);
     switch (closed->kind) {
     case HANDLE_RAM:
@@ -119,6 +121,7 @@ void handle_close(struct pd *pd, unsigned handle)
     case HANDLE_VCPU:
     case HANDLE_NT:
     case HANDLE_PORTAL:
+    case HANDLE_MESSAGE:
         object_close(pd, handle);
         break;
     default:
@@ -246,6 +249,8 @@ static enum status memory_enter(const struct handle *memory, selector space, uin
                                 uint64_t pages, uint64_t rights)
 {
     enum status status = STATUS_OK;
+    if (memory->kind == HANDLE_BAR)
+        rights |= MEM_UNCACHED;
     for (unsigned i = 0; i < RUNS && pages && status == STATUS_OK; i++) {
         struct run run = memory->memory.run[i];
         uint64_t skip = offset < run.count ? offset : run.count;
@@ -280,6 +285,8 @@ enum error attachment_create(struct pd *pd, const struct attach_request *request
     if (!(request->rights & MEM_READ) ||
         (!request->vm && (request->rights & MEM_WRITE) && (request->rights & MEM_EXECUTE)))
         return ERROR_BAD_ARGUMENT;
+    if (memory->kind == HANDLE_BAR && request->vm)
+        return ERROR_DENIED; /* a device's registers are the driver's alone */
     if (memory->kind == HANDLE_RAM && memory->memory.cleared < all)
         return ERROR_BUSY;
     *page = request->page;

@@ -5,6 +5,7 @@
 #include "core/core.h"
 
 #define COM1 0x3f8u /* core's own */
+#define PCI  0xcf8u /* the same: whoever had it could move devices' registers */
 
 /* Decimal, or hexadecimal after "0x", to the string's end and at most 0xffff. */
 static bool number_read(const char *text, unsigned *value)
@@ -54,7 +55,7 @@ enum error irq_open(struct pd *pd, const struct open_request *request, unsigned 
 
 static bool ports_taken(unsigned base, unsigned count)
 {
-    if (base < COM1 + 8 && COM1 < base + count)
+    if ((base < COM1 + 8 && COM1 < base + count) || (base < PCI + 8 && PCI < base + count))
         return true;
     for (unsigned i = 1; i < PDS; i++)
         for (unsigned j = 1; pds[i] && j < HANDLES; j++) {

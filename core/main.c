@@ -13,6 +13,7 @@
 #define MAIN_PRIORITY 62u               /* of init; core's own thread has 63 */
 #define KERNEL_KEEP   256u              /* kernel pages that core keeps: tables for its own selectors */
 #define STACK         0x8000u
+#define FAULT_LOOKS   10u /* a second, while drivers have devices: a device cannot make it more */
 
 struct memory free_memory;
 uint64_t memory_total;
@@ -236,13 +237,22 @@ static void init_start(void)
 
 static void init_dead(void)
 {
+    static bool said;
     uint64_t fault = 0, address = 0;
     struct pd *init = pds[1];
-    if (!init || pd_fault(pd_selector(init, SEL_PD), &fault, &address) != STATUS_OK ||
+    if (said || !init || pd_fault(pd_selector(init, SEL_PD), &fault, &address) != STATUS_OK ||
         !(fault & PD_FAULT_VALID))
         return;
+    said = true;
     log_core("init has died: exception %lu, error 0x%lx, IP 0x%lx, address 0x%lx", fault & 0xff, fault >> 32,
              address, ((const uint64_t *)CORE_UTCB)[0]); /* NOLINT: an address */
+}
+
+/* What only the main thread is woken for. */
+static void main_look(void)
+{
+    init_dead();
+    device_faults();
 }
 
 /* id 0: core's own main thread, 1 and up: the PD of that index. */
@@ -253,7 +263,7 @@ void core_request(uint64_t id, uint64_t words)
     struct reply reply = {0};
     enum error error = ERROR_OK;
     if (id == 0)
-        init_dead();
+        main_look();
     else
         error = id < PDS && pds[id] ? request_serve(pds[id], &message, &reply) : ERROR_DENIED;
     uint64_t left[4];
@@ -289,8 +299,9 @@ void core_main(void)
     for (;;) {
         uint64_t bits;
         unsigned words;
-        if (nt_wait(CORE_NT, DEADLINE_NEVER, &bits) == STATUS_OK &&
-            ipc_call(CORE_SELF, 0, &words) == STATUS_OK)
+        uint64_t deadline = devices_there() ? tsc_read() + BOOT_INFO->tsc_hz / FAULT_LOOKS : DEADLINE_NEVER;
+        enum status status = nt_wait(CORE_NT, deadline, &bits);
+        if ((status == STATUS_OK || status == STATUS_TIMEOUT) && ipc_call(CORE_SELF, 0, &words) == STATUS_OK)
             continue;
     }
 }

@@ -335,6 +335,10 @@ void pd_destroy(struct pd *pd)
 
     capability_remove(pd_selector(pd, SEL_PD)); /* its threads end here */
     connections_end(pd);
+    /* Devices first: they may be at work in what the others stand for. */
+    for (unsigned i = 1; i < HANDLES; i++)
+        if (pd->handle[i].kind == HANDLE_DEVICE)
+            handle_close(pd, i);
     for (unsigned i = 1; i < HANDLES; i++)
         if (pd->handle[i].kind != HANDLE_NONE)
             handle_close(pd, i);

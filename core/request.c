@@ -5,6 +5,7 @@
  */
 #include "core/core.h"
 
+#include "base/include/session/device.h"
 #include "base/include/session/log.h"
 #include "base/include/session/parent.h"
 #include "base/include/session/pd.h"
@@ -196,6 +197,8 @@ enum error request_serve(struct pd *pd, struct message *message, struct reply *r
         return pd_operation(pd, operation, words, reply);
     if (operation >= VM_VCPU && operation <= VM_DETACH)
         return vm_request(pd, operation, words, reply);
+    if (operation >= DEVICE_INFO && operation <= DEVICE_UNMAP)
+        return device_request(pd, operation, words, reply);
     if (operation >= PARENT_OPEN || operation < LOG_WRITE)
         return pd->parent ? ERROR_DENIED : child_request(pd, operation, &rest, words, reply);
     uint64_t handle = message_get(&rest);

@@ -5,6 +5,7 @@
 #include "core/core.h"
 
 #include "base/include/component.h"
+#include "base/include/session/device.h"
 #include "base/include/session/io_port.h"
 #include "base/include/session/irq.h"
 #include "base/include/session/log.h"
@@ -19,9 +20,9 @@ static const struct {
     const char *service;
     enum handle_kind kind;
 } services[] = {
-    {ROM_SERVICE, HANDLE_ROM},         {LOG_SERVICE, HANDLE_LOG}, {IRQ_SERVICE, HANDLE_IRQ},
-    {IO_PORT_SERVICE, HANDLE_IO_PORT}, {VM_SERVICE, HANDLE_VM},   {PLATFORM_SERVICE, HANDLE_PLATFORM},
-    {INFO_SERVICE, HANDLE_INFO},
+    {ROM_SERVICE, HANDLE_ROM},         {LOG_SERVICE, HANDLE_LOG},       {IRQ_SERVICE, HANDLE_IRQ},
+    {IO_PORT_SERVICE, HANDLE_IO_PORT}, {VM_SERVICE, HANDLE_VM},         {PLATFORM_SERVICE, HANDLE_PLATFORM},
+    {INFO_SERVICE, HANDLE_INFO},       {DEVICE_SERVICE, HANDLE_DEVICE},
 };
 
 static enum error rom_open(struct handle *handle, const char *name)
@@ -50,6 +51,8 @@ static enum error service_open(struct pd *pd, const struct open_request *request
         return io_port_open(pd, request, index);
     case HANDLE_VM:
         return vm_create(pd, index);
+    case HANDLE_DEVICE:
+        return device_open(pd, request, index);
     default:
         return ERROR_OK;
     }

@@ -14,7 +14,7 @@
 
 static const struct {
     const char *name;
-    const char *permission[4]; /* from bit 0 */
+    const char *permission[5]; /* from bit 0 */
 } types[OBJECT_TYPES] = {
     [OBJECT_ACCOUNT] = {"account", {"destroy", "use", "info"}},
     [OBJECT_PD] = {"PD", {"destroy", "bind"}},
@@ -25,7 +25,8 @@ static const struct {
     [OBJECT_NT] = {"notification", {"destroy", "signal", "wait"}},
     [OBJECT_INTERRUPT] = {"interrupt", {"destroy", "bind", "acknowledge"}},
     [OBJECT_VCPU] = {"vCPU", {"destroy", "run"}},
-    [OBJECT_PLATFORM] = {"platform", {"destroy", "power", "info", "interrupts"}},
+    [OBJECT_PLATFORM] = {"platform", {"destroy", "power", "info", "interrupts", "devices"}},
+    [OBJECT_DEVICE] = {"device", {"destroy", "assign", "interrupts"}},
 };
 
 static void text_add(char *text, unsigned *at, const char *word)
@@ -46,7 +47,7 @@ static void capability_say(const char *name, const struct creator_capability *ca
         return;
     }
     uint64_t unnamed = capability->permissions;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         const char *permission = types[capability->type].permission[i];
         if ((capability->permissions & 1u << i) != 0 && permission != NULL) {
             text_add(text, &at, " ");

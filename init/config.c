@@ -37,7 +37,7 @@
 #define KERNEL_MAXIMUM (1u << 20)
 
 static const char *const module_attributes[] = {"name!", "file!", NULL};
-static const char *const run_attributes[] = {"memory", "append", "terminals", NULL};
+static const char *const run_attributes[] = {"memory", "append", "terminals", "disks", NULL};
 static const char *const start_attributes[] = {"name!",    "binary!", "ram!",      "kernel",
                                                "priority", "cpus",    "restart",  "essential", NULL};
 static const char *const provides_attributes[] = {"service!", NULL};

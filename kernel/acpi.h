@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The static ACPI tables that the kernel needs: MADT, FADT, IVRS and DMAR. No AML is read here. ACPI 6.4, ch. 5.2. */
+/* The static ACPI tables that the kernel needs: MADT, FADT, IVRS and DMAR. No AML is read here. ACPI 6.4,
+ * ch. 5.2. */
 #pragma once
 
 #include <stdint.h>

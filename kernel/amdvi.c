@@ -16,7 +16,7 @@
 #define COMMAND_BASE      0x08
 #define EVENT_BASE        0x10
 #define CONTROL           0x18
-#define EXTENDED_FEATURES 0x30
+#define EXCLUSION_BASE    0x20
 #define HIGH_REGISTERS    0x2000
 #define COMMAND_HEAD      0x00 /* from here on in the second page */
 #define COMMAND_TAIL      0x08
@@ -142,7 +142,8 @@ static const char *amd_start(const struct iommu_tables *tables)
     for (unsigned i = 0; i < tables->units; i++) {
         struct unit *unit = &units[i];
 
-        write_register(unit->low, CONTROL, 0); /* the firmware may have used it */
+        write_register(unit->low, CONTROL, 0);        /* the firmware may have used it */
+        write_register(unit->low, EXCLUSION_BASE, 0); /* nothing goes around the tables */
         write_register(unit->low, DEVICE_TABLE_BASE, physical_address(table) | (pages - 1));
         write_register(unit->low, COMMAND_BASE, physical_address(unit->commands) | LENGTH_PAGE);
         write_register(unit->high, COMMAND_HEAD, 0);

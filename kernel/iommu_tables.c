@@ -11,7 +11,7 @@
 #define IVMD_ALL       0x20u
 #define IVMD_ONE       0x21u
 #define IVMD_RANGE     0x22u
-#define IVMD_UNITY     0x01u /* flag: addresses stay as they are */
+#define IVMD_SAME      0x09u /* flags: addresses stay as they are, translated or around the tables */
 #define IVMD_BYTES     32u
 #define ENTRY_LONG     128u /* from here on: not in this type of block */
 #define SPECIAL_IOAPIC 1u
@@ -151,7 +151,7 @@ void iommu_tables_ivrs(struct iommu_tables *tables, const uint8_t *table, size_t
             ivhd_entries(tables, block, length);
         }
         if (block[0] >= IVMD_ALL && block[0] <= IVMD_RANGE && length >= IVMD_BYTES &&
-            (block[1] & IVMD_UNITY)) {
+            (block[1] & IVMD_SAME)) {
             uint64_t first = block[0] == IVMD_ALL ? 0 : get(block + 4, 2);
             uint64_t last = block[0] == IVMD_ALL     ? UINT16_MAX
                             : block[0] == IVMD_RANGE ? get(block + 6, 2)

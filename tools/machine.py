@@ -31,6 +31,8 @@ MACHINES = {"pc": [], "q35": [], "q35-amd-iommu": ["-device", "amd-iommu,intrema
             "q35-intel-iommu": ["-device", "intel-iommu,intremap=on,caching-mode=on"]}
 # What a kernel under test writes to the exit device makes QEMU's status odd; 0x10 stands for an orderly end.
 ORDERLY = (0, 0x10 << 1 | 1)
+DISK_PATTERN = 0x9e3779b97f4a7c15
+DISK_BYTES = 4 << 20
 
 
 def qemu_arguments(options, kernel, modules, append):
@@ -54,6 +56,32 @@ def qemu_arguments(options, kernel, modules, append):
         arguments += ["-kernel", kernel, "-initrd", ",".join(f"{path} {name}" for name, path in modules)]
         if append:
             arguments += ["-append", append]
+    return arguments
+
+
+def make_disk(path):
+    """A disk whose 64-bit words hold their number times a constant (drivers/nvme), made anew unless it is as it should be."""
+    wanted = b"".join((number * DISK_PATTERN & (1 << 64) - 1).to_bytes(8, "little") for number in range(DISK_BYTES // 8))
+    try:
+        with open(path, "rb") as file:
+            if file.read() == wanted:
+                return
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "wb") as file:
+        file.write(wanted)
+    os.replace(temporary, path)
+
+
+def disk_arguments(count):
+    """NVMe disks at 00:04.0 and the slots behind it; what is written to them goes with the machine."""
+    arguments = []
+    for number in range(count):
+        path = build_path("run", "disk.img")
+        make_disk(os.path.join(ROOT, path))
+        arguments += ["-drive", f"if=none,id=disk{number},format=raw,snapshot=on,file={path}"]
+        arguments += ["-device", f"nvme,drive=disk{number},serial=donjon{number},addr={4 + number}"]
     return arguments
 
 

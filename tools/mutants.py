@@ -25,9 +25,13 @@ from scenario import BUILD, ROOT, build_environment, build_path
 
 JOBS = 2
 TREE = ("Makefile", "mk", "abi", "kernel")
-CONFIG = '<donjon root="ktest.elf"><run memory="256"/><ktest only="{}"/></donjon>\n'
+CONFIG = '<donjon root="ktest.elf"><run memory="256"/><ktest only="{}" {}/></donjon>\n'
+EDU = ("--qemu=-device", "--qemu=edu,dma_mask=0xffffffffffffffff,addr=5")
 FIRST_LIMIT, ALL_LIMIT, HOST_LIMIT = 60, 400, 60
 TWO = "2 CPUs: "
+# What such a machine is, and what tests/kernel/iommu-*.xml says of it.
+IOMMUS = {"AMD: ": ("q35-amd-iommu", 'faults="0"'),
+          "Intel: ": ("q35-intel-iommu", 'passes-old-form="1" passes-writes="1"')}
 UNTIL = r"^FAIL |^\[kernel\] fatal|^ktest: done"
 
 
@@ -117,11 +121,11 @@ class Workshop:
     def make(self, *targets):
         return call(["make", "-s", "-C", self.root, f"BUILD={self.build}", "WARNINGS=-w", *targets], 300)
 
-    def boot(self, only, limit, machine=("--deterministic",)):
+    def boot(self, only, limit, machine=("--deterministic",), more=""):
         """None, or what caught it."""
         config, log = os.path.join(self.root, "config.xml"), os.path.join(self.root, "log")
         with open(config, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(only))
+            file.write(CONFIG.format(only, more))
         status, output = call([sys.executable, os.path.join(ROOT, "tools", "run.py"), "ktest", "--no-build", "--headless",
                                *machine, "--config", config, "--log", log, "--timeout", str(limit), "--until", UNTIL],
                               limit + 60, BUILD=self.build)
@@ -157,6 +161,9 @@ class Workshop:
             return self.unit_tests()
         if mutant.test.startswith(TWO):
             return self.boot(mutant.test[len(TWO):], ALL_LIMIT, ("--smp", "2"))
+        for prefix, (machine, more) in IOMMUS.items():
+            if mutant.test.startswith(prefix):
+                return self.boot(mutant.test[len(prefix):], FIRST_LIMIT, ("--deterministic", "--machine", machine, *EDU), more)
         return self.boot(mutant.test, FIRST_LIMIT) or self.boot("", ALL_LIMIT) or self.unit_tests()
 
     def run(self, mutant):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import bochs
-from machine import MACHINES, Keyboard, Machine, qemu_arguments
+from machine import MACHINES, Keyboard, Machine, disk_arguments, qemu_arguments
 from scenario import BUILD, ROOT, Refused, Scenario, build_environment, build_path, refuse
 
 PROMPT = "# $"
@@ -241,7 +241,8 @@ def prepare(scenario, options):
         command("tools/iso", "--no-build", "--text", "--output", image, *(["--config", config] if config else []),
                 options.scenario)
         return bochs.BochsMachine, (options, image, log, terminals)
-    return Machine, (qemu_arguments(options, kernel, modules, scenario.append) + options.qemu, log, terminals)
+    return Machine, (qemu_arguments(options, kernel, modules, scenario.append)
+                     + disk_arguments(scenario.disks) + options.qemu, log, terminals)
 
 
 class Session:

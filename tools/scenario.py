@@ -90,6 +90,10 @@ class Scenario:
         if terminals not in ("1", "2", "3"):
             raise Refused(f"{self.path}: <run terminals=\"{terminals}\">: expected 1 to 3, as there are COM2 to COM4")
         self.terminals = int(terminals)
+        disks = defaults.get("disks", "0")
+        if disks not in ("0", "1", "2", "3", "4"):
+            raise Refused(f"{self.path}: <run disks=\"{disks}\">: expected 0 to 4")
+        self.disks = int(disks)
 
     def needs_guest(self):
         """Whether tools/guest has to build something first."""

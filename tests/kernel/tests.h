@@ -17,6 +17,6 @@ void test_vcpus(void);
 void test_nonsense(void);  /* in a vCPU's state page */
 void test_lifetimes(void); /* objects that die while others use them */
 void test_hostile(void);
-void test_smp(void); /* more than one CPU */
+void test_smp(void);   /* more than one CPU */
 void test_iommu(void); /* devices, their memory and their interrupts */
-void test_soak(void); /* all of it at random, for as long as the parameter says */
+void test_soak(void);  /* all of it at random, for as long as the parameter says */

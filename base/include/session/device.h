@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * DEVICE: one PCI function, for one client at a time. Label: its place, "00:04.0", or its class, "010802"
+ * (base class, subclass, interface): then the first one that is free. It sees no memory but what the client
+ * enters with DEVICE_MAP, and sends no interrupt but those of DEVICE_INTERRUPT; without an IOMMU there is no
+ * session (ERROR_UNSUPPORTED). When the session ends, the function's DMA is off before any of its memory is
+ * used again. What it does by itself is not reset: the client brings it to rest before it lets it do DMA.
+ */
+#pragma once
+
+#define DEVICE_SERVICE "DEVICE"
+
+enum device_operation {
+    DEVICE_INFO =
+        0x78, /* session -> ID (bus, device, function in 8, 5, 3 bits), vendor | device << 16, class << 8 */
+    DEVICE_READ, /* session, offset -> four bytes of configuration space, at a multiple of four */
+    DEVICE_BAR, /* session, number -> dataspace of the registers (uncached), bytes. Only whole pages of memory
+                 */
+    /* session, free selector, signal bits -> handle, address, data. The capability (acknowledge) goes to the
+     * selector. MSI, if the function has that, is set up and on. Else MSI-X is on, and the client writes
+     * address and data into an entry of the table in its BAR. */
+    DEVICE_INTERRUPT,
+    DEVICE_DMA,   /* session, 1: the function may do DMA, 0: it may not (bus master) */
+    DEVICE_MAP,   /* session, dataspace, offset, bytes, I/O address, MEM_READ or with MEM_WRITE; multiples of
+                     4096 */
+    DEVICE_UNMAP, /* session, I/O address that DEVICE_MAP got: the whole of that. Out of use when it returns
+                   */
+};

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The DEVICE service: PCI functions for drivers. A driver gets a function's registers, its interrupts, and a
+ * DMA space that holds the driver's own dataspaces; of configuration space it can only read. So what it makes
+ * the function do hits nobody but itself.
+ */
+#include "core/core.h"
+
+#include "base/include/component.h"
+#include "base/include/session/device.h"
+#include "core/pci.h"
+
+#define CONFIG_ADDRESS 0xcf8
+#define CONFIG_DATA    0xcfc
+#define FAULT_LINES    4u   /* in a second; what is more is counted */
+#define FAULTS_MAX     256u /* taken in one look */
+
+static unsigned devices; /* sessions; the main thread reads it */
+
+static void port_out32(uint16_t port, uint32_t value)
+{
+    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static uint32_t config_read(unsigned id, unsigned offset)
+{
+    uint32_t value;
+    port_out32(CONFIG_ADDRESS, 1u << 31 | id << 8 | (offset & 0xfc));
+    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"((uint16_t)CONFIG_DATA));
+    return value;
+}
+
+static void config_write(unsigned id, unsigned offset, uint32_t value)
+{
+    port_out32(CONFIG_ADDRESS, 1u << 31 | id << 8 | (offset & 0xfc));
+    port_out32(CONFIG_DATA, value);
+}
+
+static const struct pci_access access = {config_read, config_write};
+
+bool devices_there(void)
+{
+    return __atomic_load_n(&devices, __ATOMIC_RELAXED);
+}
+
+/* The object of the function, which is nobody's yet. */
+static enum error device_take(struct pd *pd, unsigned id, selector own)
+{
+    if (pci_is_machine(pci_class(&access, id)))
+        return ERROR_DENIED;
+    enum status status = create_device(own + 1, pd_selector(pd, SEL_ACCOUNT), ROOT_PLATFORM, id);
+    return status == STATUS_BAD_ARG ? ERROR_UNSUPPORTED : kernel_error(status);
+}
+
+static enum error device_find(struct pd *pd, const char *label, selector own, unsigned *id)
+{
+    bool is_class;
+    uint32_t value;
+    enum error error = ERROR_NOT_FOUND;
+    if (!pci_label(label, &is_class, &value))
+        return ERROR_BAD_ARGUMENT;
+    for (*id = pci_next(&access, is_class ? 0 : value); *id < PCI_FUNCTIONS;
+         *id = pci_next(&access, *id + 1)) {
+        if (is_class ? pci_class(&access, *id) != value : *id != value) {
+            if (!is_class)
+                break;
+            continue;
+        }
+        error = device_take(pd, *id, own);
+        if (!error || !is_class)
+            break;
+    }
+    return error;
+}
+
+/* What the firmware has the function use all the time stays as it is. */
+static enum status unities_enter(unsigned id, selector space)
+{
+    enum status status = STATUS_OK;
+    for (unsigned i = 0; i < BOOT_INFO->unities && i < BOOT_UNITIES && status == STATUS_OK; i++) {
+        const struct boot_unity *unity = &BOOT_INFO->unity[i];
+        uint64_t page = unity->base / PAGE, end = (unity->base + unity->length + PAGE - 1) / PAGE;
+        if (id >= unity->first && id <= unity->last && end > page)
+            status = space_copy(ROOT_MEM, page, space, page, end - page, MEM_READ | MEM_WRITE);
+    }
+    return status;
+}
+
+enum error device_open(struct pd *pd, const struct open_request *request, unsigned handle)
+{
+    selector own = handle_selector(pd, handle);
+    struct handle *device = &pd->handle[handle];
+    unsigned id;
+    if (!(BOOT_INFO->features & BOOT_FEATURE_IOMMU)) {
+        log_core("%s: device %s: there is no IOMMU to keep it from others' memory", pd->label,
+                 request->label);
+        return ERROR_UNSUPPORTED;
+    }
+    if (space_copy(ROOT_PORTS, CONFIG_ADDRESS, ROOT_PIO, CONFIG_ADDRESS, 8, MEM_READ | MEM_WRITE) !=
+        STATUS_OK)
+        return ERROR_FAULT;
+    enum error error = device_find(pd, request->label, own, &id);
+    if (error)
+        return error;
+    device->device.id = id;
+    device->device.open = true;
+    __atomic_store_n(&devices, devices + 1, __ATOMIC_RELAXED);
+    pci_command(&access, id, true, false);
+    pci_quiet(&access, id);
+    enum status status = create_space(own, pd_selector(pd, SEL_ACCOUNT), SPACE_DMA, 0);
+    if (status == STATUS_OK)
+        status = unities_enter(id, own);
+    if (status == STATUS_OK)
+        status = device_assign(own + 1, own);
+    if (status == STATUS_OK)
+        status = nt_signal(CORE_NT); /* the main thread looks for faults from now on */
+    return kernel_error(status);
+}
+
+/* First it can do nothing any more, and its IOMMU has let go; then come its memory's turn and its
+ * interrupts'. */
+void device_close(struct pd *pd, unsigned handle)
+{
+    selector own = handle_selector(pd, handle);
+    const struct handle *device = &pd->handle[handle];
+    if (!device->device.open)
+        return;
+    pci_command(&access, device->device.id, false, false);
+    pci_quiet(&access, device->device.id);
+    capability_remove(own + 1);
+    capability_remove(own); /* takes all attachments with it */
+    for (unsigned i = 0; i < ATTACHMENTS; i++)
+        if (pd->attachment[i].vm == handle)
+            pd->attachment[i] = (struct attachment){0};
+    for (unsigned i = 1; i < HANDLES; i++)
+        if ((pd->handle[i].kind == HANDLE_MESSAGE && pd->handle[i].object.vm == handle) ||
+            (pd->handle[i].kind == HANDLE_BAR && pd->handle[i].memory.device == handle))
+            handle_close(pd, i);
+    __atomic_store_n(&devices, devices - 1, __ATOMIC_RELAXED);
+}
+
+static bool is_ram(uint64_t base, uint64_t bytes)
+{
+    for (unsigned i = 0; i < BOOT_INFO->regions; i++) {
+        const struct boot_region *region = &BOOT_INFO->region[i];
+        if (region->type != BOOT_REGION_RESERVED && base < region->base + region->length &&
+            region->base < base + bytes)
+            return true;
+    }
+    return false;
+}
+
+static enum error device_bar(struct pd *pd, unsigned device, uint64_t number, struct reply *reply)
+{
+    uint64_t base, bytes;
+    unsigned index;
+    if (number >= PCI_BARS ||
+        !pci_bar(&access, pd->handle[device].device.id, (unsigned)number, &base, &bytes) ||
+        is_ram(base, bytes))
+        return ERROR_NOT_FOUND;
+    enum error error = handle_new(pd, HANDLE_BAR, &index);
+    if (error)
+        return error;
+    struct handle *bar = &pd->handle[index];
+    bar->rights = MEM_READ | MEM_WRITE;
+    bar->memory.run[0] = (struct run){base / PAGE, bytes / PAGE};
+    bar->memory.bytes = bytes;
+    bar->memory.device = device;
+    *reply = (struct reply){.word = {index, bytes}, .words = 2};
+    return ERROR_OK;
+}
+
+static enum error device_interrupt(struct pd *pd, unsigned device, selector at, uint64_t bits,
+                                   struct reply *reply)
+{
+    uint64_t address = 0, data = 0;
+    unsigned index;
+    if (!selector_usable(at) || !bits)
+        return ERROR_BAD_ARGUMENT;
+    enum error error = handle_new(pd, HANDLE_MESSAGE, &index);
+    if (error)
+        return error;
+    selector own = handle_selector(pd, index);
+    pd->handle[index].object.vm = device;
+    enum status status = create_message(own, pd_selector(pd, SEL_ACCOUNT), ROOT_PLATFORM, 0,
+                                        handle_selector(pd, device) + 1, &address, &data);
+    if (status == STATUS_OK)
+        status = nt_narrow(pd_selector(pd, SEL_NT), own + 1, bits);
+    if (status == STATUS_OK)
+        status = interrupt_bind(own, own + 1);
+    error = kernel_error(status);
+    if (!error)
+        error = pd_install(pd, own, at, PERM_INTERRUPT_ACK);
+    if (!error) {
+        pd->handle[index].object.client = at;
+        if (!pci_message(&access, pd->handle[device].device.id, address, (uint32_t)data))
+            error = ERROR_UNSUPPORTED;
+    }
+    if (error)
+        handle_close(pd, index);
+    *reply = (struct reply){.word = {index, address, data}, .words = 3};
+    return error;
+}
+
+enum error device_request(struct pd *pd, uint64_t operation, const uint64_t *words, struct reply *reply)
+{
+    const struct handle *device = handle_get(pd, words[0], HANDLE_DEVICE);
+    unsigned handle = (unsigned)words[0];
+    uint64_t page;
+    if (!device)
+        return ERROR_NOT_FOUND;
+    unsigned id = device->device.id;
+    switch (operation) {
+    case DEVICE_INFO:
+        *reply = (struct reply){.word = {id, config_read(id, 0), config_read(id, 8)}, .words = 3};
+        return ERROR_OK;
+    case DEVICE_READ:
+        if (words[1] > 252 || words[1] % 4)
+            return ERROR_BAD_ARGUMENT;
+        *reply = (struct reply){.word = {config_read(id, (unsigned)words[1])}, .words = 1};
+        return ERROR_OK;
+    case DEVICE_BAR:
+        return device_bar(pd, handle, words[1], reply);
+    case DEVICE_INTERRUPT:
+        return device_interrupt(pd, handle, words[1], words[2], reply);
+    case DEVICE_DMA:
+        pci_command(&access, id, true, words[1]);
+        return ERROR_OK;
+    case DEVICE_MAP:
+        if ((words[2] | words[3] | words[4]) % PAGE || !words[3] ||
+            words[5] & ~(uint64_t)(MEM_READ | MEM_WRITE))
+            return ERROR_BAD_ARGUMENT;
+        return attachment_create(pd,
+                                 &(struct attach_request){.handle = words[1],
+                                                          .offset = words[2] / PAGE,
+                                                          .pages = words[3] / PAGE,
+                                                          .page = words[4] / PAGE,
+                                                          .vm = handle,
+                                                          .rights = words[5]},
+                                 &page);
+    case DEVICE_UNMAP:
+        return words[1] % PAGE ? ERROR_BAD_ARGUMENT : attachment_remove(pd, handle, words[1] / PAGE);
+    default:
+        return ERROR_BAD_OPERATION;
+    }
+}
+
+static const char *device_owner(unsigned id)
+{
+    for (unsigned i = 1; i < PDS; i++)
+        for (unsigned j = 1; pds[i] && j < HANDLES; j++)
+            if (pds[i]->handle[j].kind == HANDLE_DEVICE && pds[i]->handle[j].device.id == id)
+                return pds[i]->label;
+    return "nobody";
+}
+
+/* A line on the log takes its time: there are a few in a second, and a sum of the rest. */
+static struct {
+    uint64_t end; /* TSC: of the second */
+    unsigned lines;
+    uint64_t more;
+    bool lost;
+} told;
+
+static void fault_tell(unsigned id, uint64_t address)
+{
+    if (told.lines == FAULT_LINES) {
+        told.more++;
+        return;
+    }
+    told.lines++;
+    log_core("device %02x:%02x.%u of %s: DMA to 0x%lx was refused", id >> 8, id >> 3 & 31, id & 7,
+             device_owner(id), address);
+}
+
+void device_faults(void)
+{
+    uint64_t fault = DMA_FAULT_VALID, address;
+    for (unsigned i = 0; i < FAULTS_MAX && (fault & DMA_FAULT_VALID); i++) {
+        if (platform_control(ROOT_PLATFORM, PLATFORM_DMA_FAULT, 0, &fault, &address) != STATUS_OK)
+            return;
+        told.lost |= (fault & DMA_FAULT_LOST) != 0;
+        if (fault & DMA_FAULT_VALID)
+            fault_tell(fault & 0xffff, address);
+    }
+    if (tsc_read() < told.end)
+        return;
+    if (told.more || told.lost)
+        log_core("devices: %lu more DMAs were refused%s", told.more,
+                 told.lost ? ", and others that the IOMMU did not keep" : "");
+    told.more = told.lines = 0;
+    told.lost = false;
+    told.end = tsc_read() + BOOT_INFO->tsc_hz;
+}
