@@ -150,6 +150,8 @@ static enum x86_result port_in(void *context, uint16_t port, unsigned size, uint
     struct emulation *emulation = context;
 
     (void)fault;
+    if (emulation->vcpu->state->exit != VCPU_EXIT_IO)
+        return X86_RETRY;
     *value = (uint32_t)bus_read(&emulation->vcpu->machine->bus, BUS_PORT, port, (uint8_t)size,
                                 emulation->vcpu->number, emulation->now);
     return X86_DONE;
@@ -161,6 +163,8 @@ static enum x86_result port_out(void *context, uint16_t port, unsigned size, uin
     struct emulation *emulation = context;
 
     (void)fault;
+    if (emulation->vcpu->state->exit != VCPU_EXIT_IO)
+        return X86_RETRY;
     bus_write(&emulation->vcpu->machine->bus, BUS_PORT, port, (uint8_t)size, value, emulation->vcpu->number,
               emulation->now);
     return X86_DONE;
