@@ -152,6 +152,14 @@ static bool exit_io(struct vcpu *vcpu)
  */
 static bool exit_mmio(struct vcpu *vcpu)
 {
+    struct machine *machine = vcpu->machine;
+
+    /* RAM that is detached for a moment, by who holds the lock. What was interrupted is delivered again. */
+    if (__builtin_expect(machine_ram(machine, vcpu->state->info[0], 1) != NULL, 0)) {
+        machine_lock(machine, vcpu->number);
+        machine_unlock(machine, vcpu->number);
+        return vcpu_runs(vcpu);
+    }
     if (vcpu->state->interrupted & VCPU_EVENT_VALID) {
         log_line("vm %s: event %02x delivered through device memory at %lx", vcpu->machine->name,
                  (unsigned)(vcpu->state->interrupted & 0xff), (unsigned long)vcpu->state->info[0]);
