@@ -9,6 +9,10 @@
 
 #define STACK_PAGES 16u /* of the main thread */
 
+/* Of threads of one priority on a CPU. A guest that waits for a processor whose thread has its turn later waits
+ * this long, so they are short; a turn costs some hundred instructions. */
+#define TURNS_PER_SECOND 1000u
+
 enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *reply)
 {
     uint64_t left = pd->ram_limit - pd->ram_used;
@@ -248,7 +252,7 @@ static enum error thread_objects(struct pd *pd, const struct thread_request *req
     enum status status =
         create_ec(ec, account, pd_selector(pd, SEL_PD), thread_utcb, flags, stack, request->entry);
     if (status == STATUS_OK && time)
-        status = create_sc(ec + 1, account, ec, request->priority, BOOT_INFO->tsc_hz / 100);
+        status = create_sc(ec + 1, account, ec, request->priority, BOOT_INFO->tsc_hz / TURNS_PER_SECOND);
     if (status != STATUS_OK)
         capability_remove(ec);
     return kernel_error(status);

@@ -104,7 +104,7 @@ $(KERNEL)/kernel.mb1: $(KERNEL)/kernel.elf
 -include $(BASE_OBJECTS:.o=.d) $(LIB_OBJECTS:.o=.d) $(KERNEL_OBJECTS:.o=.d)
 
 # Bare-metal guests (tests/guest): Multiboot programs without a system. tests/guest/body becomes guest-MODE.elf in each mode, a
-# file tests/guest/hostile/MODE/NAME.c hostile-NAME.elf, those of tests/guest/hostile together hostile.elf. Real mode's code must stay small. A 64-bit program is put into an
+# file tests/guest/hostile/MODE/NAME.c hostile-NAME.elf, those of tests/guest/hostile together hostile.elf, those of tests/guest/smp guest-smp.elf. Real mode's code must stay small. A 64-bit program is put into an
 # ELF32 file at the end, as boot loaders want it.
 GUEST_MODES := real protected pae long compat
 GUEST_FLAGS_real := -m16 -DGUEST_MODE=1 -Os
@@ -130,7 +130,7 @@ GUEST_FOLDERS_long := $(GUEST_FOLDERS) tests/guest/body/paged tests/guest/body/l
 GUEST_FOLDERS_compat := $(GUEST_FOLDERS_protected)
 GUEST_HOSTILE := $(wildcard $(GUEST_MODES:%=tests/guest/hostile/%/*.c))
 GUESTS := $(GUEST_MODES:%=$(TARGET)/guest-%.elf) $(foreach f,$(GUEST_HOSTILE),$(TARGET)/hostile-$(basename $(notdir $(f))).elf) \
-	$(TARGET)/hostile.elf
+	$(TARGET)/hostile.elf $(TARGET)/guest-smp.elf
 GUEST_INCLUDES := $(wildcard tests/guest/mode/*.inc tests/guest/mode/*.h)
 
 guests: $(GUESTS)
@@ -161,3 +161,4 @@ endef
 $(foreach m,$(GUEST_MODES),$(eval $(call guest_mode,$(m)))$(eval $(call guest,$(m),guest-$(m),$(wildcard $(GUEST_FOLDERS_$(m):%=%/*.c)))))
 $(foreach f,$(GUEST_HOSTILE),$(eval $(call guest,$(notdir $(patsubst %/,%,$(dir $(f)))),hostile-$(basename $(notdir $(f))),$(f))))
 $(eval $(call guest,long,hostile,$(wildcard tests/guest/hostile/*.c)))
+$(eval $(call guest,long,guest-smp,$(wildcard tests/guest/smp/*.c tests/guest/smp/*.S)))

@@ -13,6 +13,7 @@
 #include "vmm/config/builtin.h"
 #include "vmm/config/config.h"
 #include "vmm/config/console.h"
+#include "vmm/churn.h"
 #include "vmm/crew.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/machine/linux.h"
@@ -26,6 +27,7 @@
 #define TERMINAL_LABEL "console"
 #define GUEST_RIGHTS   (MEM_READ | MEM_WRITE | MEM_EXECUTE)
 #define MIB            (1ull << 20)
+#define NS_PER_MS      1000000ull
 
 /* A guest that resets itself this often, each time within a second of its start, is not going to get
  * anywhere. */
@@ -47,6 +49,7 @@ struct monitor {
     struct machine machine;
     struct vcpu vcpu[MACHINE_CPUS];
     struct crew crew;
+    struct churn churn;
     struct console console;
     uint64_t started; /* virtual ns */
     unsigned fast_resets;
@@ -136,13 +139,23 @@ static bool alloc_ram(struct monitor *m)
            alloc_part(m, m->map.high_size, &m->high, &m->ram.high);
 }
 
-/* All RAM but what lies behind the VGA window, where accesses are to exit. */
-static enum error attach_ram(const struct monitor *m)
+/* All RAM but what lies behind the VGA window, where accesses are to exit. With <vm churn> what is above
+ * CHURN_BASE comes in pieces. */
+static enum error attach_ram(struct monitor *m)
 {
+    bool churns = m->config.churn && m->map.low_size > CHURN_BASE;
+    uint64_t whole = churns ? CHURN_BASE : m->map.low_size;
     enum error status = vm_attach(&m->vm, &m->low, 0, E820_VGA, 0, GUEST_RIGHTS);
 
     if (status == ERROR_OK)
-        status = vm_attach(&m->vm, &m->low, E820_ROM, m->map.low_size - E820_ROM, E820_ROM, GUEST_RIGHTS);
+        status = vm_attach(&m->vm, &m->low, E820_ROM, whole - E820_ROM, E820_ROM, GUEST_RIGHTS);
+    m->churn = (struct churn){.vm = &m->vm,
+                              .dataspace = &m->low,
+                              .memory = m->ram.low + CHURN_BASE,
+                              .bytes = m->map.low_size - whole,
+                              .rights = GUEST_RIGHTS};
+    if (status == ERROR_OK && churns)
+        status = churn_attach(&m->churn);
     if (status == ERROR_OK && m->map.high_size)
         status = vm_attach(&m->vm, &m->high, 0, m->map.high_size, E820_ABOVE_4G, GUEST_RIGHTS);
     return status;
@@ -184,6 +197,9 @@ static void log_exits(void *context)
 
     for (unsigned i = 0; i < m->machine.cpus; i++)
         vcpu_log_profile(&m->vcpu[i]);
+    churn_log(&m->churn);
+    log_line("vm %s: at %lu ms", m->config.name,
+             (unsigned long)(clock_now(&m->machine.clock) / NS_PER_MS));
 }
 
 static bool build_machine(struct monitor *m)
@@ -204,7 +220,9 @@ static bool build_machine(struct monitor *m)
     console_init(&m->console, m->config.name, &m->machine.clock, &m->machine.uart,
                  m->has_terminal ? &m->terminal : NULL);
     console_await(&m->console, m->config.exits, log_exits, m);
-    if (machine_init(&m->machine, &config))
+    if (machine_init(&m->machine, &config) &&
+        (!m->churn.bytes ||
+         churn_start(&m->churn, &m->machine.bus, m->config.name, m->config.churn * NS_PER_MS)))
         return true;
     log_line("vm %s: the machine cannot be put together", m->config.name);
     return false;

@@ -12,7 +12,7 @@
 #define NODES      16
 #define ATTRIBUTES 32
 
-static const char *const vm_attributes[] = {"name!", "memory!", "kernel", "initrd", "cmdline", "guest", "vcpus", "exits", NULL};
+static const char *const vm_attributes[] = {"name!", "memory!", "kernel", "initrd", "cmdline", "guest", "vcpus", "exits", "churn", NULL};
 static const struct xml_schema vm_schema = {.name = "vm", .attributes = vm_attributes};
 static const struct xml_child_rule config_children[] = {{&vm_schema, 1, 1}, {NULL, 0, 0}};
 static const struct xml_schema config_schema = {.name = "config", .children = config_children};
@@ -62,6 +62,7 @@ static bool check_boot(const struct vm_config *config, const struct xml_node *vm
 static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
 {
     static const struct xml_range vcpus = {.min = 1, .max = MACHINE_CPUS};
+    static const struct xml_range churn = {.min = 1, .max = 60000};
 
     if (!copy(vm, "name", config->name, sizeof config->name, error) ||
         !copy(vm, "kernel", config->kernel, sizeof config->kernel, error) ||
@@ -74,6 +75,7 @@ static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct 
         return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"", NULL, NULL);
     return read_memory(config, vm, error) &&
            xml_get_unsigned_or(vm, "vcpus", &vcpus, 1, &config->vcpus, error) &&
+           xml_get_unsigned_or(vm, "churn", &churn, 0, &config->churn, error) &&
            check_boot(config, vm, error);
 }
 

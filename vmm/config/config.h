@@ -10,7 +10,8 @@
  * Multiboot ELF32 program, which takes no initrd. vcpus: how many
  * processors the guest has, 1 (default) to 8. guest="..." instead of kernel runs
  * one of the guests that are part of the monitor (builtin.h). exits="TEXT": when the guest prints a line with
- * this text, the log gets the number of its exits by reason, as it always does at the guest's end.
+ * this text, the log gets the number of its exits by reason, as it always does at the guest's end. churn="MS": a
+ * test that detaches guest memory under the running guest so often (churn.h).
  */
 #pragma once
 
@@ -34,6 +35,7 @@ struct vm_config {
     char cmdline[CONFIG_CMDLINE_SIZE];
     char guest[CONFIG_NAME_SIZE]; /* "": a kernel */
     char exits[CONFIG_NAME_SIZE]; /* "": at the end only */
+    uint64_t churn;               /* ms; 0: never */
 };
 
 /* Reads a configuration; `text` (CONFIG_TEXT_MAX bytes at most) is changed. False: *error names element,

@@ -2,10 +2,13 @@
 /*
  * Instructions that the monitor executes itself: those that touch device memory, and string I/O.
  *
- * Bytes are fetched and operands are found by walking the guest's page tables, which may change between the
- * exit and here; then the guest gets the fault that it would have had. Guest-physical addresses outside of
- * RAM go to the bus, whatever address the exit named. One call executes one instruction (or a bounded share
- * of a repeated one), so a guest cannot hold its monitor here.
+ * Bytes are fetched and operands are found by walking the guest's page tables, which other processors may
+ * change between the exit and here; then the guest gets the fault that it would have had. The processor has
+ * checked what exited and nothing else: so nothing is done, and the guest executes what stands there by
+ * itself, unless the instruction does what the exit was for. String I/O must be the same at the same port;
+ * of device memory the first access must be of the kind and in the page that exited, and what comes before it
+ * must change nothing. One call executes one instruction (or a bounded share of a repeated one), so a guest
+ * cannot hold its monitor here.
  */
 #include "vmm/cpu/vcpu.h"
 
@@ -29,6 +32,7 @@ struct emulation {
     struct vcpu *vcpu;
     struct x86_cpu cpu;
     uint64_t now; /* virtual time of all its accesses */
+    bool does;    /* what the exit was for has been seen */
 };
 
 /* Where an operand lies: in one page or in two. */
@@ -50,6 +54,27 @@ static enum x86_result find(struct emulation *emulation, uint64_t linear, unsign
     if (result != X86_DONE || place->size[1] == 0)
         return result;
     return vcpu_translate(emulation->vcpu, linear + room, access, &place->physical[1], fault);
+}
+
+/*
+ * Whether an access may be made: once the one that exited has been seen, any; before it, RAM may be read.
+ * `kind`: MODIFY is a read that a write follows, and exits as either.
+ */
+static bool may_access(struct emulation *emulation, const struct place *place, enum x86_access kind)
+{
+    const struct vcpu *vcpu = emulation->vcpu;
+    const struct vcpu_state *state = vcpu->state;
+    uint64_t page = state->info[0] / PAGE;
+    bool write = state->info[1] & VCPU_MMIO_WRITE;
+
+    if (emulation->does)
+        return true;
+    if (machine_ram(vcpu->machine, place->physical[0], place->size[0]) &&
+        (place->size[1] == 0 || machine_ram(vcpu->machine, place->physical[1], place->size[1])))
+        return kind == X86_ACCESS_READ;
+    emulation->does = (kind == X86_ACCESS_MODIFY || write == (kind == X86_ACCESS_WRITE)) &&
+                      (place->physical[0] / PAGE == page || (place->size[1] && place->physical[1] / PAGE == page));
+    return emulation->does;
 }
 
 static uint64_t physical_read(struct emulation *emulation, uint64_t physical, unsigned size)
@@ -86,6 +111,8 @@ static enum x86_result memory_read(void *context, uint64_t linear, unsigned size
 
     if (result != X86_DONE)
         return result;
+    if (!may_access(emulation, &place, access))
+        return X86_RETRY;
     *value = physical_read(emulation, place.physical[0], place.size[0]);
     if (place.size[1])
         *value |= physical_read(emulation, place.physical[1], place.size[1]) << (place.size[0] * 8);
@@ -101,6 +128,8 @@ static enum x86_result memory_write(void *context, uint64_t linear, unsigned siz
 
     if (result != X86_DONE)
         return result;
+    if (!may_access(emulation, &place, X86_ACCESS_WRITE))
+        return X86_RETRY;
     physical_write(emulation, place.physical[0], place.size[0], value);
     if (place.size[1])
         physical_write(emulation, place.physical[1], place.size[1], value >> (place.size[0] * 8));
@@ -121,6 +150,8 @@ static enum x86_result port_in(void *context, uint16_t port, unsigned size, uint
     struct emulation *emulation = context;
 
     (void)fault;
+    if (emulation->vcpu->state->exit != VCPU_EXIT_IO)
+        return X86_RETRY;
     *value = (uint32_t)bus_read(&emulation->vcpu->machine->bus, BUS_PORT, port, (uint8_t)size,
                                 emulation->vcpu->number, emulation->now);
     return X86_DONE;
@@ -132,13 +163,15 @@ static enum x86_result port_out(void *context, uint16_t port, unsigned size, uin
     struct emulation *emulation = context;
 
     (void)fault;
+    if (emulation->vcpu->state->exit != VCPU_EXIT_IO)
+        return X86_RETRY;
     bus_write(&emulation->vcpu->machine->bus, BUS_PORT, port, (uint8_t)size, value, emulation->vcpu->number,
               emulation->now);
     return X86_DONE;
 }
 
-/* Only instructions that exited are executed here, and the processor checks the permission before it exits.
- */
+/* Port accesses are executed only where this one exited, and the processor checks the permission before it
+ * exits. */
 static enum x86_result port_allowed(void *context, uint16_t port, unsigned size, struct x86_fault *fault)
 {
     (void)context;
@@ -306,6 +339,17 @@ bool vcpu_decode(struct vcpu *vcpu, struct x86_insn *insn)
     return false;
 }
 
+/* The string access that exited: INS or OUTS, its width, the port in DX. */
+static bool is_exit_io(const struct vcpu_state *state, const struct x86_insn *insn)
+{
+    unsigned size = insn->opcode & 1 ? (insn->operand_size < 4 ? insn->operand_size : 4) : 1;
+
+    return insn->encoding == X86_ENCODING_LEGACY && insn->map == X86_MAP_ONE && (insn->opcode & 0xfc) == 0x6c &&
+           ((insn->opcode & 2) == 0) == ((state->info[0] & VCPU_IO_IN) != 0) &&
+           VCPU_IO_SIZE(state->info[0]) == size &&
+           VCPU_IO_PORT(state->info[0]) == (uint16_t)state->gpr[VCPU_RDX];
+}
+
 static void load(struct emulation *emulation, struct vcpu *vcpu)
 {
     const struct vcpu_state *state = vcpu->state;
@@ -326,6 +370,7 @@ static void load(struct emulation *emulation, struct vcpu *vcpu)
     memcpy(&cpu->segment[X86_FS], &state->fs, sizeof state->fs);
     memcpy(&cpu->segment[X86_GS], &state->gs, sizeof state->gs);
     emulation->now = clock_now(&vcpu->machine->clock);
+    emulation->does = false;
 }
 
 static void store(struct emulation *emulation, bool done)
@@ -373,7 +418,7 @@ static uint64_t move_address(const struct vcpu_state *state, const struct x86_in
 
 /*
  * The short way for MOV. False: nothing has happened, and the executor is to do it, with all its checks and
- * faults. A read moves no device's deadline.
+ * faults.
  */
 static bool move(struct vcpu *vcpu)
 {
@@ -392,7 +437,8 @@ static bool move(struct vcpu *vcpu)
     address = move_address(state, insn);
     if ((address & (PAGE - 1)) > PAGE - size ||
         vcpu_translate(vcpu, address, access, &physical, &fault) != X86_DONE ||
-        machine_ram(vcpu->machine, physical, 1))
+        machine_ram(vcpu->machine, physical, 1) || physical / PAGE != state->info[0] / PAGE ||
+        access.write != ((state->info[1] & VCPU_MMIO_WRITE) != 0))
         return false;
     now = clock_now(&vcpu->machine->clock);
     if (!access.write) {
@@ -423,11 +469,18 @@ void vcpu_emulate(struct vcpu *vcpu)
     if (!vcpu_decode(vcpu, &insn))
         return;
     load(&emulation, vcpu);
+    if (vcpu->state->exit == VCPU_EXIT_IO) {
+        if (!is_exit_io(vcpu->state, &insn))
+            return;
+        emulation.does = true;
+    }
     result = x86_execute(&emulation.cpu, &insn, &ops, &emulation, &fault);
     if (result == X86_UNSUPPORTED) {
         refuse(vcpu, &insn);
         return;
     }
+    if (!emulation.does && result != X86_FAULT)
+        return; /* RIP and registers as they were */
     store(&emulation, result == X86_DONE);
     if (result == X86_FAULT)
         raise_fault(vcpu, &fault);

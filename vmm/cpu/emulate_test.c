@@ -41,7 +41,7 @@ static void test_mmio_read_write(void **state)
     assert_int_equal(bench->state.gpr[VCPU_RAX] & 0xff, 0x14);
     bench->state.gpr[VCPU_RBX] = 0xfee000a0;
     bench->machine.cpu[0].attention = false;
-    assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee000f0, 0));
+    assert_true(leave_write(bench, 0xfee000f0));
     assert_int_equal(bench->state.rip, CODE + 9);
     assert_int_equal(bench->machine.cpu[0].lapic.svr, 0x1ff);
     assert_true(bench->machine.cpu[0].attention);
@@ -57,13 +57,13 @@ static void test_fetch_across_pages(void **state)
     put_code(bench, CODE + 0x1000, "\xff\x01\x00\x00", 4);
     bench->state.rip = 0x40000ffe;
     bench->state.gpr[VCPU_RBX] = 0xfee000f0;
-    assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee000f0, 0));
+    assert_true(leave_write(bench, 0xfee000f0));
     assert_int_equal(bench->state.rip, 0x40001004);
     assert_int_equal(bench->machine.cpu[0].lapic.svr, 0x1ff);
 
     set_table(bench, TABLES + 0x4000, 1, 0);
     bench->state.rip = 0x40000ffe;
-    assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee000f0, 0));
+    assert_true(leave_write(bench, 0xfee000f0));
     assert_int_equal(bench->state.rip, 0x40000ffe);
     assert_int_equal(bench->state.cr2, 0x40001000);
     assert_int_equal(bench->vcpu.exception & 0xff, 14);
@@ -92,6 +92,13 @@ static bool move(struct bench *bench, const char *code, size_t length, uint64_t 
     return leave(bench, VCPU_EXIT_MMIO, physical, 0) && bench->state.rip == 0x40000000 + length;
 }
 
+static bool move_out(struct bench *bench, const char *code, size_t length, uint64_t physical)
+{
+    put_code(bench, CODE + 0x5000, code, length);
+    bench->state.rip = 0x40000000;
+    return leave_write(bench, physical) && bench->state.rip == 0x40000000 + length;
+}
+
 static void test_moves(void **state)
 {
     struct bench *bench = *state;
@@ -103,14 +110,14 @@ static void test_moves(void **state)
     assert_int_equal(bench->state.gpr[9] & 0xff, 0x14);
     /* mov [rbx + rcx * 8 + 0x80], r10d: the TPR keeps eight bits. */
     bench->state.gpr[VCPU_RCX] = 0;
-    assert_true(move(bench, "\x44\x89\x94\xcb\x80\x00\x00\x00", 8, 0xfee00080));
+    assert_true(move_out(bench, "\x44\x89\x94\xcb\x80\x00\x00\x00", 8, 0xfee00080));
     assert_int_equal(bench->machine.cpu[0].lapic.tpr, 0xaa);
     bench->state.gpr[VCPU_RCX] = 0x10; /* the same, now the SVR at 0x100 - 0x10 */
     bench->state.gpr[VCPU_RBX] = MMIO - 0x10;
-    assert_true(move(bench, "\x44\x89\x94\xcb\x80\x00\x00\x00", 8, 0xfee000f0));
+    assert_true(move_out(bench, "\x44\x89\x94\xcb\x80\x00\x00\x00", 8, 0xfee000f0));
     assert_int_equal(bench->machine.cpu[0].lapic.svr & 0xff, 0xaa);
     /* mov dword [rbx + 0x100], 0x1ff */
-    assert_true(move(bench, "\xc7\x83\x00\x01\x00\x00\xff\x01\x00\x00", 10, 0xfee000f0));
+    assert_true(move_out(bench, "\xc7\x83\x00\x01\x00\x00\xff\x01\x00\x00", 10, 0xfee000f0));
     assert_int_equal(bench->machine.cpu[0].lapic.svr, 0x1ff);
     /* mov eax, [rip + 0x202a] */
     assert_true(move(bench, "\x8b\x05\x2a\x20\x00\x00", 6, 0xfee00030));
@@ -182,10 +189,11 @@ static void test_no_plain_moves(void **state)
     bench->state.gpr[VCPU_RAX] = 0;
     assert_true(move(bench, "\x67\x8b\x43\x30", 4, 0xfee00030));
     assert_int_equal(bench->state.gpr[VCPU_RAX] & 0xff, 0x14);
-    /* mov [rbx], r10d where RAM is */
+    /* mov [rbx], r10d where RAM is: the guest's own to do */
     bench->state.gpr[VCPU_RBX] = 0x40001000;
-    assert_true(move(bench, "\x44\x89\x13", 3, 0xfee00030));
-    assert_memory_equal(bench->ram + CODE + 0x1000, "\xaa\xaa\xaa\xaa\x00", 5);
+    assert_false(move_out(bench, "\x44\x89\x13", 3, 0xfee00030));
+    assert_memory_equal(bench->ram + CODE + 0x1000, "\0\0\0\0", 4);
+    assert_int_equal(bench->vcpu.exception, 0);
     /* mov eax, [rbx + 0xffe], into a page that is not there */
     bench->state.gpr[VCPU_RBX] = MMIO;
     assert_false(move(bench, "\x8b\x83\xfe\x0f\x00\x00", 6, 0xfee00ffe));
@@ -266,6 +274,83 @@ static void test_remapped_code(void **state)
     }
 }
 
+/* Between the exit and the fetch another processor has put other code there, which the guest is to execute by
+ * itself. */
+static void test_changed_code(void **state)
+{
+    static const struct {
+        const char *code;
+        size_t length;
+        bool write;
+    } rows[] = {
+        {"\x8b\x83\x00\x10\x00\x00", 6, false}, /* mov eax, [rbx + 0x1000]: the I/O APIC, not what exited */
+        {"\x89\x43\x30", 3, false},             /* mov [rbx + 0x30], eax, where a read has exited */
+        {"\x8b\x43\x30", 3, true},              /* and the other way round */
+        {"\x40\x8b\x43\x30", 4, true},
+        {"\x44\x89\x14\x25\x00\x10\x00\x40", 8, true}, /* mov [0x40001000], r10d: RAM */
+        {"\x31\xc0", 2, false},                             /* xor eax, eax */
+        {"\xfa", 1, false},                                  /* cli */
+        {"\xee", 1, true},                                   /* out dx, al: perhaps not allowed */
+        {"\x6e", 1, true},                                   /* outsb */
+        {"\x6c", 1, false},                                  /* insb */
+    };
+    struct bench *bench = *state;
+
+    prepare_move(bench);
+    set_table(bench, TABLES + 0x4000, 3, 0xfec00000 | 3);
+    bench->state.want[VCPU_EXIT_MMIO] |= VCPU_EMULATE_GROUPS;
+    bench->state.gpr[VCPU_RDX] = MACHINE_COM1;
+    bench->state.gpr[VCPU_RSI] = bench->state.gpr[VCPU_RDI] = 0x40000000;
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct vcpu_state before;
+
+        put_code(bench, CODE + 0x5000, rows[i].code, rows[i].length);
+        bench->state.rip = 0x40000000;
+        bench->state.gpr[VCPU_RAX] = 0x1234;
+        bench->state.info[1] = rows[i].write ? VCPU_MMIO_WRITE : 0;
+        before = bench->state;
+        assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee00030, 0));
+        assert_memory_equal(bench->state.gpr, before.gpr, sizeof before.gpr);
+        assert_int_equal(bench->state.rip, 0x40000000);
+        assert_int_equal(bench->state.rflags, before.rflags);
+        assert_int_equal(bench->vcpu.exception & VCPU_EVENT_VALID, 0);
+        assert_int_equal(console_length, 0);
+    }
+    assert_memory_equal(bench->ram + CODE + 0x1000, "\0\0\0\0", 4);
+}
+
+/* The same of string I/O: another port, width or direction, and of an instruction that is to be skipped. */
+static void test_changed_io(void **state)
+{
+    static const uint64_t infos[] = {
+        0x80ull << 16 | 1 << 4 | VCPU_IO_STRING, /* another port */
+        (uint64_t)MACHINE_COM1 << 16 | 2 << 4 | VCPU_IO_STRING,
+        (uint64_t)MACHINE_COM1 << 16 | 1 << 4 | VCPU_IO_STRING | VCPU_IO_IN,
+    };
+    struct bench *bench = *state;
+
+    put_code(bench, CODE, "\x6e", 1); /* outsb */
+    bench->state.gpr[VCPU_RDX] = MACHINE_COM1;
+    bench->state.gpr[VCPU_RSI] = CODE;
+    bench->state.want[VCPU_EXIT_IO] = VCPU_EMULATE_GROUPS;
+    for (unsigned i = 0; i < sizeof infos / sizeof *infos; i++) {
+        assert_true(leave(bench, VCPU_EXIT_IO, infos[i], CODE + 1));
+        assert_int_equal(bench->state.rip, CODE);
+        assert_int_equal(console_length, 0);
+        bench->state.want[VCPU_EXIT_IO] = VCPU_EMULATE_GROUPS;
+    }
+    assert_true(leave(bench, VCPU_EXIT_IO, io_info(MACHINE_COM1, 1, VCPU_IO_STRING), CODE + 1));
+    assert_int_equal(bench->state.rip, CODE + 1);
+    assert_int_equal(console_length, 1);
+
+    put_code(bench, CODE, "\x0f\x30", 2); /* wrmsr where a CPUID has exited */
+    bench->state.rip = CODE;
+    bench->state.want[VCPU_EXIT_CPUID] = VCPU_FETCH_GROUPS;
+    assert_true(leave(bench, VCPU_EXIT_CPUID, 0, 0));
+    assert_int_equal(bench->state.rip, CODE);
+    assert_int_equal(bench->vcpu.exception & VCPU_EVENT_VALID, 0);
+}
+
 /* rep outsb under TF: #DB after each byte, RIP behind it only after the last. */
 static void test_single_steps_of_a_string(void **state)
 {
@@ -291,6 +376,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_remapped_code),
+        TEST(test_changed_code),
+        TEST(test_changed_io),
         TEST(test_single_steps_of_a_string),
         TEST(test_mmio_read_write),
         TEST(test_fetch_across_pages),

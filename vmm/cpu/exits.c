@@ -48,10 +48,24 @@ static bool is_encoding(const struct encoding *encoding, const uint8_t *bytes)
            starts_with(bytes, encoding->other, encoding->length);
 }
 
+/* What was decoded is what exited, but for prefixes. */
+static bool is_instruction(const struct encoding *encoding, const struct x86_insn *insn)
+{
+    const uint8_t *first = encoding->bytes, *second = encoding->other;
+
+    if (encoding->length == 0 || insn->encoding != X86_ENCODING_LEGACY)
+        return false;
+    if (first[0] != 0x0f) /* HLT, PAUSE */
+        return insn->map == X86_MAP_ONE && insn->opcode == first[encoding->length - 1];
+    if (insn->map != X86_MAP_0F || (insn->opcode != first[1] && insn->opcode != second[1]))
+        return false;
+    return encoding->length == 2 || insn->modrm == first[2] || insn->modrm == second[2];
+}
+
 /*
  * For processors that do not tell the next RIP. The guest's bytes decide, as they stand where the address
  * leads now: it may have put prefixes before the instruction, changed it, or mapped another page there.
- * Returns the length, 0: an exception.
+ * Returns the length, 0: an exception, or another instruction, which the guest is to execute.
  */
 static unsigned instruction_length(struct vcpu *vcpu)
 {
@@ -61,7 +75,7 @@ static unsigned instruction_length(struct vcpu *vcpu)
 
     if (code && is_encoding(encoding, code))
         return encoding->length;
-    return vcpu_decode(vcpu, &insn) ? insn.length : 0;
+    return vcpu_decode(vcpu, &insn) && is_instruction(encoding, &insn) ? insn.length : 0;
 }
 
 bool vcpu_find_next(struct vcpu *vcpu, uint64_t *next)
@@ -138,6 +152,14 @@ static bool exit_io(struct vcpu *vcpu)
  */
 static bool exit_mmio(struct vcpu *vcpu)
 {
+    struct machine *machine = vcpu->machine;
+
+    /* RAM that is detached for a moment, by who holds the lock. What was interrupted is delivered again. */
+    if (__builtin_expect(machine_ram(machine, vcpu->state->info[0], 1) != NULL, 0)) {
+        machine_lock(machine, vcpu->number);
+        machine_unlock(machine, vcpu->number);
+        return vcpu_runs(vcpu);
+    }
     if (vcpu->state->interrupted & VCPU_EVENT_VALID) {
         log_line("vm %s: event %02x delivered through device memory at %lx", vcpu->machine->name,
                  (unsigned)(vcpu->state->interrupted & 0xff), (unsigned long)vcpu->state->info[0]);

@@ -261,7 +261,8 @@ enum vcpu_stop vcpu_loop(struct vcpu *vcpu)
         uint64_t bits;
         uint32_t reason;
 
-        if (vcpu->cpu->attention) {
+        /* Entered with attention set, the guest would not be woken by the next who wants it. */
+        while (vcpu->cpu->attention) {
             vcpu_inject(vcpu);
             if (!vcpu_runs(vcpu)) /* attention stands for requests, too */
                 return VCPU_STOP_REQUEST;

@@ -94,7 +94,6 @@ static void reset_registers(struct vcpu *vcpu)
     vcpu->eoi_offered = false;
     vcpu->stale = false;
     vcpu_reload_tsc(vcpu);
-    vcpu_attend(vcpu);
 }
 
 void vcpu_reset(struct vcpu *vcpu)
@@ -105,6 +104,7 @@ void vcpu_reset(struct vcpu *vcpu)
     msr_reset(&vcpu->msr);
     vcpu->msr.state.tsc_adjust = 0;
     vcpu->msr.clock_cpu.moved = false;
+    vcpu_attend(vcpu);
 }
 
 /*

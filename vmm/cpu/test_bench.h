@@ -106,6 +106,15 @@ static inline bool leave(struct bench *bench, enum vcpu_exit exit, uint64_t info
     return vcpu_exit_handlers[exit](&bench->vcpu);
 }
 
+static inline bool leave_write(struct bench *bench, uint64_t physical)
+{
+    bench->state.info[1] = VCPU_MMIO_WRITE;
+    if (!leave(bench, VCPU_EXIT_MMIO, physical, 0))
+        return false;
+    bench->state.info[1] = 0;
+    return true;
+}
+
 static inline void put_code(struct bench *bench, uint64_t at, const char *bytes, size_t length)
 {
     memcpy(bench->ram + at, bytes, length);

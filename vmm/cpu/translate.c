@@ -27,8 +27,9 @@ static bool table_read(void *context, uint64_t physical, unsigned size, uint64_t
 
     if (!bytes)
         return false;
-    *value = 0;
-    memcpy(value, bytes, size);
+    /* Read once; tables are aligned to their entries. */
+    *value = size == 4 ? __atomic_load_n((const uint32_t *)(const void *)bytes, __ATOMIC_RELAXED)
+                       : __atomic_load_n((const uint64_t *)(const void *)bytes, __ATOMIC_RELAXED);
     if (size != sizeof *value || kept->levels == VCPU_WALK_LEVELS) {
         walking->keeps = false;
         return true;

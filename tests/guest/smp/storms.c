@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What processors can do to each other and to their monitor: floods of interrupts, STARTUP and INIT storms, code
+ * that changes under another's exits. Afterwards all of them can be started and answer.
+ */
+#include "tests/guest/smp/smp.h"
+
+#if GUEST_MODE == MODE_LONG
+
+#define STORM_MS 50u
+
+static volatile bool over;
+
+static void calm(void)
+{
+    over = true;
+    wait_us(2000);
+    for (uint32_t i = 1; i < cpu_count; i++)
+        (void)expect("started after the storm", true, cpu_start(i));
+    over = false;
+}
+
+/* All others do it, the first keeps the time. */
+static void storm(void (*task)(uint32_t))
+{
+    over = false;
+    for (uint32_t i = 1; i < cpu_count; i++)
+        cpu_begin(i, task);
+    irq_on();
+    for (unsigned i = 0; i < STORM_MS; i++)
+        wait_us(1000);
+    irq_off();
+    calm();
+}
+
+static void flood(uint32_t number)
+{
+    (void)number;
+    while (!over)
+        ipi(0, ICR_ALL | VECTOR_PING);
+}
+
+static void flood_nmis(uint32_t number)
+{
+    (void)number;
+    while (!over)
+        ipi(0, ICR_OTHERS | ICR_NMI);
+}
+
+static void startups(uint32_t number)
+{
+    for (uint32_t i = 0; !over; i++)
+        ipi(i % cpu_count, ICR_STARTUP | (START_VECTOR + (number + i) % 3));
+}
+
+/* Each stops the next but the first, which would be a reset; who is stopped is out of it. */
+static void kill_each_other(uint32_t number)
+{
+    while (!over) {
+        uint32_t next = number % (cpu_count - 1) + 1;
+
+        ipi(next, ICR_INIT);
+        ipi(next, ICR_STARTUP | START_VECTOR);
+    }
+}
+
+static void ipi_flood(void)
+{
+    storm(flood);
+}
+
+static void nmi_flood(void)
+{
+    storm(flood_nmis);
+}
+
+static void startup_storm(void)
+{
+    storm(startups);
+}
+
+static void init_storm(void)
+{
+    storm(kill_each_other);
+    for (unsigned i = 0; i < 2000; i++) { /* and by the first */
+        ipi(0, ICR_OTHERS | ICR_INIT);
+        ipi(0, ICR_OTHERS | ICR_STARTUP | START_VECTOR);
+    }
+    calm();
+}
+
+/* At the second byte: MOV from the APIC's page, or OUT; executed by one, written by the others. */
+static uint8_t changing[16] __attribute__((aligned(16)));
+static volatile uint32_t executed;
+
+static void change(uint32_t number)
+{
+    static const uint8_t texts[][4] = {
+        {0x8b, 0x07, 0xc3, 0x90}, /* mov (%rdi), %eax; ret */
+        {0x89, 0x07, 0xc3, 0x90}, /* mov %eax, (%rdi); ret */
+        {0xee, 0x90, 0xc3, 0x90}, /* out %al, %dx; nop; ret */
+        {0x0f, 0xa2, 0xc3, 0x90}, /* cpuid; ret */
+    };
+    for (uint32_t i = number; !over; i++) {
+        uint32_t text;
+
+        __builtin_memcpy(&text, texts[i % 4], 4);
+        __atomic_store_n((uint32_t *)(void *)changing, text, __ATOMIC_RELAXED);
+    }
+}
+
+static void changing_code(void)
+{
+    changing[0] = 0xc3;
+    over = false;
+    for (uint32_t i = 1; i < cpu_count; i++)
+        cpu_begin(i, change);
+    executed = 0;
+    for (uint64_t end = rdtsc() + (uint64_t)STORM_MS * 1000000; rdtsc() < end; executed++)
+        __asm__ volatile("call *%0"
+                         :
+                         : "r"(changing), "D"((uint64_t)LAPIC_BASE + APIC_ESR), "d"(0x80), "a"(0)
+                         : "rbx", "rcx", "memory");
+    (void)expect_between("rounds", 10, UINT32_MAX, executed);
+    calm();
+}
+
+const struct test storm_tests[] = {
+    {"storm.ipi", ipi_flood},   {"storm.nmi", nmi_flood},       {"storm.startup", startup_storm},
+    {"storm.init", init_storm}, {"storm.code", changing_code}, {NULL, NULL},
+};
+
+#endif
