@@ -22,8 +22,9 @@
 #define GUEST_CODE  0x100u
 #define SLOT_SERVER 20u
 #define SLOT_PING   30u
-#define LOST        1000u /* milliseconds after which a signal is lost */
-#define KILLS       40u   /* in a second */
+#define LATE        1000u  /* milliseconds: QEMU lets its timers wait for CPUs that spin */
+#define LOST        20000u /* after which a signal is lost */
+#define KILLS       40u    /* in a second */
 #define MAP_PLACES  64u
 
 /* In the range: what each worker has from the start, then what it makes. */
@@ -35,10 +36,10 @@ static struct {
     struct pd_space home; /* where it lives */
 } workers[WORKERS];
 static volatile selector servers[SERVERS], portals[SERVERS];
-static volatile uint64_t passes, lost;
+static volatile uint64_t passes, late;
 static uint64_t made, granted, kills;
 static volatile selector ping_nt[2], ping_rest;
-static uint64_t second_ticks, lost_ticks;
+static uint64_t second_ticks, late_ticks, lost_ticks;
 
 static uint64_t worker_random(unsigned w)
 {
@@ -110,7 +111,8 @@ static enum status moves(unsigned w)
     case 3:
         return space_remove(base(w) + OWN_GST, place, 1 + (r >> 32) % 600);
     case 4:
-        return space_copy(ROOT_OBJ, some(w), base(w) + OWN_OBJ, (r >> 32) % 2000, 1 + (r >> 48) % 8, PERM_ALL);
+        return space_copy(ROOT_OBJ, some(w), base(w) + OWN_OBJ, (r >> 32) % 2000, 1 + (r >> 48) % 8,
+                          PERM_ALL);
     default:
         return space_remove(base(w) + OWN_OBJ, (r >> 32) % 2000, 1 + (r >> 48) % 300);
     }
@@ -176,26 +178,38 @@ static _Noreturn void server(uint64_t id, uint64_t words)
     reply(words);
 }
 
-/* To and fro: a signal that does not come in time is lost. */
+/* To and fro: one that is lost ends it. */
 static void ping(uint64_t side)
 {
     uint64_t bits;
 
     for (;;) {
+        uint64_t begin;
+
         if (!side) /* leave time for the rest */
-            (void)!nt_wait(ping_rest, now() + lost_ticks / 5000, &bits);
+            (void)!nt_wait(ping_rest, now() + late_ticks / 5000, &bits);
+        begin = now();
         if (nt_signal(ping_nt[side ^ 1]) != STATUS_OK ||
-            nt_wait(ping_nt[side], now() + lost_ticks, &bits) != STATUS_OK)
-            lost++;
-        else
-            passes++;
+            nt_wait(ping_nt[side], DEADLINE_NEVER, &bits) != STATUS_OK)
+            thread_end();
+        passes++;
+        late += now() - begin > late_ticks;
     }
+}
+
+static bool goes_on(void)
+{
+    uint64_t before = passes, end = now() + lost_ticks;
+
+    while (passes < before + 2 && now() < end)
+        pass(second_ticks / 1000);
+    return EXPECT(passes >= before + 2, true);
 }
 
 static void worker_start(unsigned w)
 {
-    workers[w].thread = thread_start(&workers[w].home, w + 1, worker, w, w ? 5 : 6,
-                                     (w % 2 ? THREAD_FPU : 0) | THREAD_CPU(w));
+    workers[w].thread =
+        thread_start(&workers[w].home, w + 1, worker, w, w ? 5 : 6, (w % 2 ? THREAD_FPU : 0) | THREAD_CPU(w));
 }
 
 static void worker_create(unsigned w, uint64_t seed)
@@ -250,7 +264,6 @@ static bool one_second(uint64_t seed)
     bool none_lost;
     uint8_t *code = (uint8_t *)ram_map(GUEST_RAM) + GUEST_CODE;
 
-    lost = 0;
     memcpy(code, "\x40\xeb\xfd", 3); /* 1: inc %ax; jmp 1b */
     for (unsigned i = 0; i < SERVERS; i++) {
         servers[i] = thread_local_ec(&own, SLOT_SERVER + i, (i % 2 ? THREAD_FPU : 0) | THREAD_CPU(i));
@@ -277,8 +290,8 @@ static bool one_second(uint64_t seed)
     }
     made += all;
     granted += good;
-    none_lost = EXPECT(lost, 0); /* from here on: what they signal is taken away */
-    expect_range("signals to and fro", passes - before, 100, UINT64_MAX);
+    none_lost = goes_on(); /* from here on: what they signal is taken away */
+    expect_range("signals to and fro", passes - before, 10, UINT64_MAX);
     expect_range("calls that were granted", good, 100, all);
     return none_lost;
 }
@@ -289,8 +302,9 @@ static void soak(void)
     uint64_t number[OBJECT_TYPES] = {0};
 
     second_ticks = milliseconds(1000);
+    late_ticks = milliseconds(LATE);
     lost_ticks = milliseconds(LOST);
-    passes = made = granted = kills = 0;
+    passes = late = made = granted = kills = 0;
     for (uint64_t second = 0; second <= seconds; second++) {
         bool same = one_second(seed + second);
 
@@ -305,8 +319,8 @@ static void soak(void)
         if (!EXPECT(same, true))
             break;
         if (second % 10 == 0)
-            say("ktest: soak: %u s, %u calls, %u granted, %u signals, %u killed", second, made, granted, passes,
-                kills);
+            say("ktest: soak: %u s, %u calls, %u granted, %u signals, %u of them late, %u killed", second,
+                made, granted, passes, late, kills);
     }
 }
 
@@ -314,6 +328,7 @@ static void soak(void)
 static void first_second(void)
 {
     second_ticks = milliseconds(1000);
+    late_ticks = milliseconds(LATE);
     lost_ticks = milliseconds(LOST);
     (void)one_second(parameter("seed", 1));
 }
