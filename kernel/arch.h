@@ -216,6 +216,15 @@ static inline void pause(void)
     __asm__ volatile("pause");
 }
 
+/* Before another look at a word that another CPU is to change soon. PAUSE is not for each of them: a
+ * hypervisor below may take it as an exit, and QEMU leaves its execution loop for it, with a lock that all
+ * CPUs and devices share. */
+static inline void spin(unsigned *looks)
+{
+    if (++*looks % 64 == 0)
+        pause();
+}
+
 static inline uint8_t in8(uint16_t port)
 {
     uint8_t value;

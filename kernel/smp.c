@@ -54,6 +54,7 @@ static void answer_shootdown(struct cpu *cpu)
 void smp_shootdown(const struct space *space, uint64_t physical, uint64_t mask)
 {
     struct cpu *self = this_cpu();
+    unsigned looks = 0;
     uint64_t wanted;
 
     shootdown.space = space;
@@ -68,15 +69,17 @@ void smp_shootdown(const struct space *space, uint64_t physical, uint64_t mask)
         lapic_interrupt(cpus[__builtin_ctzl(rest)]->apic_id);
     for (; mask; mask &= mask - 1) {
         while (!generation_reached(&cpus[__builtin_ctzl(mask)]->shootdown_seen, wanted))
-            pause();
+            spin(&looks);
     }
 }
 
 void kernel_lock_wait(uint32_t ticket)
 {
+    unsigned looks = 0;
+
     while (__atomic_load_n(&kernel_lock_word.owner, __ATOMIC_ACQUIRE) != ticket) {
         answer_shootdown(this_cpu());
-        pause();
+        spin(&looks);
     }
 }
 

@@ -298,8 +298,8 @@ static bool one_second(uint64_t seed)
 
 static void soak(void)
 {
-    uint64_t seconds = parameter("soak", 0), seed = parameter("seed", 1), pages = 0, account = 0;
-    uint64_t number[OBJECT_TYPES] = {0};
+    uint64_t seconds = parameter("soak", 0), seed = parameter("seed", 1);
+    struct numbers first, numbers;
 
     second_ticks = milliseconds(1000);
     late_ticks = milliseconds(LATE);
@@ -309,13 +309,12 @@ static void soak(void)
         bool same = one_second(seed + second);
 
         clean();
-        for (unsigned type = 1; type < OBJECT_TYPES; type++) {
-            same = same && (!second || objects((enum object_type)type) == number[type]);
-            number[type] = objects((enum object_type)type);
+        if (second) {
+            numbers_settle(&first, &numbers);
+            same &= numbers_expect(&first, &numbers);
+        } else {
+            numbers_take(&first);
         }
-        same = same && (!second || (free_pages() == pages && account_free(ROOT_ACCOUNT) == account));
-        pages = free_pages();
-        account = account_free(ROOT_ACCOUNT);
         if (!EXPECT(same, true))
             break;
         if (second % 10 == 0)

@@ -83,8 +83,8 @@ void say(const char *format, ...)
 
 const char *status_name(enum status status)
 {
-    static const char *const names[STATUSES] = {"OK",        "TIMEOUT", "SIGNAL",  "BAD_CALL",   "BAD_CAP",
-                                                "BAD_PERM",  "BAD_ARG", "DEAD",    "BUSY",       "EXISTS",
+    static const char *const names[STATUSES] = {"OK",        "TIMEOUT", "SIGNAL",  "BAD_CALL",    "BAD_CAP",
+                                                "BAD_PERM",  "BAD_ARG", "DEAD",    "BUSY",        "EXISTS",
                                                 "NO_MEMORY", "CHAIN",   "ABORTED", "UNSUPPORTED", "BAD_CPU"};
 
     return (unsigned)status < STATUSES && names[status] ? names[status] : "another status";
@@ -159,17 +159,15 @@ void verdict(const char *name, bool line_good)
         say("PASS %s", name);
 }
 
+#define PATIENCE 10000u /* milliseconds, on a machine that is loaded */
+
 void totals(uint64_t *all_passed, uint64_t *all_failed)
 {
     *all_passed = passed;
     *all_failed = failed;
 }
 
-struct numbers {
-    uint64_t pages, account, objects[OBJECT_TYPES];
-};
-
-static void take_numbers(struct numbers *numbers)
+void numbers_take(struct numbers *numbers)
 {
     numbers->pages = free_pages();
     numbers->account = account_free(ROOT_ACCOUNT);
@@ -186,23 +184,38 @@ static bool same_numbers(const struct numbers *a, const struct numbers *b)
     return same;
 }
 
+void numbers_settle(const struct numbers *before, struct numbers *numbers)
+{
+    numbers_take(numbers);
+    for (unsigned i = 0; BOOT->cpus > 1 && i < PATIENCE / 5 && !same_numbers(before, numbers); i++) {
+        pass(milliseconds(5));
+        numbers_take(numbers);
+    }
+}
+
+bool numbers_expect(const struct numbers *before, const struct numbers *after)
+{
+    static const char *const types[OBJECT_TYPES] = {"",           "accounts", "PDs",       "spaces",
+                                                    "ECs",        "SCs",      "PTs",       "NTs",
+                                                    "interrupts", "vCPUs",    "platforms", "devices"};
+    bool same = expect("free pages of the kernel afterwards", after->pages, before->pages);
+
+    same &= expect("free pages of the account afterwards", after->account, before->account);
+    for (unsigned type = 1; type < OBJECT_TYPES; type++)
+        same &= expect(types[type], after->objects[type], before->objects[type]);
+    return same;
+}
+
 static void run_once(const struct test *test, struct numbers *before, struct numbers *after)
 {
-    take_numbers(before);
+    numbers_take(before);
     test->run();
     clean();
-    take_numbers(after);
-    /* What another CPU has to free takes it a moment. */
-    for (unsigned i = 0; BOOT->cpus > 1 && i < 100 && !same_numbers(before, after); i++) {
-        pass(milliseconds(5));
-        take_numbers(after);
-    }
+    numbers_settle(before, after);
 }
 
 static void run_test(const struct test *test)
 {
-    static const char *const types[OBJECT_TYPES] = {
-        "", "accounts", "PDs", "spaces", "ECs", "SCs", "PTs", "NTs", "interrupts", "vCPUs", "platforms"};
     struct numbers before, after;
 
     good = true;
@@ -212,10 +225,7 @@ static void run_test(const struct test *test)
      */
     if (good && !same_numbers(&before, &after))
         run_once(test, &before, &after);
-    expect("free pages of the kernel afterwards", after.pages, before.pages);
-    expect("free pages of the account afterwards", after.account, before.account);
-    for (unsigned type = 1; type < OBJECT_TYPES; type++)
-        expect(types[type], after.objects[type], before.objects[type]);
+    (void)numbers_expect(&before, &after);
     verdict(test->name, good);
 }
 

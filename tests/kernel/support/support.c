@@ -125,8 +125,8 @@ uint64_t milliseconds(uint64_t count)
     return BOOT->tsc_hz / 1000 * count;
 }
 
-/* With several CPUs, what was destroyed is freed when each of them has been seen to use it no more: wait until
- * the numbers do not change any more. */
+/* With several CPUs, what was destroyed is freed when each of them has been seen to use it no more: wait
+ * until the numbers do not change any more. */
 static void settle(void)
 {
     uint64_t before, pages = free_pages();

@@ -68,9 +68,9 @@ void covers(enum call call, enum status status);
 /* All pairs that are covered, a line a call: tests/pairs.py compares them with the specification. */
 void say_coverage(void);
 #define EXPECT_CALL(call, got, status) expect_call(#got, call, got, status)
-#define EXPECT(value, expected)     expect(#value, (uint64_t)(value), (uint64_t)(expected))
-#define EXPECT_STATUS(call, status) expect_status(#call, call, status)
-#define OK(call)                    expect_status(#call, call, STATUS_OK)
+#define EXPECT(value, expected)        expect(#value, (uint64_t)(value), (uint64_t)(expected))
+#define EXPECT_STATUS(call, status)    expect_status(#call, call, status)
+#define OK(call)                       expect_status(#call, call, STATUS_OK)
 
 /* One line of a table that is a test of its own. */
 void verdict(const char *name, bool good);
@@ -80,8 +80,8 @@ struct test {
     void (*run)(void);
 };
 
-/* Run the tests of a table, each with the check that nothing leaks; the parameter `only`: those whose name has
- * this in it. */
+/* Run the tests of a table, each with the check that nothing leaks; the parameter `only`: those whose name
+ * has this in it. */
 void run_tests(const struct test *tests, size_t count);
 void totals(uint64_t *passed, uint64_t *failed);
 
@@ -142,10 +142,20 @@ struct kit {
     selector account, pd, gst, local, global;
 };
 struct kit kit_create(uint64_t pages);
-/* An object at a selector; number: which of the places for UTCBs and state pages it takes. Only one SC and one
- * interrupt can be there at a time. */
+/* An object at a selector; number: which of the places for UTCBs and state pages it takes. Only one SC and
+ * one interrupt can be there at a time. */
 enum status kit_make(const struct kit *kit, enum object_type type, selector target, unsigned number);
 bool kit_has(enum object_type type); /* vCPUs need a processor that runs them */
 
 void out8(uint16_t port, uint8_t value);
 uint8_t in8(uint16_t port);
+
+/* What the kernel has free, and how many objects there are. */
+struct numbers {
+    uint64_t pages, account, objects[OBJECT_TYPES];
+};
+void numbers_take(struct numbers *numbers);
+/* Take them, giving other CPUs the time to free what they have to until they are as before. */
+void numbers_settle(const struct numbers *before, struct numbers *numbers);
+/* The test fails where they differ. */
+bool numbers_expect(const struct numbers *before, const struct numbers *after);
