@@ -218,12 +218,17 @@ def pairs_are_seen(wanted):
     return check
 
 
+def nothing_failed(output):
+    failed = re.findall(r"^FAIL .*", output, re.MULTILINE)
+    return failed[0] if failed else None
+
+
 KTEST_PASSED = r"^ktest: \d+ passed, 0 failed"
 
 
 def kernel(name, scenario, *arguments, check=None):
     """The kernel's own test, every run the same."""
-    return run(name, scenario, "--deterministic", *arguments, "--until", KTEST_PASSED, check=check)
+    return run(name, scenario, "--deterministic", "--timeout", "800", *arguments, "--until", KTEST_PASSED, check=check)
 
 
 def kernel_on_two(name, scenario, *arguments, check=None):
@@ -450,6 +455,9 @@ SLOW_TESTS = [
         machine="bochs-vtx-x2apic"),
     *(guest_on_vtx(mode) for mode in ("protected", "pae", "compat")),
     vtx("linux: VT-x", "linux", READY),
+    # With next RIP and flush by ASID, which QEMU's has not. The test after these ends this emulator by a triple fault.
+    vtx("kernel: SVM on Bochs", "ktest", "PASS vcpu: TSC_AUX", "--config", "tests/kernel/bochs.xml", machine="bochs-svm",
+        check=nothing_failed),
     kernel("kernel: 1000000 objects of each type, 100000 spaces", "tests/kernel/slow-many.xml", "--timeout", "7000"),
     kernel("kernel: 200000 random states of a vCPU", "tests/kernel/slow-nonsense.xml", "--timeout", "7000"),
 ]

@@ -148,6 +148,8 @@ def slow_jobs(report, wanted):
     """[(function, its argument)]"""
     if not build(report, "build", "all"):
         return []
+    status, output, seconds = execute(["tools/guest"], 1200)
+    report.add("guest: kernel and initramfs", None if status == 0 else "failed", seconds, "", output)
     jobs = [(slow_test, test) for test in system_tests().SLOW_TESTS if wanted.search(test.name)]
     return jobs + [(mutant_test, mutant) for mutant in mutants.read() if wanted.search(f"mutant: {mutant.name}")]
 
