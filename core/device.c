@@ -47,7 +47,7 @@ bool devices_there(void)
 static enum error device_take(struct pd *pd, unsigned id, selector own)
 {
     if (pci_is_machine(pci_class(&access, id)))
-        return ERROR_DENIED;
+        return ERROR_NOT_FOUND;
     enum status status = create_device(own + 1, pd_selector(pd, SEL_ACCOUNT), ROOT_PLATFORM, id);
     return status == STATUS_BAD_ARG ? ERROR_UNSUPPORTED : kernel_error(status);
 }

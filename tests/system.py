@@ -422,6 +422,8 @@ TESTS = [
     dma("intel"),
     dma("amd", "--smp", "2"),
     dma("intel", "--smp", "2"),
+    *(run(f"bad: devices, {vendor} IOMMU", "tests/bad/devices.xml", "--machine", f"q35-{vendor}-iommu", "--until",
+          r"grabber: \d+ tried, 0 wrong") for vendor in ("amd", "intel")),
     run("dma: without an IOMMU", "dma", "--until", "canary: 0 words changed",
         check=says(r"^\[core\] init -> rogue: device 00:05.0: there is no IOMMU",
                    r"^\[init -> rogue\] device 00:05.0: not supported by this machine")),

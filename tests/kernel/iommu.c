@@ -31,6 +31,8 @@
 #define GATE      0x346000ul /* always mapped, to see what is in the buffer */
 #define MSI_RANGE 0xfee00000ul
 #define PATTERN   0x6f6a6e6f44ul
+#define LONG      1000u /* milliseconds for what has to come ... */
+#define SHORT     5u    /* ... and what must not */
 #define FAULTS    1000u /* more than an IOMMU keeps */
 #define MARK      0x6b72616dul
 #define NOBODY    0x09u /* a function that is not there */
@@ -96,15 +98,25 @@ static void edu_write(unsigned offset, uint64_t value)
     *(volatile uint64_t *)(edu.registers + offset) = value;
 }
 
-/* Let it copy 8 bytes; it takes a tenth of a second of its own. */
-static void edu_copy(uint64_t source, uint64_t target, uint64_t direction)
+/* Let it copy 8 bytes; it does so a tenth of a second later. */
+static void edu_begin(uint64_t source, uint64_t target, uint64_t direction)
 {
     edu_write(EDU_SOURCE, source);
     edu_write(EDU_TARGET, target);
     edu_write(EDU_COUNT, 8);
     edu_write(EDU_COMMAND, EDU_RUN | direction);
+}
+
+static void edu_end(void)
+{
     for (unsigned i = 0; i < 100 && (*(volatile uint64_t *)(edu.registers + EDU_COMMAND) & EDU_RUN); i++)
         pass(milliseconds(20));
+}
+
+static void edu_copy(uint64_t source, uint64_t target, uint64_t direction)
+{
+    edu_begin(source, target, direction);
+    edu_end();
 }
 
 static void faults_clear(void)
@@ -329,6 +341,34 @@ static void revoked(void)
     expect_fault(IOVA);
 }
 
+/* It is under way when its memory is taken away. */
+static void under_way(void)
+{
+    selector device, space;
+
+    if (!edu_find())
+        return;
+    device = device_of(edu.id);
+    space = space_of(device, MEM_READ | MEM_WRITE);
+    for (unsigned way = 0; way < 4; way++) {
+        *word(0) = MARK;
+        edu_begin(EDU_BUFFER, IOVA, EDU_OUT);
+        if (way == 1)
+            OK(space_remove(space, IOVA / PAGE, 1));
+        if (way == 2)
+            OK(device_assign(device, 0));
+        if (way == 3)
+            OK(destroy(device));
+        EXPECT(*word(0), MARK); /* not yet, in any case */
+        edu_end();
+        EXPECT(*word(0), way ? MARK : PATTERN);
+        OK(space_copy(ROOT_MEM, ram_page(RAM), space, IOVA / PAGE, 1, MEM_READ | MEM_WRITE));
+        if (way < 3)
+            OK(device_assign(device, space));
+    }
+    faults_clear();
+}
+
 /* Pages of 2 MiB, and what becomes of the tables when they are replaced by one. */
 static void large(void)
 {
@@ -361,13 +401,14 @@ static void message_set(uint64_t address, uint64_t data)
     config_write(edu.id, at, config_read(edu.id, at) | 1u << 16);
 }
 
-static bool interrupts(selector nt)
+/* Whether one comes within so many milliseconds. */
+static bool interrupts(selector nt, unsigned within)
 {
     uint64_t bits;
 
     *(volatile uint32_t *)(edu.registers + EDU_RAISE) = 1;
     *(volatile uint32_t *)(edu.registers + EDU_LOWER) = 1;
-    return nt_wait(nt, now() + milliseconds(1), &bits) == STATUS_OK;
+    return nt_wait(nt, now() + milliseconds(within), &bits) == STATUS_OK;
 }
 
 static void messages(void)
@@ -386,34 +427,34 @@ static void messages(void)
     OK(interrupt_bind(interrupt, nt));
     OK(interrupt_bind(foreign, foreign_nt));
     message_set(address, data);
-    EXPECT(interrupts(nt), true);
-    EXPECT(interrupts(nt), true);
+    EXPECT(interrupts(nt, LONG), true);
+    EXPECT(interrupts(nt, LONG), true);
     message_set(foreign_address, foreign_data); /* another's message is not its to send */
-    EXPECT(interrupts(nt), false);
+    EXPECT(interrupts(nt, SHORT), false);
     EXPECT_STATUS(nt_wait(foreign_nt, 0, &bits), STATUS_TIMEOUT);
     for (unsigned vector = 32; vector < 0xff; vector++) { /* nor is any that names a vector itself */
         message_set(MSI_RANGE, vector);
-        (void)interrupts(SELECTOR_PASS);
+        (void)interrupts(SELECTOR_PASS, 0);
     }
     EXPECT_STATUS(nt_wait(foreign_nt, 0, &bits),
                   parameter("passes-old-form", 0) ? STATUS_OK : STATUS_TIMEOUT);
     (void)!nt_wait(nt, 0, &bits);
     message_set(address, data);
-    EXPECT(interrupts(nt), true);
+    EXPECT(interrupts(nt, LONG), true);
     OK(destroy(interrupt));
-    EXPECT(interrupts(nt), false);
+    EXPECT(interrupts(nt, SHORT), false);
     interrupt = fresh(); /* another's, which gets the vector that is free now */
     OK(create_message(interrupt, ROOT_ACCOUNT, ROOT_PLATFORM, 0, other, &address, &data));
     OK(interrupt_bind(interrupt, nt));
-    EXPECT(interrupts(nt), false);
+    EXPECT(interrupts(nt, SHORT), false);
     OK(destroy(interrupt));
     interrupt = fresh();
     OK(create_message(interrupt, ROOT_ACCOUNT, ROOT_PLATFORM, 0, device, &address, &data));
     OK(interrupt_bind(interrupt, nt));
     message_set(address, data);
-    EXPECT(interrupts(nt), true);
+    EXPECT(interrupts(nt, LONG), true);
     OK(destroy(device));
-    EXPECT(interrupts(nt), false);
+    EXPECT(interrupts(nt, SHORT), false);
     /* The same message as data that it writes where messages go, though all its pages lead there. */
     device = device_of(edu.id);
     space = space_of(device, MEM_READ | MEM_WRITE);
@@ -457,8 +498,9 @@ static void tags(void)
 void test_iommu(void)
 {
     static const struct test tests[] = {
-        {"iommu: refusals", refused},  {"iommu: memory", memory},     {"iommu: revoked", revoked},
-        {"iommu: large pages", large}, {"iommu: messages", messages}, {"iommu: tags", tags},
+        {"iommu: refusals", refused},    {"iommu: memory", memory},     {"iommu: revoked", revoked},
+        {"iommu: under way", under_way}, {"iommu: large pages", large}, {"iommu: messages", messages},
+        {"iommu: tags", tags},
     };
 
     run_tests(tests, COUNT(tests));

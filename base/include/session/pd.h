@@ -49,8 +49,8 @@ enum child_operation {
                        * other's    CAP_NT with these bits */
     CHILD_DISCONNECT, /* child, selector: removes the capability */
     /* child (0: the caller), free selector, signal bits, service, label, arguments -> handle in the child's
-     * table, dataspace handle (0: none), bytes. A service of core: ROM, LOG, IRQ, IO_PORT, VM, PLATFORM,
-     * INFO. */
+     * table, dataspace handle (0: none), bytes. A service of core: ROM, LOG, IRQ, IO_PORT, VM, DEVICE,
+     * PLATFORM, INFO. */
     CHILD_OPEN,
     CHILD_CLOSE, /* child (0: the caller), handle of the session there */
     /* child, selector -> the first selector from there on that is in use in the child's OBJ space, type and

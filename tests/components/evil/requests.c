@@ -10,6 +10,7 @@
 #include "base/include/dataspace.h"
 #include "base/include/log.h"
 #include "base/include/session.h"
+#include "base/include/session/device.h"
 #include "base/include/session/log.h"
 #include "base/include/session/pd.h"
 #include "base/include/session/platform.h"
@@ -61,6 +62,7 @@ static void unrouted(struct evil *evil)
         {"IO_PORT", "0x60", "1"}, {"IO_PORT", "0x3f8", "8"},
         {"IRQ", "1", ""},         {"ROM", "core", ""},
         {"ROM", "init", ""},      {"PLATFORM", "", ""},
+        {"DEVICE", "00:04.0", ""},
         {"INFO", "", ""},         {"VM", "", ""},
         {"Terminal", "", ""},     {"", "", ""},
         {"PD", "init", ""},       {"ROM", "../config", ""},
@@ -84,6 +86,9 @@ static void creator_operations(struct evil *evil)
         must_fail(evil, "reset", core_call(PLATFORM_RESTART, handle, 0, 0, 0, 0));
         must_fail(evil, "information", core_call(INFO_READ, handle, 0, 0, 0, 0));
         must_fail(evil, "a vCPU", core_call(VM_VCPU, handle, CAP_FREE, 0, 0, 0));
+        for (uint64_t operation = DEVICE_INFO; operation <= DEVICE_UNMAP; operation++) {
+            must_fail(evil, "a device", core_call(operation, handle, 1, 0, 4096, 0));
+        }
         must_fail(evil, "guest memory", core_call(VM_ATTACH, handle, 1, 0, 4096, 0));
     }
 }
@@ -149,7 +154,7 @@ static uint64_t word_pick(struct evil *evil)
 /* What would end or silence us, or fill the log, is no attack on others. */
 static uint64_t operation_pick(struct evil *evil, bool to_parent)
 {
-    static const uint64_t ranges[] = {PD_INFO, CHILD_CREATE, VM_VCPU, PLATFORM_OFF, INFO_READ};
+    static const uint64_t ranges[] = {PD_INFO, CHILD_CREATE, VM_VCPU, PLATFORM_OFF, INFO_READ, DEVICE_INFO};
     uint64_t operation;
     do {
         if (to_parent || evil_random(evil) % 8 == 0) {
