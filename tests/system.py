@@ -328,6 +328,38 @@ def guest(mode):
                  output=r"reference: \w+: \d+ passed, \d+ known differences")]
 
 
+SMP_RESETS = ["triple fault", "triple fault", "port 0xcf9", "INIT", "port 0xcf9", "triple fault"]
+
+
+def smp_passes(output):
+    """tests/guest/smp: all tests, and the resets in their order."""
+    passed = int(re.search(r"verdict long: (\d+) passed", output).group(1))
+    resets = re.findall(r"guest reset \((.*)\)", output)
+    if passed < 29:
+        return f"{passed} tests instead of 29"
+    return None if resets == SMP_RESETS else f"resets by {resets}"
+
+
+def load_is_carried(share):
+    """The load found nothing wrong, the guest's kernel complained of nothing, and its clock went as ours did."""
+    def check(output):
+        complaint = re.search(r"load: dmesg: .*|load: FAILED.*|rcu: .*stall.*|soft lockup.*", output)
+        if complaint:
+            return complaint.group(0)
+        if "load: done, 0 failures" not in output:
+            return "the load was not done"
+        guest = [int(ms) for ms in re.findall(r"load: time (\d+)", output)]
+        ours = [int(ms) for ms in re.findall(r"vm debian: at (\d+) ms", output)]
+        if len(guest) < 2 or len(ours) < 2:
+            return "the clocks were not compared"
+        drift = abs((guest[1] - guest[0]) / (ours[1] - ours[0]) - 1)
+        detached = re.findall(r"detached (\d+) times and changed meanwhile (\d+) times", output)
+        if any(changed != "0" for _, changed in detached):
+            return f"memory changed while it was detached: {detached}"
+        return None if drift < share else f"the guest's clock drifted by {drift * 100:.3f} %"
+    return check
+
+
 def hostile_is_contained(milliseconds):
     """Every attack of the scenario was made and survived; the heart never stood still for longer; nothing died."""
     with open(os.path.join(os.path.dirname(__file__), "..", "scenarios", "hostile.xml"), encoding="utf-8") as file:
@@ -429,6 +461,12 @@ TESTS = [
                    r"^\[init -> rogue\] device 00:05.0: not supported by this machine")),
     run("linux: two CPUs", "linux", "--smp", "2", "--until", r"guest: ready"),
     run("hostile", "hostile", "--deterministic", "--until", "hostile: done", "--timeout", "600", check=hostile_is_contained(50)),
+    run("linux: 2 vCPUs on one CPU", "linux", "--vcpus", "2", "--deterministic", "--type", "nproc\\n", "--until", r"^2\r?$"),
+    run("linux: 4 vCPUs on two CPUs", "linux", "--smp", "2", "--vcpus", "4", "--type", "nproc\\n", "--until", r"^4\r?$"),
+    run("linux: reset with 4 vCPUs", "linux", "--smp", "2", "--vcpus", "4", "--type", "reboot -f\\n", "--after", "log:guest reset",
+        "--type", "", "--after", "guest: ready", "--type", "nproc\\n", "--until", r"^4\r?$"),
+    run("guest: several processors", "guest-smp", "--smp", "2", "--until", r"verdict long: \d+ passed, 0 failed", check=smp_passes),
+    run("linux: a load on 4 vCPUs", "smp", "--smp", "2", "--until", "load: over", check=load_is_carried(0.005)),
     Test("bench", ["python3", "tools/bench.py"], output=" 0 differ, 0 over"),
     *(test for mode in GUEST_TESTS for test in guest(mode)),
     refused("run: unknown scenario", "no scenario 'nosuch'", "nosuch"),
@@ -449,6 +487,10 @@ SLOW_TESTS = [
          ["sh", "-c", """sed 's/<run milliseconds="60"/<run milliseconds="1000"/' scenarios/hostile.xml >{build}/hostile-long.xml && """
           "exec tools/run hostile --config {build}/hostile-long.xml --no-build --headless --log {log} --deterministic "
           "--until 'hostile: done' --timeout 7000"], check=hostile_is_contained(50)),
+    run("linux: memory detached under 4 vCPUs", "smp-churn", "--smp", "2", "--until", "load: over", "--timeout", "600",
+        check=load_is_carried(0.005)),
+    run("linux: drift of 2 vCPUs, counted", "smp", "--vcpus", "2", "--deterministic", "--until", "load: over", "--timeout", "1800",
+        check=load_is_carried(0.001)),
     kernel("kernel: soak for 600 s", "tests/kernel/slow-soak.xml", "--timeout", "7000", *UNHURRIED),
     kernel_on_two("kernel: soak for 600 s on two CPUs", "tests/kernel/slow-soak.xml", "--timeout", "7000"),
     vtx("kernel: VT-x, all rounds", "ktest", KTEST_PASSED),

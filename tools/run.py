@@ -39,6 +39,11 @@ Patterns are Python regular expressions, searched line by line in the log and in
   --guest-memory MIB replaces the memory attribute of every <vm> in the configuration handed to core (the file in
   scenarios/ stays as it is), and gives the machine 384 MiB more than that unless --memory says otherwise.
 
+  --vcpus N gives every guest N virtual CPUs in the same way; they run on the machine's CPUs (--smp) as far as the scenario
+  grants them (<start cpus=...>).
+
+    tools/run linux --smp 2 --vcpus 4 --headless --until 'guest: ready'
+
   --exits has the monitors log how often their guests exited, by reason, as soon as they print 'guest: ready'; they
   always do at a guest's end. With --headless it is waited for unless --until says otherwise.
 

@@ -304,10 +304,12 @@ static bool load_guest(struct monitor *m, uint64_t rsdp, struct linux_entry *ent
 static bool boot(struct monitor *m)
 {
     struct linux_entry entry;
+    struct cpuid_regs features;
     uint64_t rsdp;
 
     memset(m->ram.low, 0, E820_HIGH_MEMORY);
-    rsdp = machine_write_tables(&m->machine);
+    cpuid_guest(&m->vcpu[0].cpuid, 1, 0, 0, 0, &features);
+    rsdp = machine_write_tables(&m->machine, features.eax, features.edx);
     if (rsdp == 0) {
         log_line("vm %s: ACPI tables do not fit", m->config.name);
         return false;

@@ -6,6 +6,7 @@
 #include "vmm/machine/machine.h"
 
 #include "vmm/machine/acpi.h"
+#include "vmm/machine/mptable.h"
 
 #include <string.h>
 
@@ -321,8 +322,16 @@ void machine_start_tsc(struct machine *machine, uint64_t tsc)
     machine->kvmclock.tsc_at_zero = at_zero;
 }
 
-uint64_t machine_write_tables(struct machine *machine)
+uint64_t machine_write_tables(struct machine *machine, uint32_t signature, uint32_t features)
 {
+    const struct mptable_config mp = {
+        .cpus = machine->cpus,
+        .signature = signature,
+        .features = features,
+        .lapic_base = LAPIC_MMIO_BASE,
+        .ioapic_base = I82093AA_MMIO_BASE,
+        .sci_irq = PIIX3_SCI_IRQ,
+    };
     const struct acpi_config config = {
         .rsdp = E820_RSDP,
         .tables = machine->map.acpi_base,
@@ -342,5 +351,5 @@ uint64_t machine_write_tables(struct machine *machine)
         .pci_last = I82093AA_MMIO_BASE - 1,
     };
 
-    return acpi_build(&machine->ram, &config) ? config.rsdp : 0;
+    return mptable_build(&machine->ram, &mp) && acpi_build(&machine->ram, &config) ? config.rsdp : 0;
 }

@@ -118,8 +118,10 @@ __attribute__((warn_unused_result)) bool machine_init(struct machine *machine,
 /* The reset line: all chips, not RAM; takes back the request. */
 void machine_reset(struct machine *machine, uint64_t now);
 
-/* Writes ACPI tables to guest RAM; the address of the RSDP, 0: could not. */
-__attribute__((warn_unused_result)) uint64_t machine_write_tables(struct machine *machine);
+/* Writes ACPI and MP tables to guest RAM; the address of the RSDP, 0: could not. The processors' signature and
+ * features as CPUID 1 has them in EAX and EDX. */
+__attribute__((warn_unused_result)) uint64_t machine_write_tables(struct machine *machine, uint32_t signature,
+                                                                  uint32_t features);
 
 /* The chips' lock, for what does not come by the bus; `cpu` is the caller's number. */
 static inline void machine_lock(struct machine *machine, unsigned cpu)

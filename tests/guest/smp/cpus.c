@@ -63,6 +63,10 @@ void start_c(uint32_t number)
     struct cpu *cpu = &cpus[number];
 
     __asm__ volatile("lidt %0" : : "m"(idt) : "memory");
+    if (in_x2apic()) { /* INIT does not end it */
+        wrmsr(MSR_APIC_BASE, 0xfee00000);
+        wrmsr(MSR_APIC_BASE, 0xfee00800);
+    }
     lapic_set(APIC_SVR, 0x1ff);
     lapic_set(APIC_LDR, 1u << (24 + number));
     cpu->task = NULL;
@@ -135,7 +139,7 @@ void ipi(uint32_t destination, uint32_t low)
 
 bool comes_to(const volatile uint32_t *word, uint32_t value)
 {
-    for (unsigned i = 0; i < 1000 && *word != value; i++)
+    for (unsigned i = 0; i < 10000 && *word != value; i++)
         wait_us(100);
     return *word == value;
 }

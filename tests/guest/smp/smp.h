@@ -59,7 +59,7 @@ void smp_prepare(void);
 /* By the APIC as it is now, page or MSRs. */
 void ipi(uint32_t destination, uint32_t low);
 
-/* INIT and STARTUP; whether it came within 100 ms. */
+/* INIT and STARTUP; whether it came within a second. */
 bool cpu_start(uint32_t number);
 
 /* INIT; nothing is started. */
@@ -69,7 +69,7 @@ void cpu_begin(uint32_t number, void (*task)(uint32_t number));
 /* Whether it was done within so many milliseconds. */
 bool cpu_finish(uint32_t number, uint32_t milliseconds);
 
-/* A word gets to a value within 100 ms. */
+/* A word gets to a value within a second. */
 bool comes_to(const volatile uint32_t *word, uint32_t value);
 
 extern const struct test start_tests[], ipi_tests[], storm_tests[];

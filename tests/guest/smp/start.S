@@ -38,7 +38,7 @@ start_64:
         shr $24, %ebx
         mov %ebx, %edi                  /* the initial APIC ID */
         inc %ebx
-        shl $12, %ebx
+        shl $14, %ebx
         lea start_stacks(%rbx), %rsp
         call start_c
 1:      cli
@@ -63,4 +63,4 @@ start_end:
         .balign 4096
         .global start_stacks
 start_stacks:
-        .fill 8 * 4096
+        .fill 8 * 16384

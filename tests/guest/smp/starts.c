@@ -53,7 +53,7 @@ static void have_ids(void)
 {
     for (uint32_t i = 1; i < cpu_count; i++) {
         cpu_begin(i, look_at_id);
-        (void)expect("done", true, cpu_finish(i, 100));
+        (void)expect("done", true, cpu_finish(i, 1000));
         (void)expect("APIC ID", i, seen_apic);
         (void)expect("initial APIC ID", i, seen_initial);
         (void)expect("x2APIC ID", i, seen_extended);
@@ -262,7 +262,8 @@ void resets_make(void)
         p->stage = stage + 1;
         p->magic = MAGIC;
         for (uint32_t i = 1; i < cpu_count; i++)
-            (void)cpu_start(i);
+            if (!cpu_start(i))
+                say("guest: processor %u does not start before %s\n", i, ways[stage].name);
         for (uint32_t i = 1; i < cpu_count; i++)
             if (ways[stage].all || (!ways[stage].first && i == 1))
                 cpu_begin(i, ways[stage].way);
