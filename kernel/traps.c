@@ -34,6 +34,6 @@ void trap_in_kernel(const struct frame *frame)
     }
     if (frame->vector == VECTOR_MC)
         panic("machine check at 0x%lx", frame->rip);
-    panic("exception %lu (error 0x%lx) in the kernel at 0x%lx, address 0x%lx, stack 0x%lx", frame->vector,
-          frame->error, frame->rip, read_cr2(), frame->rsp);
+    panic("exception %lu (error 0x%lx) in the kernel at 0x%lx, flags 0x%lx, address 0x%lx, stack 0x%lx",
+          frame->vector, frame->error, frame->rip, frame->rflags, read_cr2(), frame->rsp);
 }
