@@ -83,7 +83,8 @@ static void stop_and_start(void)
     uint32_t beats, starts = cpus[1].starts;
 
     cpu_begin(1, beat);
-    wait_us(5000);
+    for (unsigned i = 0; i < 1000 && !cpus[1].beats; i++)
+        wait_us(1000);
     (void)expect("beats", true, cpus[1].beats != 0);
     cpu_stop(1);
     wait_us(5000);

@@ -92,7 +92,7 @@ static void init_storm(void)
     calm();
 }
 
-/* At the second byte: MOV from the APIC's page, or OUT; executed by one, written by the others. */
+/* MOV from or to the APIC's page, OUT or CPUID, all of two bytes; executed by one, written by the others. */
 static uint8_t changing[16] __attribute__((aligned(16)));
 static volatile uint32_t executed;
 
@@ -101,7 +101,7 @@ static void change(uint32_t number)
     static const uint8_t texts[][4] = {
         {0x8b, 0x07, 0xc3, 0x90}, /* mov (%rdi), %eax; ret */
         {0x89, 0x07, 0xc3, 0x90}, /* mov %eax, (%rdi); ret */
-        {0xee, 0x90, 0xc3, 0x90}, /* out %al, %dx; nop; ret */
+        {0x66, 0xee, 0xc3, 0x90}, /* out %al, %dx with a prefix; ret */
         {0x0f, 0xa2, 0xc3, 0x90}, /* cpuid; ret */
     };
     for (uint32_t i = number; !over; i++) {
