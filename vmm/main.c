@@ -24,7 +24,6 @@
 
 #define CAP_TERMINAL   CAP_FREE
 #define BIT_TERMINAL   1ull
-#define TERMINAL_LABEL "console"
 #define GUEST_RIGHTS   (MEM_READ | MEM_WRITE | MEM_EXECUTE)
 #define MIB            (1ull << 20)
 #define NS_PER_MS      1000000ull
@@ -184,7 +183,7 @@ static bool open_vm(struct monitor *m)
 static void open_terminal(struct monitor *m)
 {
     uint64_t other = 0;
-    enum error status = terminal_open(TERMINAL_LABEL, CAP_TERMINAL, BIT_TERMINAL, &m->terminal, &other);
+    enum error status = terminal_open(m->config.terminal, CAP_TERMINAL, BIT_TERMINAL, &m->terminal, &other);
 
     m->has_terminal = status == ERROR_OK;
     if (!m->has_terminal)

@@ -12,7 +12,8 @@
 #define NODES      16
 #define ATTRIBUTES 32
 
-static const char *const vm_attributes[] = {"name!", "memory!", "kernel", "initrd", "cmdline", "guest", "vcpus", "exits", "churn", NULL};
+static const char *const vm_attributes[] = {"name!",    "memory!", "kernel", "initrd", "cmdline", "guest",
+                                            "terminal", "vcpus",   "exits",  "churn",  NULL};
 static const struct xml_schema vm_schema = {.name = "vm", .attributes = vm_attributes};
 static const struct xml_child_rule config_children[] = {{&vm_schema, 1, 1}, {NULL, 0, 0}};
 static const struct xml_schema config_schema = {.name = "config", .children = config_children};
@@ -69,8 +70,11 @@ static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct 
         !copy(vm, "initrd", config->initrd, sizeof config->initrd, error) ||
         !copy(vm, "cmdline", config->cmdline, sizeof config->cmdline, error) ||
         !copy(vm, "guest", config->guest, sizeof config->guest, error) ||
+        !copy(vm, "terminal", config->terminal, sizeof config->terminal, error) ||
         !copy(vm, "exits", config->exits, sizeof config->exits, error))
         return false;
+    if (!config->terminal[0])
+        memcpy(config->terminal, CONFIG_TERMINAL, sizeof CONFIG_TERMINAL);
     if (!config->name[0])
         return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"", NULL, NULL);
     return read_memory(config, vm, error) &&

@@ -10,8 +10,9 @@
  * Multiboot ELF32 program, which takes no initrd. vcpus: how many
  * processors the guest has, 1 (default) to 8. guest="..." instead of kernel runs
  * one of the guests that are part of the monitor (builtin.h). exits="TEXT": when the guest prints a line with
- * this text, the log gets the number of its exits by reason, as it always does at the guest's end. churn="MS": a
- * test that detaches guest memory under the running guest so often (churn.h).
+ * this text, the log gets the number of its exits by reason, as it always does at the guest's end.
+ * churn="MS": a test that detaches guest memory under the running guest so often (churn.h). terminal: the
+ * label under which the monitor asks for its Terminal session, where there are several.
  */
 #pragma once
 
@@ -23,6 +24,7 @@
 
 #define CONFIG_NAME_SIZE    32u
 #define CONFIG_ROM_SIZE     64u
+#define CONFIG_TERMINAL     "console"
 #define CONFIG_CMDLINE_SIZE 2048u /* Linux: COMMAND_LINE_SIZE */
 #define CONFIG_TEXT_MAX     16384u
 
@@ -35,7 +37,8 @@ struct vm_config {
     char cmdline[CONFIG_CMDLINE_SIZE];
     char guest[CONFIG_NAME_SIZE]; /* "": a kernel */
     char exits[CONFIG_NAME_SIZE]; /* "": at the end only */
-    uint64_t churn;               /* ms; 0: never */
+    char terminal[CONFIG_NAME_SIZE];
+    uint64_t churn; /* ms; 0: never */
 };
 
 /* Reads a configuration; `text` (CONFIG_TEXT_MAX bytes at most) is changed. False: *error names element,

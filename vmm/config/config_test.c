@@ -26,9 +26,9 @@ static void test_linux(void **state)
     struct xml_error error;
 
     (void)state;
-    assert_true(read_text(
-        "<config><vm name='deb' memory='256' kernel='vmlinuz' initrd='initrd' cmdline='a b' exits='ready: '/></config>",
-        &config, &error));
+    assert_true(read_text("<config><vm name='deb' memory='256' kernel='vmlinuz' initrd='initrd' cmdline='a "
+                          "b' exits='ready: '/></config>",
+                          &config, &error));
     assert_string_equal(config.name, "deb");
     assert_int_equal(config.memory, 256ull << 20);
     assert_string_equal(config.kernel, "vmlinuz");
@@ -36,6 +36,10 @@ static void test_linux(void **state)
     assert_string_equal(config.cmdline, "a b");
     assert_string_equal(config.guest, "");
     assert_string_equal(config.exits, "ready: ");
+    assert_string_equal(config.terminal, "console");
+    assert_true(read_text("<config><vm name='a' memory='64' guest='spin' terminal='second'/></config>",
+                          &config, &error));
+    assert_string_equal(config.terminal, "second");
 }
 
 static void test_memory_units(void **state)
