@@ -9,9 +9,10 @@
 
 #define STACK_PAGES 16u /* of the main thread */
 
-/* Of threads of one priority on a CPU. A guest that waits for a processor whose thread has its turn later waits
- * this long, so they are short; a turn costs some hundred instructions. */
-#define TURNS_PER_SECOND 1000u
+/* Of threads of one priority on a CPU. A guest that waits for a processor whose thread has its turn later
+ * waits this long, so they are short; a turn costs some hundred instructions. */
+#define TURNS_MAIN  100u  /* a second, of a component's main thread: a turn's end interrupts its guest */
+#define TURNS_OTHER 1000u /* and of others, which may wait for each other on one CPU: virtual CPUs */
 
 enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *reply)
 {
@@ -252,7 +253,8 @@ static enum error thread_objects(struct pd *pd, const struct thread_request *req
     enum status status =
         create_ec(ec, account, pd_selector(pd, SEL_PD), thread_utcb, flags, stack, request->entry);
     if (status == STATUS_OK && time)
-        status = create_sc(ec + 1, account, ec, request->priority, BOOT_INFO->tsc_hz / TURNS_PER_SECOND);
+        status = create_sc(ec + 1, account, ec, request->priority,
+                           BOOT_INFO->tsc_hz / (request->number ? TURNS_OTHER : TURNS_MAIN));
     if (status != STATUS_OK)
         capability_remove(ec);
     return kernel_error(status);
