@@ -196,9 +196,8 @@ static bool exit_interrupt_window(struct vcpu *vcpu)
 
 static bool exit_nmi_window(struct vcpu *vcpu)
 {
-    vcpu->nmi_masked = false;
     vcpu->window = 0;
-    vcpu_attend(vcpu);
+    vcpu_return_from_nmi(vcpu);
     return true;
 }
 

@@ -26,7 +26,7 @@ static uint32_t windows(const struct inject_input *input, enum inject_source sou
     /* An NMI that only waits for its turn is no different from one that waits for IRET. The IRET of one that
      * is being handled must be seen even if no other waits yet: one that comes while the guest is halted
      * could not wake it otherwise. */
-    if (nmi || input->nmi_masked || source == INJECT_NMI)
+    if ((nmi || input->nmi_masked || source == INJECT_NMI) && !input->nmi_returns)
         window |= VCPU_WINDOW_NMI;
     return window;
 }

@@ -19,10 +19,11 @@ struct inject_input {
     uint64_t exception;   /* event word of a fault that the monitor raised, or 0 */
     uint64_t rflags;
     uint64_t interruptibility;
-    bool nmi;        /* an NMI waits */
-    bool nmi_masked; /* the guest may be in its NMI handler */
-    int vector;      /* of the local APIC, or -1 */
-    bool extint;     /* the 8259 asks and the APIC lets it through */
+    bool nmi;         /* an NMI waits */
+    bool nmi_masked;  /* the guest may be in its NMI handler */
+    bool nmi_returns; /* and at the end of it: there is no window to be asked for */
+    int vector;       /* of the local APIC, or -1 */
+    bool extint;      /* the 8259 asks and the APIC lets it through */
 };
 
 enum inject_source { INJECT_NOTHING, INJECT_AGAIN, INJECT_EXCEPTION, INJECT_NMI, INJECT_APIC, INJECT_EXTINT };

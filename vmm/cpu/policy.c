@@ -61,6 +61,7 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave)
     vcpu->has_1g_pages = (regs.edx & EDX_1G_PAGES) != 0;
     vcpu->msr.config.ffxsr = (regs.edx & EDX_FFXSR) != 0;
     host_cpuid(NULL, LEAF_SVM, 0, &regs);
+    vcpu->tells_nmi_return = vcpu->msr.config.intel;
     vcpu->tells_next_rip = vcpu->msr.config.intel || regs.edx & EDX_NEXT_RIP;
     if (!xsave)
         return;

@@ -61,6 +61,37 @@ static void take_interrupted(struct vcpu *vcpu)
 }
 
 /*
+ * SVM shows an IRET before it is executed, and an NMI that is injected there would lie on the frame of the
+ * one before. So the guest runs on for a moment, until it is elsewhere.
+ */
+void vcpu_return_from_nmi(struct vcpu *vcpu)
+{
+    vcpu->nmi_returns = !vcpu->tells_nmi_return;
+    vcpu->nmi_masked = vcpu->nmi_returns;
+    vcpu->iret = vcpu->state->rip;
+    vcpu->iret_stack = vcpu->state->gpr[VCPU_RSP];
+    vcpu_attend(vcpu);
+}
+
+static void see_return_from_nmi(struct vcpu *vcpu)
+{
+    if (vcpu->stale || (vcpu->state->rip == vcpu->iret && vcpu->state->gpr[VCPU_RSP] == vcpu->iret_stack))
+        return;
+    vcpu->nmi_returns = vcpu->nmi_masked = false;
+    vcpu_attend(vcpu);
+}
+
+static uint64_t run_until(const struct vcpu *vcpu)
+{
+    uint64_t soon;
+
+    if (__builtin_expect(!vcpu->nmi_returns, 1))
+        return vcpu->deadline_tsc;
+    soon = clock_read_tsc() + vcpu->machine->clock.hz / RUNS_PER_SECOND;
+    return soon < vcpu->deadline_tsc ? soon : vcpu->deadline_tsc;
+}
+
+/*
  * vcpu_run came back without an exit. If what was dirty still is, the guest was not entered, and an event
  * that was to be injected is still ours. If it ran, RFLAGS are those of some time ago unless the kernel has
  * written them: then nothing that depends on them may be injected before the next exit, for which a window
@@ -80,6 +111,8 @@ static void take_return(struct vcpu *vcpu)
     vcpu->stale = !(state->valid & VCPU_RIP);
     if (!vcpu->stale && state->interrupted & VCPU_EVENT_VALID)
         take_interrupted(vcpu);
+    if (vcpu->nmi_returns)
+        see_return_from_nmi(vcpu);
 }
 
 void vcpu_sync_tpr(struct vcpu *vcpu)
@@ -188,6 +221,7 @@ void vcpu_inject(struct vcpu *vcpu)
         .interruptibility = vcpu->stale ? 0 : state->interruptibility,
         .nmi = __atomic_load_n(&cpu->nmi, __ATOMIC_RELAXED),
         .nmi_masked = vcpu->nmi_masked,
+        .nmi_returns = vcpu->nmi_returns,
         .vector = lapic_pending_vector(vcpu->lapic),
         .extint = extint_waits(vcpu),
     });
@@ -268,11 +302,13 @@ enum vcpu_stop vcpu_loop(struct vcpu *vcpu)
                 return VCPU_STOP_REQUEST;
         }
         state->valid = 0;
-        status = vcpu_run(vcpu->link.vcpu, vcpu->link.notification, vcpu->deadline_tsc, &bits);
+        status = vcpu_run(vcpu->link.vcpu, vcpu->link.notification, run_until(vcpu), &bits);
         if (vcpu->eoi_offered)
             vcpu_take_eoi(vcpu);
         if (status == STATUS_OK) {
             vcpu->stale = false;
+            if (vcpu->nmi_returns)
+                see_return_from_nmi(vcpu);
             if (state->interrupted & VCPU_EVENT_VALID)
                 take_interrupted(vcpu);
             reason = state->exit < VCPU_EXITS ? state->exit : VCPU_EXIT_OTHER;

@@ -62,16 +62,19 @@ struct vcpu {
     struct machine *machine;
     struct machine_cpu *cpu; /* its part of the machine */
     struct lapic *lapic;
-    uint64_t deadline;     /* virtual time of the next event of its clocks */
-    uint64_t deadline_tsc; /* the same as TSC value */
-    uint64_t interrupted;  /* to be injected again */
-    uint64_t exception;    /* raised by a handler */
-    uint32_t window;       /* as last told to the kernel */
+    uint64_t deadline;         /* virtual time of the next event of its clocks */
+    uint64_t deadline_tsc;     /* the same as TSC value */
+    uint64_t interrupted;      /* to be injected again */
+    uint64_t exception;        /* raised by a handler */
+    uint64_t iret, iret_stack; /* RIP and RSP of it */
+    uint32_t window;           /* as last told to the kernel */
     uint8_t number;
     uint8_t cr8; /* as last seen or set */
     bool nmi_masked;
-    bool eoi_offered; /* see vcpu_offer_eoi */
-    bool stale;       /* RIP and RFLAGS in the state page are not those of the guest now */
+    bool nmi_returns;      /* its IRET is about to be executed: see vcpu_return_from_nmi */
+    bool tells_nmi_return; /* the processor: the window opens behind the IRET, not before it */
+    bool eoi_offered;      /* see vcpu_offer_eoi */
+    bool stale;            /* RIP and RFLAGS in the state page are not those of the guest now */
     bool has_1g_pages;
     bool tells_next_rip; /* the processor, of most exits */
     uint8_t physical_bits;
@@ -85,6 +88,9 @@ struct vcpu {
     uint64_t wakes;       /* returns without an exit */
     uint32_t unsupported; /* instructions that the executor does not know; logged for the first few */
 };
+
+/* The guest is at the IRET that ends its NMI handler: the next NMI is for when it has executed that. */
+void vcpu_return_from_nmi(struct vcpu *vcpu);
 
 /* Before the first start. `state` is the vCPU's page; `number` is below machine->cpus. */
 void vcpu_init(struct vcpu *vcpu, unsigned number, struct vcpu_state *state, struct machine *machine,

@@ -250,12 +250,15 @@ static void send_nmi(void)
     lapic_set(APIC_ICR, 0x4400);
 }
 
-/* The second NMI must wait for the first one's IRET, whatever happens in between. */
+static const struct frame *volatile first_frame, *volatile second_frame;
+
+/* The second NMI must wait for the first one's IRET, whatever happens in between, and come behind it, not before. */
 static void note_nmi(struct frame *frame)
 {
-    (void)frame;
+    second_frame = frame;
     if (++nmis != 1)
         return;
+    first_frame = frame;
     send_nmi();
     (void)cpuid(0, 0);
     out8(0x80, 0);
@@ -272,6 +275,7 @@ static void nmi(void)
         (void)in8(0x80);
     (void)expect("NMIs with IF clear", 2, nmis);
     (void)expect("NMIs before the first one's IRET", 1, nmis_within);
+    (void)expect("the second one's frame on the first one's", 0, second_frame < first_frame);
     nmis = 1;
     trap_handlers[VECTOR] = note_ip;
     seen_ip = 0;
