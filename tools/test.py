@@ -112,6 +112,12 @@ def slow_test(test, report):
     system_test(test, report, SLOW_LIMIT)
 
 
+def takes_all(job):
+    """Whether it runs an emulator with a thread for each of two CPUs: beside another test both would come late."""
+    test = job[1]
+    return "--smp" in getattr(test, "command", []) and not any("bochs" in word for word in test.command)
+
+
 def mutant_test(mutant, report):
     reason, detail, seconds = mutants.run(mutant)
     report.add(f"mutant: {mutant.name}", reason, seconds, "  " + detail)
@@ -180,8 +186,10 @@ def main():
     wanted = re.compile(options.pattern)
     started = time.monotonic()
     jobs = slow_jobs(report, wanted) if options.slow else all_jobs(report, wanted, options.host)
+    for job, argument in filter(takes_all, jobs):
+        job(argument, report)
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-        for future in [pool.submit(job, argument, report) for job, argument in jobs]:
+        for future in [pool.submit(job, argument, report) for job, argument in jobs if not takes_all((job, argument))]:
             future.result()
 
     if options.slow:
