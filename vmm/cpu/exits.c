@@ -220,6 +220,14 @@ static bool exit_exception(struct vcpu *vcpu)
 
 static bool exit_shutdown(struct vcpu *vcpu)
 {
+    const struct vcpu_state *state = vcpu->state;
+
+    log_line(
+        "vm %s: triple fault of vCPU %u at %04x:%lx, SP %lx, CR0 %lx, CR2 %lx, CR3 %lx, CR4 %lx, IDT %lx:%x",
+        vcpu->machine->name, (unsigned)vcpu->number, (unsigned)state->cs.selector, (unsigned long)state->rip,
+        (unsigned long)state->gpr[VCPU_RSP], (unsigned long)state->cr0, (unsigned long)state->cr2,
+        (unsigned long)state->cr3, (unsigned long)state->cr4, (unsigned long)state->idtr.base,
+        (unsigned)state->idtr.limit);
     machine_request(vcpu->machine, MACHINE_RESET, "triple fault");
     return false;
 }

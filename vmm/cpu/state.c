@@ -31,7 +31,9 @@
 /* What each exit needs beyond what always comes. Port accesses, the most frequent, need nothing; device
  * memory more than this where it is not a MOV in 64-bit mode that accesses it. */
 static const uint32_t base_want[VCPU_EXITS] = {
-    [VCPU_EXIT_MMIO] = VCPU_FETCH_GROUPS, [VCPU_EXIT_INTERRUPT_WINDOW] = VCPU_CR, /* CR8 */
+    [VCPU_EXIT_MMIO] = VCPU_FETCH_GROUPS,
+    [VCPU_EXIT_INTERRUPT_WINDOW] = VCPU_CR,                    /* CR8 */
+    [VCPU_EXIT_SHUTDOWN] = VCPU_CS_SS | VCPU_CR | VCPU_TABLES, /* for the log */
 };
 
 /* Where the processor does not tell where an instruction ends, it has to be fetched: asked for from the

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* INIT, STARTUP, what CPUID and the tables say of the processors, what they share, and resets from any of them. */
+/* INIT, STARTUP, what CPUID and the tables say of the processors, what they share, and resets from any of
+ * them. */
 #include "tests/guest/smp/smp.h"
 
 #if GUEST_MODE == MODE_LONG
@@ -218,8 +219,8 @@ static const struct {
     void (*way)(uint32_t);
     bool first, all;
 } ways[] = {
-    {"smp.reset.triple-fault", die, false, false}, {"smp.reset.first", die, true, false},
-    {"smp.reset.port", reset_port, false, false},  {"smp.reset.init-of-first", init_first, false, false},
+    {"smp.reset.triple-fault", die, false, false},   {"smp.reset.first", die, true, false},
+    {"smp.reset.port", reset_port, false, false},    {"smp.reset.init-of-first", init_first, false, false},
     {"smp.reset.all-ports", reset_port, true, true}, {"smp.reset.all-die", die, true, true},
 };
 
