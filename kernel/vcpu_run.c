@@ -10,6 +10,9 @@
 #include "kernel/syscall.h"
 #include "kernel/vcpu.h"
 
+/* With an event on its way to the guest, what would end the stay is put off by such a part of a second. */
+#define DELIVERIES 50000
+
 static void vcpu_leave(struct ec *ec, struct vcpu *vcpu, enum status status, uint64_t bits)
 {
     ec->runs = NULL;
@@ -53,18 +56,22 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
         return;
     }
     for (;;) {
+        bool signal = __atomic_load_n(&nt->word, __ATOMIC_ACQUIRE);
+        uint64_t now = rdtsc(), until = deadline;
+
         /* An event that is to be delivered gets there before the monitor can give another. */
-        if (__atomic_load_n(&nt->word, __ATOMIC_ACQUIRE) && !vcpu->delivering) {
+        if (vcpu->delivering) {
+            if (signal || now >= deadline)
+                until = now + cpu_features.tsc_hz / DELIVERIES;
+        } else if (signal) {
             vcpu_look(vcpu);
             vcpu_leave(ec, vcpu, STATUS_SIGNAL, nt_take(nt));
             return;
-        }
-        if (rdtsc() >= deadline && !vcpu->delivering) {
+        } else if (now >= deadline) {
             vcpu_look(vcpu);
             vcpu_leave(ec, vcpu, STATUS_TIMEOUT, 0);
             return;
-        }
-        if (*(volatile uint32_t *)&vcpu->state->activity == VCPU_HALTED && !vcpu->delivering) {
+        } else if (*(volatile uint32_t *)&vcpu->state->activity == VCPU_HALTED) {
             if (!nt_enter(nt, ec)) {
                 vcpu_leave(ec, vcpu, STATUS_BUSY, 0);
                 return;
@@ -74,7 +81,7 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
                 ec_wait(ec, nt, deadline);
             return;
         }
-        ec_set_deadline(ec, deadline);
+        ec_set_deadline(ec, until);
         if (cpu->tsc_aux != vcpu->tsc_aux)
             wrmsr(MSR_TSC_AUX, cpu->tsc_aux = vcpu->tsc_aux);
         if (cpu->fpu_owner != vcpu->fpu)

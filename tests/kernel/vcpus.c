@@ -414,6 +414,38 @@ static void injected_beside_a_deadline(void)
     }
 }
 
+/* What ends the stay was there before it: the event is delivered all the same, and then it ends, though the
+ * guest would go on to the end of the turn. */
+static void injected_too_late(void)
+{
+    uint64_t bits, best[2] = {UINT64_MAX, UINT64_MAX};
+    volatile uint16_t *counter;
+
+    MAKE(code_sti_spin);
+    counter = (volatile uint16_t *)(vm.memory + 0x3000);
+    for (uint16_t i = 1; i <= 10; i++) {
+        bool signalled = i % 2;
+        uint64_t began = now(), took;
+
+        vm.state->inject = 32 | VCPU_EVENT_INTERRUPT | VCPU_EVENT_VALID;
+        vm.state->rip = CODE + 2;
+        vm.state->rflags = RFLAGS_IF | 2;
+        vm.state->dirty |= VCPU_EVENT | VCPU_RIP;
+        if (signalled)
+            OK(nt_signal(vm.nt));
+        EXPECT_STATUS(vcpu_run(vm.vcpu, vm.nt, signalled ? DEADLINE_NEVER : began, &bits),
+                      signalled ? STATUS_SIGNAL : STATUS_TIMEOUT);
+        took = now() - began;
+        best[signalled] = took < best[signalled] ? took : best[signalled];
+        for (uint64_t end = now() + milliseconds(1000); *counter != i && now() < end;)
+            EXPECT_STATUS(run(milliseconds(1) / 50), STATUS_TIMEOUT);
+        if (!EXPECT(*counter, i))
+            return;
+    }
+    expect_range("with a deadline, at best", best[0], 0, milliseconds(1) / 2);
+    expect_range("with a signal, at best", best[1], 0, milliseconds(1) / 2);
+}
+
 static void interrupt_window(void)
 {
     MAKE(code_sti_spin);
@@ -685,6 +717,7 @@ void test_vcpus(void)
         {"vcpu: triple fault", triple_fault},
         {"vcpu: injection", injection},
         {"vcpu: injection beside a deadline", injected_beside_a_deadline},
+        {"vcpu: injection too late", injected_too_late},
         {"vcpu: interrupt window", interrupt_window},
         {"vcpu: groups that are wanted", groups},
         {"vcpu: a guest that spins", spinning_guest},

@@ -20,6 +20,7 @@ static void test_offered_eoi(void **state)
         assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | 0x40);
         assert_true(vcpu->eoi_offered);
         assert_int_equal(*word, 0x101);
+        bench->state.dirty = 0; /* entered */
         if (ended)
             *word &= ~1u;
         lapic_set_irr(lapic, 0x30, false);
@@ -33,6 +34,7 @@ static void test_offered_eoi(void **state)
             lapic_eoi(lapic);
         vcpu_inject(vcpu);
         assert_true(vcpu->eoi_offered);
+        bench->state.dirty = 0;
         vcpu_take_eoi(vcpu);
         lapic_eoi(lapic);
     }
@@ -41,6 +43,7 @@ static void test_offered_eoi(void **state)
     lapic_set_irr(lapic, 0x50, false);
     vcpu_inject(vcpu);
     assert_false(vcpu->eoi_offered);
+    bench->state.dirty = 0;
     lapic_eoi(lapic);
     vcpu->msr.state.kvm_eoi = 0;
     vcpu_inject(vcpu);

@@ -92,20 +92,15 @@ static uint64_t run_until(const struct vcpu *vcpu)
 }
 
 /*
- * vcpu_run came back without an exit. If what was dirty still is, the guest was not entered, and an event
- * that was to be injected is still ours. If it ran, RFLAGS are those of some time ago unless the kernel has
- * written them: then nothing that depends on them may be injected before the next exit, for which a window
- * can be asked.
+ * vcpu_run came back without an exit. If what was dirty still is, the guest was not entered. If it ran,
+ * RFLAGS are those of some time ago unless the kernel has written them: then nothing that depends on them may
+ * be injected before the next exit, for which a window can be asked.
  */
 static void take_return(struct vcpu *vcpu)
 {
     struct vcpu_state *state = vcpu->state;
 
     vcpu->wakes++;
-    if (state->dirty & VCPU_EVENT && state->inject & VCPU_EVENT_VALID) {
-        vcpu->interrupted = state->inject;
-        vcpu_attend(vcpu);
-    }
     if (state->dirty != 0 || state->activity == VCPU_HALTED)
         return;
     vcpu->stale = !(state->valid & VCPU_RIP);
@@ -203,6 +198,16 @@ static bool take_messages(struct vcpu *vcpu)
     return !startup_waits(&cpu->startup);
 }
 
+/* What was decided before, while the guest has not been entered since, is on its way and comes first. */
+static void keep_decision(struct vcpu *vcpu)
+{
+    if (!(vcpu->state->dirty & VCPU_EVENT) || !(vcpu->state->inject & VCPU_EVENT_VALID))
+        return;
+    vcpu->interrupted = vcpu->state->inject;
+    if (vcpu->eoi_offered) /* another may wait for its end now */
+        vcpu_take_eoi(vcpu);
+}
+
 void vcpu_inject(struct vcpu *vcpu)
 {
     struct machine_cpu *cpu = vcpu->cpu;
@@ -213,6 +218,7 @@ void vcpu_inject(struct vcpu *vcpu)
         state->activity = VCPU_HALTED;
         return;
     }
+    keep_decision(vcpu);
     vcpu_sync_tpr(vcpu);
     decision = inject_decide(&(struct inject_input){
         .interrupted = vcpu->interrupted,

@@ -71,6 +71,50 @@ static void test_apic_timer(void **state)
     assert_true(machine->cpu[0].attention);
 }
 
+/*
+ * Two messages, the second when the first is decided on and the guest not entered yet: the first stays, the
+ * second waits for the window, and the end of the first is not offered to be silent.
+ */
+static void test_decisions_stay(void **state)
+{
+    static const struct {
+        uint8_t first, second;
+        uint32_t window;
+    } cases[] = {{0x51, 0x61, VCPU_WINDOW_INTERRUPT}, {0x61, 0x51, 0}, {0x51, 0x51, 0}};
+    struct bench *bench = *state;
+    struct lapic *lapic = &bench->machine.cpu[0].lapic;
+    uint32_t *offer = (uint32_t *)(void *)(bench->ram + 0x1000);
+
+    bench->vcpu.msr.state.kvm_eoi = 0x1000 | KVM_EOI_ENABLED;
+    assert_true(lapic_msr_write(lapic, MSR_APIC_BASE, lapic->base | APIC_BASE_EXTD, 0));
+    assert_true(lapic_msr_write(lapic, 0x80f, 0x1ff, 0));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        bench->state.rflags |= X86_RFLAGS_IF;
+        lapic_set_irr(lapic, cases[i].first, false);
+        vcpu_inject(&bench->vcpu);
+        assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | cases[i].first);
+        assert_int_equal(*offer, 1);
+        lapic_set_irr(lapic, cases[i].second, false);
+        vcpu_inject(&bench->vcpu);
+        assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | cases[i].first);
+        assert_int_equal(bench->state.window, cases[i].window);
+        assert_int_equal(lapic->isr_top, cases[i].first);
+        assert_int_equal(*offer, 0);
+        assert_false(bench->vcpu.eoi_offered);
+
+        bench->state.dirty = 0; /* entered */
+        lapic_eoi(lapic);
+        vcpu_inject(&bench->vcpu);
+        assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | cases[i].second);
+        bench->state.dirty = 0;
+        lapic_eoi(lapic);
+        vcpu_inject(&bench->vcpu);
+        assert_int_equal(lapic->isr_top, -1);
+        *offer = 0;
+        bench->vcpu.eoi_offered = false;
+    }
+}
+
 /* A fault in the delivery of a fault is a double fault, and a third one the end. */
 static void test_fault_in_delivery(void **state)
 {
@@ -87,10 +131,8 @@ static void test_fault_in_delivery(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_interrupt_ends_halt),
-        TEST(test_halt_lasts),
-        TEST(test_apic_timer),
-        TEST(test_fault_in_delivery),
+        TEST(test_interrupt_ends_halt), TEST(test_halt_lasts),        TEST(test_apic_timer),
+        TEST(test_decisions_stay),      TEST(test_fault_in_delivery),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
