@@ -12,16 +12,21 @@
 
 #include "base/include/vm.h"
 #include "vmm/bus/bus.h"
+#include "vmm/machine/machine.h"
 
 struct churn {
     const char *name; /* of the VM */
     const struct vm *vm;
     const struct dataspace *dataspace;
+    /* Guest-physical addresses, in a register of each processor, that the monitor's threads write without the
+     * lock: what is on their cache lines is not looked at. */
+    const uint64_t *written[MACHINE_CPUS];
+    unsigned writers;
     const uint8_t *memory; /* guest-physical CHURN_BASE and up, as the monitor has it mapped */
     uint64_t bytes;
     uint64_t piece; /* bytes; the last one may be shorter */
     uint64_t rights;
-    uint64_t next; /* offset of the next piece */
+    uint64_t next;             /* offset of the next piece */
     uint64_t period, deadline; /* virtual ns */
     uint64_t times, changed;
 };

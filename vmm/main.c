@@ -10,23 +10,23 @@
 #include "base/include/log.h"
 #include "base/include/terminal.h"
 #include "base/include/vm.h"
+#include "vmm/churn.h"
 #include "vmm/config/builtin.h"
 #include "vmm/config/config.h"
 #include "vmm/config/console.h"
-#include "vmm/churn.h"
-#include "vmm/crew.h"
 #include "vmm/cpu/vcpu.h"
+#include "vmm/crew.h"
 #include "vmm/machine/linux.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/multiboot.h"
 
 #include <string.h>
 
-#define CAP_TERMINAL   CAP_FREE
-#define BIT_TERMINAL   1ull
-#define GUEST_RIGHTS   (MEM_READ | MEM_WRITE | MEM_EXECUTE)
-#define MIB            (1ull << 20)
-#define NS_PER_MS      1000000ull
+#define CAP_TERMINAL CAP_FREE
+#define BIT_TERMINAL 1ull
+#define GUEST_RIGHTS (MEM_READ | MEM_WRITE | MEM_EXECUTE)
+#define MIB          (1ull << 20)
+#define NS_PER_MS    1000000ull
 
 /* A guest that resets itself this often, each time within a second of its start, is not going to get
  * anywhere. */
@@ -153,6 +153,8 @@ static enum error attach_ram(struct monitor *m)
                               .memory = m->ram.low + CHURN_BASE,
                               .bytes = m->map.low_size - whole,
                               .rights = GUEST_RIGHTS};
+    for (unsigned i = 0; i < m->config.vcpus; i++)
+        m->churn.written[m->churn.writers++] = &m->vcpu[i].msr.state.kvm_eoi;
     if (status == ERROR_OK && churns)
         status = churn_attach(&m->churn);
     if (status == ERROR_OK && m->map.high_size)
@@ -197,8 +199,7 @@ static void log_exits(void *context)
     for (unsigned i = 0; i < m->machine.cpus; i++)
         vcpu_log_profile(&m->vcpu[i]);
     churn_log(&m->churn);
-    log_line("vm %s: at %lu ms", m->config.name,
-             (unsigned long)(clock_now(&m->machine.clock) / NS_PER_MS));
+    log_line("vm %s: at %lu ms", m->config.name, (unsigned long)(clock_now(&m->machine.clock) / NS_PER_MS));
 }
 
 static bool build_machine(struct monitor *m)

@@ -72,8 +72,9 @@ static bool may_access(struct emulation *emulation, const struct place *place, e
     if (machine_ram(vcpu->machine, place->physical[0], place->size[0]) &&
         (place->size[1] == 0 || machine_ram(vcpu->machine, place->physical[1], place->size[1])))
         return kind == X86_ACCESS_READ;
-    emulation->does = (kind == X86_ACCESS_MODIFY || write == (kind == X86_ACCESS_WRITE)) &&
-                      (place->physical[0] / PAGE == page || (place->size[1] && place->physical[1] / PAGE == page));
+    emulation->does =
+        (kind == X86_ACCESS_MODIFY || write == (kind == X86_ACCESS_WRITE)) &&
+        (place->physical[0] / PAGE == page || (place->size[1] && place->physical[1] / PAGE == page));
     return emulation->does;
 }
 
@@ -202,16 +203,11 @@ static void raise_fault(struct vcpu *vcpu, const struct x86_fault *fault)
         vcpu_raise(vcpu, fault->vector);
 }
 
-static bool is_64bit(const struct vcpu_state *state)
-{
-    return state->efer & X86_EFER_LMA && state->cs.attributes & X86_SEGMENT_LONG;
-}
-
 uint64_t vcpu_linear_rip(const struct vcpu *vcpu)
 {
     const struct vcpu_state *state = vcpu->state;
 
-    return is_64bit(state) ? state->rip : (uint32_t)(state->cs.base + state->rip);
+    return vcpu_is_64bit(state) ? state->rip : (uint32_t)(state->cs.base + state->rip);
 }
 
 /* Code outside of RAM reads as ones, which is no instruction. */
@@ -240,7 +236,7 @@ unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *
 
 static enum x86_mode mode_of(const struct vcpu_state *state)
 {
-    if (is_64bit(state))
+    if (vcpu_is_64bit(state))
         return X86_MODE_64;
     return state->cs.attributes & X86_SEGMENT_BIG ? X86_MODE_32 : X86_MODE_16;
 }
@@ -251,7 +247,7 @@ static unsigned fetch_rest(struct vcpu *vcpu, uint64_t linear, unsigned have, ui
     uint64_t next = linear + have;
     unsigned more;
 
-    if (!is_64bit(vcpu->state))
+    if (!vcpu_is_64bit(vcpu->state))
         next = (uint32_t)next;
     more = vcpu_fetch(vcpu, next, X86_INSN_MAX - have, bytes + have);
     return more ? have + more : 0;
@@ -344,7 +340,8 @@ static bool is_exit_io(const struct vcpu_state *state, const struct x86_insn *in
 {
     unsigned size = insn->opcode & 1 ? (insn->operand_size < 4 ? insn->operand_size : 4) : 1;
 
-    return insn->encoding == X86_ENCODING_LEGACY && insn->map == X86_MAP_ONE && (insn->opcode & 0xfc) == 0x6c &&
+    return insn->encoding == X86_ENCODING_LEGACY && insn->map == X86_MAP_ONE &&
+           (insn->opcode & 0xfc) == 0x6c &&
            ((insn->opcode & 2) == 0) == ((state->info[0] & VCPU_IO_IN) != 0) &&
            VCPU_IO_SIZE(state->info[0]) == size &&
            VCPU_IO_PORT(state->info[0]) == (uint16_t)state->gpr[VCPU_RDX];
@@ -424,7 +421,7 @@ static bool move(struct vcpu *vcpu)
 {
     struct vcpu_state *state = vcpu->state;
     struct bus *bus = &vcpu->machine->bus;
-    const struct x86_insn *insn = is_64bit(state) ? decode_again(vcpu, X86_MODE_64, state->rip) : NULL;
+    const struct x86_insn *insn = vcpu_is_64bit(state) ? decode_again(vcpu, X86_MODE_64, state->rip) : NULL;
     struct x86_walk_access access = {.user = vcpu_cpl(state) == 3};
     uint64_t address, physical, now;
     struct x86_fault fault;

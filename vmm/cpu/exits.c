@@ -12,9 +12,6 @@
 
 enum { VECTOR_DB = 1, VECTOR_DF = 8, VECTOR_TS = 10, VECTOR_CP = 21 };
 
-/* KVM's hypercall ABI: -KVM_ENOSYS (Linux, Documentation/virt/kvm/x86/hypercalls.rst). */
-#define KVM_ENOSYS 1000u
-
 /* The instruction of each exit that has only one encoding but for prefixes. */
 struct encoding {
     uint8_t length;
@@ -232,17 +229,6 @@ static bool exit_shutdown(struct vcpu *vcpu)
     return false;
 }
 
-static bool exit_hypercall(struct vcpu *vcpu)
-{
-    uint64_t next;
-
-    if (vcpu_can_skip(vcpu, &next)) {
-        vcpu->state->gpr[VCPU_RAX] = -(uint64_t)KVM_ENOSYS;
-        vcpu_set_rip(vcpu, next);
-    }
-    return vcpu_runs(vcpu);
-}
-
 static bool exit_ignored(struct vcpu *vcpu)
 {
     uint64_t next;
@@ -300,7 +286,7 @@ vcpu_exit_handler *const vcpu_exit_handlers[VCPU_EXITS] = {
     [VCPU_EXIT_NMI_WINDOW] = exit_nmi_window,
     [VCPU_EXIT_EXCEPTION] = exit_exception,
     [VCPU_EXIT_SHUTDOWN] = exit_shutdown,
-    [VCPU_EXIT_HYPERCALL] = exit_hypercall,
+    [VCPU_EXIT_HYPERCALL] = vcpu_exit_hypercall,
     [VCPU_EXIT_XSETBV] = vcpu_exit_xsetbv,
     [VCPU_EXIT_WBINVD] = exit_ignored,
     [VCPU_EXIT_RDPMC] = exit_rdpmc,

@@ -54,15 +54,6 @@ static void test_cpuid_length(void **state)
     assert_int_equal(bench->state.rip, CODE + 3);
 }
 
-static void test_hypercall(void **state)
-{
-    struct bench *bench = *state;
-
-    assert_true(leave(bench, VCPU_EXIT_HYPERCALL, 0, CODE + 3));
-    assert_int_equal((int64_t)bench->state.gpr[VCPU_RAX], -1000);
-    assert_int_equal(bench->state.rip, CODE + 3);
-}
-
 static void test_resets(void **state)
 {
     struct bench *bench = *state;
@@ -94,8 +85,7 @@ static void test_power_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_out),       TEST(test_in_sizes), TEST(test_cpuid_length),
-        TEST(test_hypercall), TEST(test_resets),   TEST(test_power_off),
+        TEST(test_out), TEST(test_in_sizes), TEST(test_cpuid_length), TEST(test_resets), TEST(test_power_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,6 +198,12 @@ static bool take_messages(struct vcpu *vcpu)
     return !startup_waits(&cpu->startup);
 }
 
+static bool take_kick(struct machine_cpu *cpu)
+{
+    return __atomic_load_n(&cpu->kicked, __ATOMIC_RELAXED) &&
+           __atomic_exchange_n(&cpu->kicked, false, __ATOMIC_ACQUIRE);
+}
+
 /* What was decided before, while the guest has not been entered since, is on its way and comes first. */
 static void keep_decision(struct vcpu *vcpu)
 {
@@ -231,7 +237,7 @@ void vcpu_inject(struct vcpu *vcpu)
         .vector = lapic_pending_vector(vcpu->lapic),
         .extint = extint_waits(vcpu),
     });
-    if (decision.wakes)
+    if (decision.wakes || (state->activity == VCPU_HALTED && take_kick(cpu)))
         state->activity = VCPU_ACTIVE;
     if (decision.source != INJECT_NOTHING || decision.window != vcpu->window) {
         state->inject = commit(vcpu, &decision);

@@ -32,6 +32,7 @@
  * memory more than this where it is not a MOV in 64-bit mode that accesses it. */
 static const uint32_t base_want[VCPU_EXITS] = {
     [VCPU_EXIT_MMIO] = VCPU_FETCH_GROUPS,
+    [VCPU_EXIT_HYPERCALL] = VCPU_FETCH_GROUPS,
     [VCPU_EXIT_INTERRUPT_WINDOW] = VCPU_CR,                    /* CR8 */
     [VCPU_EXIT_SHUTDOWN] = VCPU_CS_SS | VCPU_CR | VCPU_TABLES, /* for the log */
 };
@@ -121,6 +122,7 @@ void vcpu_reset_init(struct vcpu *vcpu)
     lapic_reset_init(vcpu->lapic);
     vcpu->msr.clock_cpu.msr = 0;
     __atomic_store_n(&vcpu->cpu->nmi, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&vcpu->cpu->kicked, false, __ATOMIC_RELAXED);
     vcpu_update_deadline(vcpu);
 }
 

@@ -219,6 +219,12 @@ static inline unsigned vcpu_cpl(const struct vcpu_state *state)
     return state->rflags & X86_RFLAGS_VM ? 3 : state->ss.attributes >> 5 & 3;
 }
 
+/* In 64-bit mode; needs VCPU_CS_SS and VCPU_EFER. */
+static inline bool vcpu_is_64bit(const struct vcpu_state *state)
+{
+    return state->efer & X86_EFER_LMA && state->cs.attributes & X86_SEGMENT_LONG;
+}
+
 /* The guest-physical address of a linear one: X86_DONE, X86_FAULT (*fault is set) or X86_RETRY. Sets accessed
  * and dirty bits. Needs VCPU_FETCH_GROUPS. */
 enum x86_result vcpu_translate(struct vcpu *vcpu, uint64_t linear, struct x86_walk_access access,
@@ -241,5 +247,5 @@ unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *
 
 /* False: the loop ends, machine->request is set. */
 typedef bool vcpu_exit_handler(struct vcpu *vcpu);
-vcpu_exit_handler vcpu_exit_cpuid, vcpu_exit_rdmsr, vcpu_exit_wrmsr, vcpu_exit_xsetbv;
+vcpu_exit_handler vcpu_exit_cpuid, vcpu_exit_rdmsr, vcpu_exit_wrmsr, vcpu_exit_xsetbv, vcpu_exit_hypercall;
 extern vcpu_exit_handler *const vcpu_exit_handlers[VCPU_EXITS];

@@ -55,6 +55,8 @@
 #define KVM_NOP_IO_DELAY       BIT(1)
 #define KVM_CLOCKSOURCE2       BIT(3)
 #define KVM_PV_EOI             BIT(6)
+#define KVM_PV_UNHALT          BIT(7) /* KVM_KICK_CPU */
+#define KVM_PV_SEND_IPI        BIT(11)
 #define KVM_CLOCKSOURCE_STABLE BIT(24)
 
 static struct cpuid_regs host(const struct cpuid_config *config, uint32_t leaf, uint32_t subleaf)
@@ -266,6 +268,7 @@ static void hypervisor(const struct cpuid_config *config, uint32_t leaf, struct 
         *regs = (struct cpuid_regs){CPUID_KVM_LEAF + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d}; /* KVMKVMKVM */
     } else if (leaf == CPUID_KVM_LEAF + 1) {
         regs->eax = KVM_CLOCKSOURCE | KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_PV_EOI;
+        regs->eax |= config->cpus > 1 ? KVM_PV_UNHALT | KVM_PV_SEND_IPI : 0;
         regs->eax |= config->kvm_stable ? KVM_CLOCKSOURCE_STABLE : 0;
     } else if (leaf == CPUID_OWN_LEAF) {
         *regs = (struct cpuid_regs){CPUID_OWN_LEAF, 0x6a6e6f44, 0x6f446e6f, 0x6e6f6a6e}; /* DonjonDonjon */

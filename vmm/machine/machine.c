@@ -290,6 +290,7 @@ void machine_reset(struct machine *machine, uint64_t now)
 
         lapic_reset(&cpu->lapic);
         cpu->nmi = false;
+        cpu->kicked = false;
         cpu->startup = i == 0 ? 0 : STARTUP_WAITS;
         cpu->attention = true;
     }

@@ -55,6 +55,7 @@ struct machine_cpu {
      * who sets it where it was clear, wakes the processor. */
     bool attention;
     bool nmi;         /* atomic; waits */
+    bool kicked;      /* atomic; its next HLT, or the one it is in, ends at once */
     uint8_t number;   /* and APIC ID */
     uint32_t startup; /* atomic; see startup.h */
     struct machine *machine;
