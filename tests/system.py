@@ -500,6 +500,9 @@ SLOW_TESTS = [
         machine="bochs-vtx-x2apic"),
     *(guest_on_vtx(mode) for mode in ("protected", "pae", "compat")),
     vtx("linux: VT-x", "linux", READY),
+    vtx("guest: several processors on VT-x", "guest-smp", r"verdict long: \d+ passed, 0 failed", check=smp_passes,
+        machine="bochs-vtx-x2apic"),
+    vtx("linux: VT-x, 2 vCPUs on two CPUs", "linux", r"^2\r?$", "--smp", "2", "--vcpus", "2", "--type", "nproc\\n"),
     # With next RIP and flush by ASID, which QEMU's has not. The test after these ends this emulator by a triple fault.
     vtx("kernel: SVM on Bochs", "ktest", "PASS vcpu: TSC_AUX", "--config", "tests/kernel/bochs.xml", machine="bochs-svm",
         check=nothing_failed),

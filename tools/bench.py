@@ -143,7 +143,7 @@ def measure_linux(plugin):
     print("\n".join(lines))
     figures = {"linux.boot.exits": (vmruns, "exits")}
     figures["vm.idle.exits_per_s"] = (idle, "exits/s")
-    figures |= {name + ".ratio": (round(value, 3), "ratio") for name, value in ratios.items()}
+    figures |= {name: (round(value, 3), "ratio") for name, value in ratios.items()}
     return figures, {"linux.boot.exits": counts}, [] if reasons == again else [f"linux.boot.exits: {reasons}, {again}"]
 
 

@@ -6,6 +6,8 @@ the same -cpu, -nodefaults, a quiet console on a serial line. Counted are the sp
 "guest: ready" and between the lines that the guest's work prints. Runs come in pairs, one after the other: the machine's
 moods are those of both.
 
+The boot is measured with two processors, too: two vCPUs on two CPUs, against two CPUs.
+
   bench_linux.py [PAIRS]   prints the seconds and ratios of each pair; the medians last
 """
 
@@ -35,6 +37,8 @@ FAILED = re.compile(r"work: failed.*")
 # figure: (from, to) of the points, the entry being 0
 SPANS = {"linux.boot": (0, 1), "linux.work": (2, 6), "linux.work.fork": (2, 3), "linux.work.mmap": (3, 4),
          "linux.work.pipe": (4, 5), "linux.work.compile": (5, 6)}
+# processors: (what is added to the figures' names, the last point that is waited for)
+PROCESSORS = {1: ("", 6), 2: (".vcpus2", 1)}
 
 
 class Failed(Exception):
@@ -46,8 +50,8 @@ def cpu_seconds(pid):
     return time.clock_gettime(~pid << 3 | 2)
 
 
-def watch(arguments, channels, entry, log):
-    """Runs QEMU, whose output comes by the channels {name: more arguments}; the CPU seconds at entry and POINTS."""
+def watch(arguments, channels, points, log):
+    """Runs QEMU, whose output comes by the channels {name: more arguments}; the CPU seconds at the points."""
     pairs = {name: socket.socketpair() for name in channels}
     for name, more in channels.items():
         arguments = arguments + ["-chardev", f"socket,id={name},fd={pairs[name][1].fileno()}", *more]
@@ -56,7 +60,7 @@ def watch(arguments, channels, entry, log):
     try:
         for _, theirs in pairs.values():
             theirs.close()
-        return follow(process.pid, [ours for ours, _ in pairs.values()], [entry, *POINTS], log)
+        return follow(process.pid, [ours for ours, _ in pairs.values()], points, log)
     finally:
         process.kill()
         process.wait()
@@ -85,36 +89,43 @@ def follow(pid, sockets, points, log):
     return seen
 
 
-def with_donjon(number):
+def points_to(entry, processors):
+    return [entry, *POINTS[:PROCESSORS[processors][1]]]
+
+
+def with_donjon(number, processors):
     log = build_path("bench", f"work-{number}.log")
-    options = run.parse_arguments([SCENARIO, "--headless", "--no-build", "--guest-memory", str(MEMORY), "--log", log])
+    options = run.parse_arguments([SCENARIO, "--headless", "--no-build", "--guest-memory", str(MEMORY), "--log", log,
+                                   "--smp", str(processors), "--vcpus", str(processors)])
     arguments = run.prepare(Scenario(SCENARIO), options)[1][0]
     channels = {"com1": ["-serial", "chardev:com1"], "com2": ["-serial", "chardev:com2"]}
-    return watch(arguments, channels, ENTRY_GUEST, log)
+    return watch(arguments, channels, points_to(ENTRY_GUEST, processors), log)
 
 
-def without(number):
-    arguments = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "EPYC", "-smp", "1", "-m", str(MEMORY),
-                 "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none",
+def without(number, processors):
+    arguments = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "pc", "-cpu", "EPYC", "-smp", str(processors),
+                 "-m", str(MEMORY), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none",
                  "-kernel", build_path("guest", "vmlinuz"), "-initrd", build_path("guest", "initrd-work"),
                  "-append", COMMAND_LINE]
     channels = {"com1": ["-serial", "chardev:com1"], "bios": ["-device", "isa-debugcon,iobase=0x402,chardev=bios"]}
-    return watch(arguments, channels, ENTRY_PLAIN, build_path("bench", f"plain-{number}.log"))
+    return watch(arguments, channels, points_to(ENTRY_PLAIN, processors), build_path("bench", f"plain-{number}.log"))
 
 
 def spans(points):
-    return {name: points[end] - points[begin] for name, (begin, end) in SPANS.items()}
+    return {name: points[end] - points[begin] for name, (begin, end) in SPANS.items() if end < len(points)}
 
 
 def measure(pairs=PAIRS):
     """({name: the median ratio}, a line for each pair). Raises Failed."""
     os.makedirs(build_path("bench"), exist_ok=True)
-    ratios, lines = {name: [] for name in SPANS}, []
-    for number in range(pairs):
-        ours, plain = spans(with_donjon(number)), spans(without(number))
-        for name in SPANS:
-            ratios[name].append(ours[name] / plain[name])
-        lines.append(", ".join(f"{name.removeprefix('linux.')} {ours[name]:.2f} s : {plain[name]:.2f} s" for name in SPANS))
+    ratios, lines = {}, []
+    for processors, (suffix, _) in PROCESSORS.items():
+        for number in range(pairs):
+            ours, plain = spans(with_donjon(number, processors)), spans(without(number, processors))
+            for name in ours:
+                ratios.setdefault(f"{name}.ratio{suffix}", []).append(ours[name] / plain[name])
+            lines.append(", ".join(f"{name.removeprefix('linux.')}{suffix} {ours[name]:.2f} s : {plain[name]:.2f} s"
+                                   for name in ours))
     return {name: statistics.median(values) for name, values in ratios.items()}, lines
 
 
@@ -128,7 +139,7 @@ def main():
         return 1
     print("\n".join(lines))
     for name, value in medians.items():
-        print(f"{name}.ratio {value:.3f}")
+        print(f"{name} {value:.3f}")
     return 0
 
 
