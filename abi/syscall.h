@@ -11,8 +11,8 @@
 
 #include <stdint.h>
 
-#define ABI_VERSION_MAJOR 0
-#define ABI_VERSION_MINOR 3
+#define ABI_VERSION_MAJOR 1
+#define ABI_VERSION_MINOR 0
 
 enum call {
     CALL_IPC_CALL,         /* portal, words -> -, words */
