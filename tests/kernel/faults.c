@@ -182,6 +182,34 @@ static void fault(void)
     }
 }
 
+static void stops(uint64_t argument)
+{
+    (void)argument;
+    __asm__ volatile("hlt");
+}
+
+static void is_undefined(uint64_t argument)
+{
+    (void)argument;
+    __asm__ volatile("ud2");
+}
+
+/* Of two threads of a PD that die, the first is the one that is told about. */
+static void second_fault(void)
+{
+    struct pd_space child = child_create(ROOT_ACCOUNT);
+    uint64_t what = 0, ip = 0, first = 0;
+
+    for (unsigned i = 1; i <= 2; i++) {
+        (void)thread_start(&child, i, i == 1 ? is_undefined : stops, 0, 20, 0);
+        pass(milliseconds(2));
+        OK(pd_fault(child.pd, &what, &ip));
+        EXPECT(what & 0xff, 6);
+        first = i == 1 ? ip : first;
+        EXPECT(ip, first);
+    }
+}
+
 /* The registers of one that is dead, and of one that waits. */
 static void dies_with_registers(uint64_t argument)
 {
@@ -351,6 +379,7 @@ void test_faults(void)
         {"fpu: registers stay apart", fpu_apart},
         {"fpu: fresh registers", fpu_fresh},
         {"fault: registers of others", registers_of_others},
+        {"fault: the second of two", second_fault},
         {"fs: each its own base", fs_bases},
     };
 
