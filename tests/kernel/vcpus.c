@@ -461,6 +461,19 @@ static void interrupt_window(void)
     EXPECT_STATUS(run(milliseconds(2)), STATUS_TIMEOUT); /* CLI: never */
 }
 
+/* Each register goes in and comes out as itself. */
+static void registers(void)
+{
+    MAKE(code_hlt);
+    for (uint64_t round = 1; round <= 2; round++) {
+        for (unsigned i = 0; i < 16; i++)
+            vm.state->gpr[i] = round << 16 | i << 8 | (15 - i);
+        exits(VCPU_EXIT_HLT, CODE);
+        for (unsigned i = 0; i < 16; i++)
+            EXPECT(vm.state->gpr[i], round << 16 | i << 8 | (15 - i));
+    }
+}
+
 /* What is given to the vCPU at the exit that was asked for. */
 static void groups(void)
 {
@@ -715,6 +728,7 @@ void test_vcpus(void)
         {"vcpu: TSC_AUX", tsc_aux},
         {"vcpu: the guest's own VMRUN", undefined},
         {"vcpu: triple fault", triple_fault},
+        {"vcpu: registers", registers},
         {"vcpu: injection", injection},
         {"vcpu: injection beside a deadline", injected_beside_a_deadline},
         {"vcpu: injection too late", injected_too_late},
