@@ -114,8 +114,8 @@ def slow_test(test, report):
 
 def takes_all(job):
     """Whether it runs an emulator with a thread for each of two CPUs: beside another test both would come late."""
-    test = job[1]
-    return "--smp" in getattr(test, "command", []) and not any("bochs" in word for word in test.command)
+    command = getattr(job[1], "command", [])
+    return "--smp" in command and "taskset" not in command and not any("bochs" in word for word in command)
 
 
 def mutant_test(mutant, report):
