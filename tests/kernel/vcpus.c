@@ -3,30 +3,16 @@
  * Virtual CPUs with guests of a few bytes, in real mode at address 0x1000 of 64 KiB, whose exits are looked
  * at one by one.
  */
-#include "tests/kernel/tests.h"
-
-#include "abi/vcpu.h"
+#include "tests/kernel/vm.h"
 
 #include <string.h>
 
-#define GUEST_PAGES 16u
-#define GUEST_RAM   32u /* index of its first page */
-#define CODE        0x1000u
-#define HANDLER     0x2000u
-#define DATA_PORT   0x1234u
-#define RFLAGS_IF   0x200u
+struct test_vm vm;
 
-/* One VM at a time. */
-static struct {
-    selector gst, vcpu, nt;
-    volatile struct vcpu_state *state;
-    uint8_t *memory;
-} vm;
-
-static const uint8_t code_hlt[] = {0xf4, 0xeb, 0xfd};                         /* 1: hlt; jmp 1b */
+const uint8_t code_hlt[3] = {0xf4, 0xeb, 0xfd};                               /* 1: hlt; jmp 1b */
 static const uint8_t code_out[] = {0xba, 0x34, 0x12, 0xb0, 0x5a, 0xee, 0xef}; /* mov dx; mov al; out; outw */
 static const uint8_t code_in[] = {0xe4, 0x60, 0xf4};                          /* in al, 0x60; hlt */
-static const uint8_t code_cpuid[] = {0x0f, 0xa2};
+const uint8_t code_cpuid[2] = {0x0f, 0xa2};
 static const uint8_t code_rdmsr[] = {0x0f, 0x32};
 static const uint8_t code_wrmsr[] = {0x0f, 0x30};
 static const uint8_t code_vmmcall[] = {0x0f, 0x01, 0xd9}; /* AMD's */
@@ -35,12 +21,7 @@ static const uint8_t code_wbinvd[] = {0x0f, 0x09};
 static const uint8_t code_vmrun[] = {0x0f, 0x01, 0xd8};
 /* mov ax, 0xa000; mov ds, ax; mov byte [0x123], 1; hlt */
 static const uint8_t code_mmio[] = {0xb8, 0x00, 0xa0, 0x8e, 0xd8, 0xc6, 0x06, 0x23, 0x01, 0x01, 0xf4};
-#define INJECTIONS 3000u
 
-/* 1: cli; jmp 1b. CLI so that Bochs 2.7 looks at external interrupts: it misses that they exit, as it enters
- * a guest. */
-static const uint8_t code_spin[] = {0xfa, 0xeb, 0xfd};
-static const uint8_t code_sti_spin[] = {0xfb, 0x90, 0xeb, 0xfe};
 static const uint8_t code_ud[] = {0x0f, 0x0b};
 /* inc word [0x3000]; iret */
 static const uint8_t code_handler[] = {0xff, 0x06, 0x00, 0x30, 0xcf};
@@ -53,7 +34,7 @@ static uint32_t extended_features(void)
     return edx;
 }
 
-static void load(const uint8_t *code, size_t bytes)
+void vm_load(const uint8_t *code, size_t bytes)
 {
     memset(vm.memory, 0, GUEST_PAGES * PAGE);
     memcpy(vm.memory + CODE, code, bytes);
@@ -68,7 +49,7 @@ static struct vcpu_segment segment(uint16_t attributes)
 }
 
 /* Real mode, at CODE. */
-static void start(void)
+void vm_start(void)
 {
     volatile struct vcpu_state *s = vm.state;
 
@@ -85,23 +66,22 @@ static void start(void)
     s->dirty = VCPU_CS_SS | VCPU_DS_ES | VCPU_RIP | VCPU_TABLES | VCPU_EVENT;
 }
 
-static void make(const struct pd_space *pd, const uint8_t *code, size_t bytes)
+void vm_make(const struct pd_space *pd, const uint8_t *code, size_t bytes)
 {
     vm.gst = fresh();
     vm.vcpu = fresh();
     vm.nt = notification();
     vm.state = (volatile struct vcpu_state *)STATE_PAGE;
     vm.memory = ram_map(GUEST_RAM);
-    load(code, bytes);
+    vm_load(code, bytes);
     OK(create_space(vm.gst, ROOT_ACCOUNT, SPACE_GST, 0));
     OK(space_copy(ROOT_MEM, ram_page(GUEST_RAM), vm.gst, 0, GUEST_PAGES, MEM_READ | MEM_WRITE | MEM_EXECUTE));
     OK(create_vcpu(vm.vcpu, ROOT_ACCOUNT, pd->pd, vm.gst, STATE_PAGE));
     if (pd == &own)
-        start();
+        vm_start();
 }
-#define MAKE(code) make(&own, code, sizeof(code))
 
-static enum status run(uint64_t ticks)
+enum status vm_run(uint64_t ticks)
 {
     uint64_t bits;
 
@@ -109,9 +89,9 @@ static enum status run(uint64_t ticks)
 }
 
 /* Run until an exit: this one. */
-static void exits(uint32_t exit, uint64_t rip)
+void vm_exits(uint32_t exit, uint64_t rip)
 {
-    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+    EXPECT_STATUS(vm_run(milliseconds(500)), STATUS_OK);
     EXPECT(vm.state->exit, exit);
     EXPECT(vm.state->rip, rip);
 }
@@ -119,7 +99,7 @@ static void exits(uint32_t exit, uint64_t rip)
 static void reset_state(void)
 {
     MAKE(code_hlt);
-    (void)run(0);
+    (void)vm_run(0);
     EXPECT(vm.state->cr8, 0);
     OK(destroy(vm.vcpu));
     OK(space_remove(ROOT_OBJ, vm.vcpu, 1));
@@ -135,28 +115,28 @@ static void reset_state(void)
 static void instructions(void)
 {
     MAKE(code_hlt);
-    exits(VCPU_EXIT_HLT, CODE);
-    load(code_cpuid, sizeof(code_cpuid));
-    start();
-    exits(VCPU_EXIT_CPUID, CODE);
-    exits(VCPU_EXIT_CPUID, CODE); /* it is as it was until the monitor moves on */
-    load(code_rdmsr, sizeof(code_rdmsr));
-    exits(VCPU_EXIT_RDMSR, CODE);
-    load(code_wrmsr, sizeof(code_wrmsr));
-    exits(VCPU_EXIT_WRMSR, CODE);
+    vm_exits(VCPU_EXIT_HLT, CODE);
+    vm_load(code_cpuid, sizeof(code_cpuid));
+    vm_start();
+    vm_exits(VCPU_EXIT_CPUID, CODE);
+    vm_exits(VCPU_EXIT_CPUID, CODE); /* it is as it was until the monitor moves on */
+    vm_load(code_rdmsr, sizeof(code_rdmsr));
+    vm_exits(VCPU_EXIT_RDMSR, CODE);
+    vm_load(code_wrmsr, sizeof(code_wrmsr));
+    vm_exits(VCPU_EXIT_WRMSR, CODE);
     if (BOOT->features & BOOT_FEATURE_SVM)
-        load(code_vmmcall, sizeof(code_vmmcall));
+        vm_load(code_vmmcall, sizeof(code_vmmcall));
     else
-        load(code_vmcall, sizeof(code_vmcall));
-    exits(VCPU_EXIT_HYPERCALL, CODE);
-    load(code_wbinvd, sizeof(code_wbinvd));
-    exits(VCPU_EXIT_WBINVD, CODE);
+        vm_load(code_vmcall, sizeof(code_vmcall));
+    vm_exits(VCPU_EXIT_HYPERCALL, CODE);
+    vm_load(code_wbinvd, sizeof(code_wbinvd));
+    vm_exits(VCPU_EXIT_WBINVD, CODE);
 }
 
 static void ports(void)
 {
     MAKE(code_out);
-    exits(VCPU_EXIT_IO, CODE + 5);
+    vm_exits(VCPU_EXIT_IO, CODE + 5);
     EXPECT(VCPU_IO_PORT(vm.state->info[0]), DATA_PORT);
     EXPECT(VCPU_IO_SIZE(vm.state->info[0]), 1);
     EXPECT(vm.state->info[0] & (VCPU_IO_IN | VCPU_IO_STRING | VCPU_IO_REP), 0);
@@ -164,35 +144,35 @@ static void ports(void)
     EXPECT(vm.state->gpr[VCPU_RAX] & 0xff, 0x5a);
     vm.state->rip = vm.state->next_rip;
     vm.state->dirty = VCPU_RIP;
-    exits(VCPU_EXIT_IO, CODE + 6);
+    vm_exits(VCPU_EXIT_IO, CODE + 6);
     EXPECT(VCPU_IO_SIZE(vm.state->info[0]), 2);
-    load(code_in, sizeof(code_in));
-    start();
-    exits(VCPU_EXIT_IO, CODE);
+    vm_load(code_in, sizeof(code_in));
+    vm_start();
+    vm_exits(VCPU_EXIT_IO, CODE);
     EXPECT(vm.state->info[0] & VCPU_IO_IN, VCPU_IO_IN);
     EXPECT(VCPU_IO_PORT(vm.state->info[0]), 0x60);
     vm.state->gpr[VCPU_RAX] = 0x77;
     vm.state->rip = vm.state->next_rip;
     vm.state->dirty = VCPU_RIP;
-    exits(VCPU_EXIT_HLT, CODE + 2);
+    vm_exits(VCPU_EXIT_HLT, CODE + 2);
     EXPECT(vm.state->gpr[VCPU_RAX] & 0xff, 0x77);
 }
 
 static void mmio(void)
 {
     MAKE(code_mmio);
-    exits(VCPU_EXIT_MMIO, CODE + 5);
+    vm_exits(VCPU_EXIT_MMIO, CODE + 5);
     EXPECT(vm.state->info[0], 0xa0123);
     EXPECT(vm.state->info[1] & (VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT), VCPU_MMIO_WRITE);
     /* Mapped, it goes on; taken away, it exits again. */
     OK(space_copy(ROOT_MEM, ram_page(GUEST_RAM + GUEST_PAGES), vm.gst, 0xa0, 1, MEM_READ | MEM_WRITE));
-    exits(VCPU_EXIT_HLT, CODE + 10);
+    vm_exits(VCPU_EXIT_HLT, CODE + 10);
     EXPECT(*((volatile uint8_t *)ram_map(GUEST_RAM + GUEST_PAGES) + 0x123), 1);
     OK(space_remove(vm.gst, 0xa0, 1));
-    start();
-    exits(VCPU_EXIT_MMIO, CODE + 5);
+    vm_start();
+    vm_exits(VCPU_EXIT_MMIO, CODE + 5);
     OK(space_copy(ROOT_MEM, ram_page(GUEST_RAM + GUEST_PAGES), vm.gst, 0xa0, 1, MEM_READ));
-    exits(VCPU_EXIT_MMIO, CODE + 5);
+    vm_exits(VCPU_EXIT_MMIO, CODE + 5);
     EXPECT(vm.state->info[1] & (VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT), VCPU_MMIO_WRITE | VCPU_MMIO_PRESENT);
 }
 
@@ -204,9 +184,9 @@ static const uint8_t code_load[] = {0xa0, 0x10, 0x00, 0xf4}; /* mov al, [0x10]; 
 
 static void load_from_giant(uint32_t exit, uint64_t rip)
 {
-    start();
+    vm_start();
     vm.state->ds.base = GIANT;
-    exits(exit, rip);
+    vm_exits(exit, rip);
 }
 
 static void giant_page(void)
@@ -224,9 +204,9 @@ static void giant_page(void)
                  sure && giant ? 0 : 1);
     load_from_giant(VCPU_EXIT_HLT, CODE + 3);
     OK(space_remove(vm.gst, GIANT_PAGES + 512, 512));
-    start();
+    vm_start();
     vm.state->ds.base = GIANT;
-    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+    EXPECT_STATUS(vm_run(milliseconds(500)), STATUS_OK);
     if (sure)
         EXPECT(vm.state->exit, giant ? VCPU_EXIT_MMIO : VCPU_EXIT_HLT);
 }
@@ -252,7 +232,7 @@ static void with_msrs(selector msrs)
     OK(destroy(vm.vcpu));
     OK(space_remove(ROOT_OBJ, vm.vcpu, 1));
     OK(system_call_status(CALL_CREATE_VCPU, vm.vcpu, ROOT_ACCOUNT, ROOT_PD, vm.gst, STATE_PAGE, msrs));
-    start();
+    vm_start();
 }
 
 static void msrs(void)
@@ -260,24 +240,24 @@ static void msrs(void)
     selector space = fresh();
 
     MAKE(code_msr);
-    exits(VCPU_EXIT_HLT, AT_HLT);
+    vm_exits(VCPU_EXIT_HLT, AT_HLT);
     EXPECT(vm.state->gpr[VCPU_RAX], 0x1234);
     OK(create_space(space, ROOT_ACCOUNT, SPACE_MSR, 0));
     with_msrs(space);
-    exits(VCPU_EXIT_WRMSR, AT_WRMSR);
+    vm_exits(VCPU_EXIT_WRMSR, AT_WRMSR);
     OK(space_copy(ROOT_MSRS, GS_BASE, space, GS_BASE, 1, MEM_READ | MEM_WRITE));
     with_msrs(space);
-    exits(VCPU_EXIT_HLT, AT_HLT);
+    vm_exits(VCPU_EXIT_HLT, AT_HLT);
     EXPECT(vm.state->gpr[VCPU_RAX], 0x1234);
     OK(space_remove(space, GS_BASE, 1));
     OK(space_copy(ROOT_MSRS, GS_BASE, space, GS_BASE, 1, MEM_WRITE));
     with_msrs(space);
-    exits(VCPU_EXIT_RDMSR, AT_RDMSR);
+    vm_exits(VCPU_EXIT_RDMSR, AT_RDMSR);
     OK(space_remove(space, GS_BASE, 1));
     with_msrs(space);
-    exits(VCPU_EXIT_WRMSR, AT_WRMSR);
+    vm_exits(VCPU_EXIT_WRMSR, AT_WRMSR);
     OK(destroy(space));
-    exits(VCPU_EXIT_WRMSR, AT_WRMSR);
+    vm_exits(VCPU_EXIT_WRMSR, AT_WRMSR);
 }
 
 /* PAE paging that the monitor has set up: 4 MiB behind the code is the first 2 MiB again. */
@@ -304,7 +284,7 @@ static void pae_from_outside(void)
     s->efer = 0;
     s->dirty |= VCPU_CR | VCPU_EFER;
     s->want[VCPU_EXIT_HLT] = VCPU_CR;
-    exits(VCPU_EXIT_HLT, CODE + 6);
+    vm_exits(VCPU_EXIT_HLT, CODE + 6);
     EXPECT(s->gpr[VCPU_RAX], 0x401000a1ul & 0xffffffff);
     if (BOOT->features & BOOT_FEATURE_VMX)
         EXPECT(s->pdpte[0], (TABLES + PAGE) | 1);
@@ -312,13 +292,13 @@ static void pae_from_outside(void)
     s->rip = CODE;
     s->gpr[VCPU_RAX] = 0;
     s->dirty = VCPU_RIP | VCPU_CR;
-    exits(VCPU_EXIT_HLT, CODE + 6);
+    vm_exits(VCPU_EXIT_HLT, CODE + 6);
     EXPECT(s->gpr[VCPU_RAX] & 0xff, 0xa1);
     if (!(BOOT->features & BOOT_FEATURE_VMX))
         return;
     s->pdpte[0] |= 1ul << 62; /* reserved: the processor refuses */
     s->dirty = VCPU_CR;
-    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+    EXPECT_STATUS(vm_run(milliseconds(500)), STATUS_OK);
     EXPECT(s->exit, VCPU_EXIT_INVALID_STATE);
 }
 
@@ -331,19 +311,19 @@ static void tsc_aux(void)
 
     MAKE(code_rdtscp);
     for (unsigned i = 0; there && i < 4; i++) {
-        start();
+        vm_start();
         vm.state->tsc_aux = 0x80000001 + i;
         vm.state->dirty |= VCPU_TSC;
         vm.state->want[VCPU_EXIT_HLT] = VCPU_TSC;
-        exits(VCPU_EXIT_HLT, CODE + 3);
+        vm_exits(VCPU_EXIT_HLT, CODE + 3);
         EXPECT(vm.state->gpr[VCPU_RCX], 0x80000001 + i);
         EXPECT(vm.state->tsc_aux, 0x80000001 + i);
         if (i == 2) { /* a new one begins with 0 */
             OK(destroy(vm.vcpu));
             OK(space_remove(ROOT_OBJ, vm.vcpu, 1));
             OK(create_vcpu(vm.vcpu, ROOT_ACCOUNT, ROOT_PD, vm.gst, STATE_PAGE));
-            start();
-            exits(VCPU_EXIT_HLT, CODE + 3);
+            vm_start();
+            vm_exits(VCPU_EXIT_HLT, CODE + 3);
             EXPECT(vm.state->gpr[VCPU_RCX], 0);
         }
     }
@@ -353,7 +333,7 @@ static void undefined(void)
 {
     MAKE(code_vmrun);
     vm.state->idtr.limit = 0; /* #UD, or an exit, must not reach the processor's VMRUN */
-    EXPECT_STATUS(run(milliseconds(100)), STATUS_OK);
+    EXPECT_STATUS(vm_run(milliseconds(100)), STATUS_OK);
     EXPECT(vm.state->exit == VCPU_EXIT_UNDEFINED || vm.state->exit == VCPU_EXIT_SHUTDOWN, true);
 }
 
@@ -361,104 +341,12 @@ static void triple_fault(void)
 {
     MAKE(code_ud);
     vm.state->idtr.limit = 0;
-    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+    EXPECT_STATUS(vm_run(milliseconds(500)), STATUS_OK);
     EXPECT(vm.state->exit, VCPU_EXIT_SHUTDOWN);
     /* A new beginning. */
-    load(code_hlt, sizeof(code_hlt));
-    start();
-    exits(VCPU_EXIT_HLT, CODE);
-}
-
-static void injection(void)
-{
-    volatile uint16_t *counter;
-
-    MAKE(code_hlt);
-    counter = (volatile uint16_t *)(vm.memory + 0x3000);
-    vm.state->rflags = RFLAGS_IF | 2;
-    for (unsigned vector = 32; vector < 40; vector++) {
-        vm.state->inject = vector | VCPU_EVENT_INTERRUPT | VCPU_EVENT_VALID;
-        vm.state->dirty |= VCPU_EVENT;
-        exits(VCPU_EXIT_HLT, CODE);
-        EXPECT(*counter, vector - 31); /* the handler ran, and returned to HLT */
-    }
-    vm.state->inject = 6 | VCPU_EVENT_EXCEPTION | VCPU_EVENT_VALID;
-    vm.state->dirty = VCPU_EVENT;
-    exits(VCPU_EXIT_HLT, CODE);
-    EXPECT(*counter, 9);
-    /* Once is once. */
-    exits(VCPU_EXIT_HLT, CODE);
-    EXPECT(*counter, 9);
-}
-
-/* The host's own interrupt comes at any time around the entry that is to deliver one: when the call returns,
- * the guest has it, and taking the injection back changes nothing. */
-static void injected_beside_a_deadline(void)
-{
-    volatile uint16_t *counter;
-
-    MAKE(code_sti_spin);
-    counter = (volatile uint16_t *)(vm.memory + 0x3000);
-    for (uint16_t i = 1; i <= INJECTIONS; i++) {
-        vm.state->inject = 32 | VCPU_EVENT_INTERRUPT | VCPU_EVENT_VALID;
-        vm.state->rip = CODE + 2;
-        vm.state->rflags = RFLAGS_IF | 2;
-        vm.state->dirty |= VCPU_EVENT | VCPU_RIP;
-        EXPECT_STATUS(run(i), STATUS_TIMEOUT);
-        vm.state->inject = 0;
-        vm.state->dirty = VCPU_EVENT;
-        for (uint64_t end = now() + milliseconds(1000); *counter != i && now() < end;)
-            EXPECT_STATUS(run(milliseconds(1) / 50), STATUS_TIMEOUT); /* on a loaded machine it may not run */
-        if (!EXPECT(*counter, i))
-            return;
-    }
-}
-
-/* What ends the stay was there before it: the event is delivered all the same, and then it ends, though the
- * guest would go on to the end of the turn. */
-static void injected_too_late(void)
-{
-    uint64_t bits, best[2] = {UINT64_MAX, UINT64_MAX};
-    volatile uint16_t *counter;
-
-    MAKE(code_sti_spin);
-    counter = (volatile uint16_t *)(vm.memory + 0x3000);
-    for (uint16_t i = 1; i <= 10; i++) {
-        bool signalled = i % 2;
-        uint64_t began = now(), took;
-
-        vm.state->inject = 32 | VCPU_EVENT_INTERRUPT | VCPU_EVENT_VALID;
-        vm.state->rip = CODE + 2;
-        vm.state->rflags = RFLAGS_IF | 2;
-        vm.state->dirty |= VCPU_EVENT | VCPU_RIP;
-        if (signalled)
-            OK(nt_signal(vm.nt));
-        EXPECT_STATUS(vcpu_run(vm.vcpu, vm.nt, signalled ? DEADLINE_NEVER : began, &bits),
-                      signalled ? STATUS_SIGNAL : STATUS_TIMEOUT);
-        took = now() - began;
-        best[signalled] = took < best[signalled] ? took : best[signalled];
-        for (uint64_t end = now() + milliseconds(1000); *counter != i && now() < end;)
-            EXPECT_STATUS(run(milliseconds(1) / 50), STATUS_TIMEOUT);
-        if (!EXPECT(*counter, i))
-            return;
-    }
-    expect_range("with a deadline, at best", best[0], 0, milliseconds(1) / 2);
-    expect_range("with a signal, at best", best[1], 0, milliseconds(1) / 2);
-}
-
-static void interrupt_window(void)
-{
-    MAKE(code_sti_spin);
-    vm.state->window = VCPU_WINDOW_INTERRUPT;
-    EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
-    EXPECT(vm.state->exit, VCPU_EXIT_INTERRUPT_WINDOW);
-    expect_range("RIP behind the shadow of STI", vm.state->rip, CODE + 1, CODE + 2);
-    EXPECT(vm.state->rflags & RFLAGS_IF, RFLAGS_IF);
-    EXPECT_STATUS(run(milliseconds(2)), STATUS_TIMEOUT); /* it is closed again */
-    load(code_spin, sizeof(code_spin));
-    start();
-    vm.state->window = VCPU_WINDOW_INTERRUPT;
-    EXPECT_STATUS(run(milliseconds(2)), STATUS_TIMEOUT); /* CLI: never */
+    vm_load(code_hlt, sizeof(code_hlt));
+    vm_start();
+    vm_exits(VCPU_EXIT_HLT, CODE);
 }
 
 /* Each register goes in and comes out as itself. */
@@ -468,7 +356,7 @@ static void registers(void)
     for (uint64_t round = 1; round <= 2; round++) {
         for (unsigned i = 0; i < 16; i++)
             vm.state->gpr[i] = round << 16 | i << 8 | (15 - i);
-        exits(VCPU_EXIT_HLT, CODE);
+        vm_exits(VCPU_EXIT_HLT, CODE);
         for (unsigned i = 0; i < 16; i++)
             EXPECT(vm.state->gpr[i], round << 16 | i << 8 | (15 - i));
     }
@@ -481,156 +369,11 @@ static void groups(void)
     vm.state->want[VCPU_EXIT_CPUID] = VCPU_CR | VCPU_CS_SS;
     vm.state->cr0 = 0;
     vm.state->efer = 0x1234;
-    exits(VCPU_EXIT_CPUID, CODE);
+    vm_exits(VCPU_EXIT_CPUID, CODE);
     EXPECT(vm.state->valid, VCPU_GPR | VCPU_RIP | VCPU_CR | VCPU_CS_SS);
     EXPECT(vm.state->cr0, 0x60000010);
     EXPECT(vm.state->efer, 0x1234);
     EXPECT(vm.state->dirty, 0);
-}
-
-static void signaller(uint64_t nt)
-{
-    uint64_t bits;
-
-    (void)!nt_wait(SELECTOR_MAIN, now() + milliseconds(1), &bits);
-    (void)!nt_signal(nt);
-    thread_end();
-}
-
-static void spinning_guest(void)
-{
-    uint64_t bits, deadline, late, best = UINT64_MAX;
-
-    MAKE(code_spin);
-    for (unsigned i = 0; i < 10; i++) {
-        deadline = now() + milliseconds(1) / 5;
-        EXPECT_STATUS(vcpu_run(vm.vcpu, vm.nt, deadline, &bits), STATUS_TIMEOUT);
-        late = now() - deadline;
-        expect_range("late", late, 0, milliseconds(100));
-        best = late < best ? late : best;
-    }
-    expect_range("late at best", best, 0, milliseconds(1) / 2);
-    OK(nt_signal(vm.nt));
-    EXPECT_CALL(CALL_VCPU_RUN, vcpu_run(vm.vcpu, vm.nt, DEADLINE_NEVER, &bits), STATUS_SIGNAL);
-    EXPECT(bits, UINT64_MAX);
-}
-
-/* A runner below others: the guest does not keep them from their time. */
-static volatile enum status runner_status;
-static volatile uint64_t runner_bits, runner_exit;
-
-static void runner(uint64_t deadline)
-{
-    uint64_t bits = 0;
-
-    runner_status = vcpu_run(vm.vcpu, vm.nt, deadline, &bits);
-    runner_bits = bits;
-    thread_end();
-}
-
-static selector start_runner(const struct pd_space *pd, unsigned slot)
-{
-    selector ec;
-
-    runner_status = STATUSES;
-    ec = thread_start(pd, slot, runner, DEADLINE_NEVER, 10, 0);
-    pass(milliseconds(2));
-    expect_status("the runner is in the guest", runner_status, STATUSES);
-    return ec;
-}
-
-static void signal_while_it_spins(void)
-{
-    MAKE(code_spin);
-    (void)start_runner(&own, 1);
-    EXPECT_STATUS(run(0), STATUS_BUSY);
-    (void)thread_start(&own, 2, signaller, vm.nt, 20, 0);
-    pass(milliseconds(10));
-    EXPECT_STATUS(runner_status, STATUS_SIGNAL);
-    EXPECT(runner_bits, UINT64_MAX);
-    EXPECT_STATUS(run(0), STATUS_TIMEOUT); /* it is free */
-}
-
-static void halted(void)
-{
-    MAKE(code_spin);
-    vm.state->activity = VCPU_HALTED;
-    EXPECT_STATUS(run(milliseconds(2)), STATUS_TIMEOUT);
-    (void)start_runner(&own, 1);
-    EXPECT_STATUS(run(0), STATUS_BUSY);
-    OK(nt_signal(vm.nt));
-    pass(milliseconds(2));
-    EXPECT_STATUS(runner_status, STATUS_SIGNAL);
-}
-
-/* Everything that a runner stands on is destroyed, while it waits and while its guest spins. */
-static void destroyed(unsigned what, bool waits)
-{
-    static const char *const names[] = {"vCPU", "GST", "notification", "runner", "PD"};
-    struct pd_space child = child_create(ROOT_ACCOUNT);
-    selector runner_ec, second = fresh();
-    uint64_t bits;
-
-    MAKE(code_spin);
-    vm.state->activity = waits ? VCPU_HALTED : VCPU_ACTIVE;
-    give(&child, vm.vcpu, vm.vcpu, PERM_ALL);
-    give(&child, vm.nt, vm.nt, PERM_ALL);
-    runner_ec = start_runner(&child, 1);
-    OK(destroy(what == 0   ? vm.vcpu
-               : what == 1 ? vm.gst
-               : what == 2 ? vm.nt
-               : what == 3 ? runner_ec
-                           : child.pd));
-    pass(milliseconds(2));
-    expect_status(names[what], runner_status, what < 3 ? STATUS_DEAD : STATUSES);
-    if (what < 2)
-        return;
-    OK(create_nt(second, ROOT_ACCOUNT));
-    EXPECT_STATUS(vcpu_run(vm.vcpu, second, 0, &bits), STATUS_TIMEOUT); /* nobody has it any more */
-}
-
-static void destroyed_waiting(void)
-{
-    for (unsigned what = 0; what < 5; what++) {
-        destroyed(what, true);
-        clean();
-    }
-}
-
-static void destroyed_running(void)
-{
-    for (unsigned what = 0; what < 5; what++) {
-        destroyed(what, false);
-        clean();
-    }
-}
-
-/* A runner that has the FPU keeps its registers, and does not see the guest's. */
-static volatile uint64_t fpu_wrong;
-
-static void fpu_runner(uint64_t rounds)
-{
-    uint64_t value = 0x0123456789abcdef, back, bits;
-
-    for (uint64_t i = 0; i < rounds; i++) {
-        __asm__ volatile("movq %0, %%xmm0" : : "r"(value + i));
-        if (vcpu_run(vm.vcpu, vm.nt, DEADLINE_NEVER, &bits) != STATUS_OK)
-            fpu_wrong++;
-        __asm__ volatile("movq %%xmm0, %0" : "=r"(back));
-        fpu_wrong += back != value + i;
-    }
-    runner_exit = 1;
-    thread_end();
-}
-
-static void fpu_of_the_runner(void)
-{
-    MAKE(code_cpuid);
-    fpu_wrong = runner_exit = 0;
-    (void)thread_start(&own, 1, fpu_runner, 100, 20, THREAD_FPU);
-    pass(milliseconds(20));
-    EXPECT(runner_exit, 1);
-    EXPECT(fpu_wrong, 0);
 }
 
 /* Refused by the kernel, with the group; what was there stays. */
@@ -681,26 +424,26 @@ static void nonsense_refused(void)
     MAKE(code_hlt);
     for (unsigned i = 0; i < VCPU_EXITS; i++)
         vm.state->want[i] = VCPU_GROUPS;
-    exits(VCPU_EXIT_HLT, CODE);
+    vm_exits(VCPU_EXIT_HLT, CODE);
     for (unsigned i = 0; i < COUNT(rows); i++) {
         volatile uint64_t *field = (volatile uint64_t *)((uintptr_t)vm.state + rows[i].offset);
         uint64_t saved = *field;
 
         *field = rows[i].value;
         vm.state->dirty = rows[i].group;
-        EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+        EXPECT_STATUS(vm_run(milliseconds(500)), STATUS_OK);
         expect(rows[i].name, vm.state->exit, VCPU_EXIT_INVALID_STATE);
         expect(rows[i].name, vm.state->info[0], rows[i].group);
         expect(rows[i].name, vm.state->dirty, rows[i].group);
         *field = saved;
         vm.state->dirty = 0;
-        EXPECT_STATUS(run(0), STATUS_TIMEOUT);
+        EXPECT_STATUS(vm_run(0), STATUS_TIMEOUT);
         expect(rows[i].name, vm.state->rip, CODE); /* the vCPU's own: nothing was taken */
-        EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+        EXPECT_STATUS(vm_run(milliseconds(500)), STATUS_OK);
         expect(rows[i].name, vm.state->exit, VCPU_EXIT_HLT);
         expect(rows[i].name, *field, saved);
         vm.state->dirty = rows[i].group;
-        EXPECT_STATUS(run(milliseconds(500)), STATUS_OK);
+        EXPECT_STATUS(vm_run(milliseconds(500)), STATUS_OK);
         expect(rows[i].name, vm.state->exit, VCPU_EXIT_HLT);
     }
 }
@@ -729,24 +472,16 @@ void test_vcpus(void)
         {"vcpu: the guest's own VMRUN", undefined},
         {"vcpu: triple fault", triple_fault},
         {"vcpu: registers", registers},
-        {"vcpu: injection", injection},
-        {"vcpu: injection beside a deadline", injected_beside_a_deadline},
-        {"vcpu: injection too late", injected_too_late},
-        {"vcpu: interrupt window", interrupt_window},
         {"vcpu: groups that are wanted", groups},
-        {"vcpu: a guest that spins", spinning_guest},
-        {"vcpu: a signal while the guest spins", signal_while_it_spins},
-        {"vcpu: halted", halted},
-        {"vcpu: destroyed below a runner that waits", destroyed_waiting},
-        {"vcpu: destroyed below a guest that spins", destroyed_running},
-        {"vcpu: the runner's FPU", fpu_of_the_runner},
         {"vcpu: each field of nonsense is refused", nonsense_refused},
     };
 
     static const struct test without[] = {{"vcpu: without SVM", unsupported}};
 
-    if (BOOT->features & BOOT_FEATURE_VM)
+    if (BOOT->features & BOOT_FEATURE_VM) {
         run_tests(tests, COUNT(tests));
-    else
+        test_runs();
+    } else {
         run_tests(without, COUNT(without));
+    }
 }
