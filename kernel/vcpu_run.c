@@ -22,6 +22,27 @@ static void vcpu_leave(struct ec *ec, struct vcpu *vcpu, enum status status, uin
     finish_values(status, bits, 0);
 }
 
+/* The guest is not entered: a signal is there, or the deadline, or it is halted and one of them is waited
+ * for. */
+static void vcpu_rest(struct ec *ec, struct vcpu *vcpu, struct nt *nt, const uint64_t *arguments, bool signal,
+                      uint64_t now)
+{
+    uint64_t deadline = arguments[2];
+
+    if (signal || now >= deadline) {
+        vcpu_look(vcpu);
+        vcpu_leave(ec, vcpu, signal ? STATUS_SIGNAL : STATUS_TIMEOUT, signal ? nt_take(nt) : 0);
+        return;
+    }
+    if (!nt_enter(nt, ec)) {
+        vcpu_leave(ec, vcpu, STATUS_BUSY, 0);
+        return;
+    }
+    ec_restart(ec, CALL_VCPU_RUN, arguments[0], arguments[1], deadline, 0, 0, 0);
+    if (nt_is_quiet(nt))
+        ec_wait(ec, nt, deadline);
+}
+
 void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline, uint64_t a3, uint64_t a4,
                       uint64_t a5)
 {
@@ -56,32 +77,20 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
         return;
     }
     for (;;) {
-        bool signal = __atomic_load_n(&nt->word, __ATOMIC_ACQUIRE);
-        uint64_t now = rdtsc(), until = deadline;
+        uint64_t signal = __atomic_load_n(&nt->word, __ATOMIC_ACQUIRE), now = rdtsc();
 
-        /* An event that is to be delivered gets there before the monitor can give another. */
-        if (vcpu->delivering) {
-            if (signal || now >= deadline)
-                until = now + cpu_features.tsc_hz / DELIVERIES;
-        } else if (signal) {
-            vcpu_look(vcpu);
-            vcpu_leave(ec, vcpu, STATUS_SIGNAL, nt_take(nt));
-            return;
-        } else if (now >= deadline) {
-            vcpu_look(vcpu);
-            vcpu_leave(ec, vcpu, STATUS_TIMEOUT, 0);
-            return;
-        } else if (*(volatile uint32_t *)&vcpu->state->activity == VCPU_HALTED) {
-            if (!nt_enter(nt, ec)) {
-                vcpu_leave(ec, vcpu, STATUS_BUSY, 0);
+        if (__builtin_expect(signal != 0, 0) || __builtin_expect(now >= deadline, 0) ||
+            *(volatile uint32_t *)&vcpu->state->activity == VCPU_HALTED) {
+            /* An event that is to be delivered gets there before the monitor can give another. */
+            if (!vcpu->delivering) {
+                vcpu_rest(ec, vcpu, nt, (const uint64_t[]){selector, nt_selector, deadline}, signal != 0,
+                          now);
                 return;
             }
-            ec_restart(ec, CALL_VCPU_RUN, selector, nt_selector, deadline, 0, 0, 0);
-            if (nt_is_quiet(nt))
-                ec_wait(ec, nt, deadline);
-            return;
+            ec_set_deadline(ec, now + cpu_features.tsc_hz / DELIVERIES);
+        } else {
+            ec_set_deadline(ec, deadline);
         }
-        ec_set_deadline(ec, until);
         if (cpu->tsc_aux != vcpu->tsc_aux)
             wrmsr(MSR_TSC_AUX, cpu->tsc_aux = vcpu->tsc_aux);
         if (cpu->fpu_owner != vcpu->fpu)

@@ -288,11 +288,11 @@ static void test_changed_code(void **state)
         {"\x8b\x43\x30", 3, true},              /* and the other way round */
         {"\x40\x8b\x43\x30", 4, true},
         {"\x44\x89\x14\x25\x00\x10\x00\x40", 8, true}, /* mov [0x40001000], r10d: RAM */
-        {"\x31\xc0", 2, false},                             /* xor eax, eax */
-        {"\xfa", 1, false},                                  /* cli */
-        {"\xee", 1, true},                                   /* out dx, al: perhaps not allowed */
-        {"\x6e", 1, true},                                   /* outsb */
-        {"\x6c", 1, false},                                  /* insb */
+        {"\x31\xc0", 2, false},                        /* xor eax, eax */
+        {"\xfa", 1, false},                            /* cli */
+        {"\xee", 1, true},                             /* out dx, al: perhaps not allowed */
+        {"\x6e", 1, true},                             /* outsb */
+        {"\x6c", 1, false},                            /* insb */
     };
     struct bench *bench = *state;
 

@@ -27,14 +27,14 @@ void vcpu_offer_eoi(struct vcpu *vcpu, unsigned vector)
     if (!word || !lapic_eoi_is_quiet(vcpu->lapic, vector))
         return;
     __atomic_fetch_or(word, OFFERED, __ATOMIC_RELAXED);
-    vcpu->eoi_offered = true;
+    vcpu->after |= VCPU_AFTER_EOI;
 }
 
 void vcpu_take_eoi(struct vcpu *vcpu)
 {
     uint32_t *word = place(vcpu);
 
-    vcpu->eoi_offered = false;
+    vcpu->after &= (uint8_t)~VCPU_AFTER_EOI;
     if (!word || __atomic_fetch_and(word, ~OFFERED, __ATOMIC_RELAXED) & OFFERED)
         return;
     lapic_eoi(vcpu->lapic);

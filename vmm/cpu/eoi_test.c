@@ -18,7 +18,7 @@ static void test_offered_eoi(void **state)
         lapic_set_irr(lapic, 0x40, false);
         vcpu_inject(vcpu);
         assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | 0x40);
-        assert_true(vcpu->eoi_offered);
+        assert_true(vcpu->after & VCPU_AFTER_EOI);
         assert_int_equal(*word, 0x101);
         bench->state.dirty = 0; /* entered */
         if (ended)
@@ -26,14 +26,14 @@ static void test_offered_eoi(void **state)
         lapic_set_irr(lapic, 0x30, false);
         vcpu->cpu->attention = false;
         vcpu_take_eoi(vcpu);
-        assert_false(vcpu->eoi_offered);
+        assert_false(vcpu->after & VCPU_AFTER_EOI);
         assert_int_equal(*word, 0x100);
         assert_int_equal(lapic->isr_top, ended ? -1 : 0x40);
         assert_int_equal(vcpu->cpu->attention, ended); /* the other can come now */
         if (!ended)
             lapic_eoi(lapic);
         vcpu_inject(vcpu);
-        assert_true(vcpu->eoi_offered);
+        assert_true(vcpu->after & VCPU_AFTER_EOI);
         bench->state.dirty = 0;
         vcpu_take_eoi(vcpu);
         lapic_eoi(lapic);
@@ -42,12 +42,12 @@ static void test_offered_eoi(void **state)
     lapic_set_irr(lapic, 0x40, false);
     lapic_set_irr(lapic, 0x50, false);
     vcpu_inject(vcpu);
-    assert_false(vcpu->eoi_offered);
+    assert_false(vcpu->after & VCPU_AFTER_EOI);
     bench->state.dirty = 0;
     lapic_eoi(lapic);
     vcpu->msr.state.kvm_eoi = 0;
     vcpu_inject(vcpu);
-    assert_false(vcpu->eoi_offered);
+    assert_false(vcpu->after & VCPU_AFTER_EOI);
     assert_int_equal(*word, 0x100);
 }
 

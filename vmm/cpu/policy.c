@@ -51,8 +51,11 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave)
         .note = note_msr,
         .sink = vcpu,
     };
-    vcpu->cpuid = (struct cpuid_config){
-        .cpu = vcpu->number, .cpus = vcpu->machine->cpus, .x2apic = true, .kvm_stable = true, .host = host_cpuid};
+    vcpu->cpuid = (struct cpuid_config){.cpu = vcpu->number,
+                                        .cpus = vcpu->machine->cpus,
+                                        .x2apic = true,
+                                        .kvm_stable = true,
+                                        .host = host_cpuid};
     host_cpuid(NULL, LEAF_FEATURES, 0, &regs);
     vcpu->signature = regs.eax;
     host_cpuid(NULL, LEAF_ADDRESS, 0, &regs);

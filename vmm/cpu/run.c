@@ -41,7 +41,7 @@ static void let_run(struct vcpu *vcpu)
 {
     uint64_t least = clock_read_tsc() + vcpu->machine->clock.hz / RUNS_PER_SECOND;
 
-    if (vcpu->deadline_tsc < least)
+    if (vcpu->deadline_tsc < least || vcpu->after & VCPU_AFTER_IRET)
         vcpu->deadline_tsc = least;
 }
 
@@ -66,10 +66,13 @@ static void take_interrupted(struct vcpu *vcpu)
  */
 void vcpu_return_from_nmi(struct vcpu *vcpu)
 {
-    vcpu->nmi_returns = !vcpu->tells_nmi_return;
-    vcpu->nmi_masked = vcpu->nmi_returns;
+    vcpu->nmi_masked = !vcpu->tells_nmi_return;
     vcpu->iret = vcpu->state->rip;
     vcpu->iret_stack = vcpu->state->gpr[VCPU_RSP];
+    if (vcpu->nmi_masked) {
+        vcpu->after |= VCPU_AFTER_IRET;
+        let_run(vcpu);
+    }
     vcpu_attend(vcpu);
 }
 
@@ -77,18 +80,10 @@ static void see_return_from_nmi(struct vcpu *vcpu)
 {
     if (vcpu->stale || (vcpu->state->rip == vcpu->iret && vcpu->state->gpr[VCPU_RSP] == vcpu->iret_stack))
         return;
-    vcpu->nmi_returns = vcpu->nmi_masked = false;
+    vcpu->after &= (uint8_t)~VCPU_AFTER_IRET;
+    vcpu->nmi_masked = false;
+    vcpu->deadline_tsc = clock_tsc(&vcpu->machine->clock, vcpu->deadline);
     vcpu_attend(vcpu);
-}
-
-static uint64_t run_until(const struct vcpu *vcpu)
-{
-    uint64_t soon;
-
-    if (__builtin_expect(!vcpu->nmi_returns, 1))
-        return vcpu->deadline_tsc;
-    soon = clock_read_tsc() + vcpu->machine->clock.hz / RUNS_PER_SECOND;
-    return soon < vcpu->deadline_tsc ? soon : vcpu->deadline_tsc;
 }
 
 /*
@@ -106,8 +101,18 @@ static void take_return(struct vcpu *vcpu)
     vcpu->stale = !(state->valid & VCPU_RIP);
     if (!vcpu->stale && state->interrupted & VCPU_EVENT_VALID)
         take_interrupted(vcpu);
-    if (vcpu->nmi_returns)
+    if (vcpu->after & VCPU_AFTER_IRET)
         see_return_from_nmi(vcpu);
+}
+
+static void look_after_run(struct vcpu *vcpu, enum status status)
+{
+    if (vcpu->after & VCPU_AFTER_EOI)
+        vcpu_take_eoi(vcpu);
+    if (status != STATUS_OK || !(vcpu->after & VCPU_AFTER_IRET))
+        return;
+    vcpu->stale = false;
+    see_return_from_nmi(vcpu);
 }
 
 void vcpu_sync_tpr(struct vcpu *vcpu)
@@ -210,7 +215,7 @@ static void keep_decision(struct vcpu *vcpu)
     if (!(vcpu->state->dirty & VCPU_EVENT) || !(vcpu->state->inject & VCPU_EVENT_VALID))
         return;
     vcpu->interrupted = vcpu->state->inject;
-    if (vcpu->eoi_offered) /* another may wait for its end now */
+    if (vcpu->after & VCPU_AFTER_EOI) /* another may wait for its end now */
         vcpu_take_eoi(vcpu);
 }
 
@@ -233,7 +238,7 @@ void vcpu_inject(struct vcpu *vcpu)
         .interruptibility = vcpu->stale ? 0 : state->interruptibility,
         .nmi = __atomic_load_n(&cpu->nmi, __ATOMIC_RELAXED),
         .nmi_masked = vcpu->nmi_masked,
-        .nmi_returns = vcpu->nmi_returns,
+        .nmi_returns = vcpu->after & VCPU_AFTER_IRET,
         .vector = lapic_pending_vector(vcpu->lapic),
         .extint = extint_waits(vcpu),
     });
@@ -314,13 +319,11 @@ enum vcpu_stop vcpu_loop(struct vcpu *vcpu)
                 return VCPU_STOP_REQUEST;
         }
         state->valid = 0;
-        status = vcpu_run(vcpu->link.vcpu, vcpu->link.notification, run_until(vcpu), &bits);
-        if (vcpu->eoi_offered)
-            vcpu_take_eoi(vcpu);
+        status = vcpu_run(vcpu->link.vcpu, vcpu->link.notification, vcpu->deadline_tsc, &bits);
+        if (vcpu->after)
+            look_after_run(vcpu, status);
         if (status == STATUS_OK) {
             vcpu->stale = false;
-            if (vcpu->nmi_returns)
-                see_return_from_nmi(vcpu);
             if (state->interrupted & VCPU_EVENT_VALID)
                 take_interrupted(vcpu);
             reason = state->exit < VCPU_EXITS ? state->exit : VCPU_EXIT_OTHER;

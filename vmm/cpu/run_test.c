@@ -100,7 +100,7 @@ static void test_decisions_stay(void **state)
         assert_int_equal(bench->state.window, cases[i].window);
         assert_int_equal(lapic->isr_top, cases[i].first);
         assert_int_equal(*offer, 0);
-        assert_false(bench->vcpu.eoi_offered);
+        assert_false(bench->vcpu.after & VCPU_AFTER_EOI);
 
         bench->state.dirty = 0; /* entered */
         lapic_eoi(lapic);
@@ -111,7 +111,7 @@ static void test_decisions_stay(void **state)
         vcpu_inject(&bench->vcpu);
         assert_int_equal(lapic->isr_top, -1);
         *offer = 0;
-        bench->vcpu.eoi_offered = false;
+        bench->vcpu.after = 0;
     }
 }
 

@@ -94,8 +94,7 @@ static void reset_registers(struct vcpu *vcpu)
     vcpu->window = 0;
     vcpu->cr8 = 0;
     vcpu->nmi_masked = false;
-    vcpu->nmi_returns = false;
-    vcpu->eoi_offered = false;
+    vcpu->after = 0;
     vcpu->stale = false;
     vcpu_reload_tsc(vcpu);
 }

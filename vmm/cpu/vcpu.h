@@ -57,6 +57,9 @@ struct vcpu_decoded {
     struct x86_insn insn;
 };
 
+#define VCPU_AFTER_EOI  1u /* whether the guest has taken the offer: see vcpu_offer_eoi */
+#define VCPU_AFTER_IRET 2u /* whether that of its NMI handler is done: see vcpu_return_from_nmi */
+
 struct vcpu {
     struct vcpu_state *state;
     struct machine *machine;
@@ -71,9 +74,8 @@ struct vcpu {
     uint8_t number;
     uint8_t cr8; /* as last seen or set */
     bool nmi_masked;
-    bool nmi_returns;      /* its IRET is about to be executed: see vcpu_return_from_nmi */
     bool tells_nmi_return; /* the processor: the window opens behind the IRET, not before it */
-    bool eoi_offered;      /* see vcpu_offer_eoi */
+    uint8_t after;         /* VCPU_AFTER_*: what the next return from the guest is to be looked at for */
     bool stale;            /* RIP and RFLAGS in the state page are not those of the guest now */
     bool has_1g_pages;
     bool tells_next_rip; /* the processor, of most exits */
