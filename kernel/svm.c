@@ -538,7 +538,8 @@ static enum virt_result svm_run(struct vcpu *vcpu)
     }
     if (code == EXIT_INVALID) {
         (void)cut_off(v);
-        if (v->tlb_control) { /* it may not have been flushed */
+        v->virtual_interrupt |= V_INTR_MASKING; /* QEMU clears it, and the guest would mask our interrupts */
+        if (v->tlb_control) {                   /* it may not have been flushed */
             vcpu->asid.generation = 0;
             tags_expire(&cpu->asids);
         }

@@ -513,5 +513,5 @@ SLOW_TESTS = [
     vtx("kernel: SVM on Bochs", "ktest", "PASS vcpu: TSC_AUX", "--config", "tests/kernel/bochs.xml", machine="bochs-svm",
         check=nothing_failed),
     kernel("kernel: 1000000 objects of each type, 100000 spaces", "tests/kernel/slow-many.xml", "--timeout", "7000"),
-    kernel("kernel: 50000 random states of a vCPU", "tests/kernel/slow-nonsense.xml", "--timeout", "7000"),
+    kernel("kernel: 200000 random states of a vCPU", "tests/kernel/slow-nonsense.xml", "--timeout", "7000"),
 ]

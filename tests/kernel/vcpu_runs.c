@@ -88,6 +88,27 @@ static void injected_too_late(void)
     expect_range("with a signal, at best", best[1], 0, milliseconds(1) / 2);
 }
 
+/* States that pass the kernel's checks, but not the processor's: then, too, the host's interrupts end a run.
+ */
+static void after_a_refusal(void)
+{
+    unsigned refused = 0;
+
+    MAKE(code_spin);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        vm.state->cr4 = 1ul << bit;
+        vm.state->dirty |= VCPU_CR;
+        if (vm_run(milliseconds(1)) == STATUS_OK && vm.state->exit == VCPU_EXIT_INVALID_STATE &&
+            !vm.state->info[0])
+            refused++;
+        vm.state->cr4 = 0;
+        vm_start();
+        vm.state->dirty = VCPU_GROUPS; /* QEMU has put something else in their place */
+        EXPECT_STATUS(vm_run(milliseconds(1)), STATUS_TIMEOUT);
+    }
+    say("ktest: %u refused by the processor", refused);
+}
+
 static void interrupt_window(void)
 {
     MAKE(code_sti_spin);
@@ -254,6 +275,7 @@ void test_runs(void)
         {"vcpu: injection", injection},
         {"vcpu: injection beside a deadline", injected_beside_a_deadline},
         {"vcpu: injection too late", injected_too_late},
+        {"vcpu: after a refusal", after_a_refusal},
         {"vcpu: interrupt window", interrupt_window},
         {"vcpu: a guest that spins", spinning_guest},
         {"vcpu: a signal while the guest spins", signal_while_it_spins},
