@@ -186,6 +186,11 @@ static void large_pages(void)
     free_after = free_pages();
     EXPECT(free_after, free_before - 1);
     OK(space_remove(ROOT_HST, WINDOW / PAGE, 1024));
+    /* A source that does not lie as its place does goes in small pages. */
+    OK(space_copy(ROOT_MEM, ram_page(1), ROOT_HST, WINDOW / PAGE, 512, MEM_READ));
+    EXPECT(*at(WINDOW), 1);
+    EXPECT(*at(WINDOW + 510 * PAGE), 511);
+    OK(space_remove(ROOT_HST, WINDOW / PAGE, 512));
     /* As it was: the windows' tables are kept. */
     OK(space_copy(ROOT_MEM, ram_page(3), ROOT_HST, WINDOW / PAGE, 1, MEM_READ));
     OK(space_copy(ROOT_MEM, ram_page(3), ROOT_HST, WINDOW / PAGE + 512, 1, MEM_READ));
@@ -231,7 +236,8 @@ static void forbidden_memory(void)
                   STATUS_BAD_ARG); /* IOAPIC */
     /* Physical addresses have 40 bits here, 52 at most. */
     EXPECT_STATUS(space_copy(ROOT_MEM, 1ul << 28, ROOT_HST, WINDOW / PAGE, 1, MEM_READ), STATUS_BAD_ARG);
-    EXPECT_STATUS(space_copy(ROOT_MEM, (1ul << 28) - 1, ROOT_HST, WINDOW / PAGE, 2, MEM_READ), STATUS_BAD_ARG);
+    EXPECT_STATUS(space_copy(ROOT_MEM, (1ul << 28) - 1, ROOT_HST, WINDOW / PAGE, 2, MEM_READ),
+                  STATUS_BAD_ARG);
     EXPECT_STATUS(space_copy(ROOT_MEM, 1ul << 40, ROOT_HST, WINDOW / PAGE, 1, MEM_READ), STATUS_BAD_ARG);
     EXPECT_STATUS(space_copy(ROOT_MEM, UINT64_MAX >> 12, ROOT_HST, WINDOW / PAGE, 1, MEM_READ),
                   STATUS_BAD_ARG);
