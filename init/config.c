@@ -38,8 +38,8 @@
 
 static const char *const module_attributes[] = {"name!", "file!", NULL};
 static const char *const run_attributes[] = {"memory", "append", "terminals", "disks", NULL};
-static const char *const start_attributes[] = {"name!",    "binary!", "ram!",      "kernel",
-                                               "priority", "cpus",    "restart",  "essential", NULL};
+static const char *const start_attributes[] = {"name!", "binary!", "ram!",      "kernel", "priority",
+                                               "cpus",  "restart", "essential", NULL};
 static const char *const provides_attributes[] = {"service!", NULL};
 static const char *const service_attributes[] = {"name!", "label", "arguments", NULL};
 static const char *const child_attributes[] = {"name!", NULL};
@@ -82,14 +82,11 @@ static bool config_string(const struct xml_node *node, const char *name, char *f
 {
     const char *value = xml_get_string_or(node, name, "");
     size_t length = strlen(value);
-    if (length >= size) {
+    if (length >= size)
         return xml_fail(error, node->line, "attribute %=\"%\" is too long", name, value);
-    }
-    for (size_t i = 0; i < length; i++) {
-        if (value[i] < ' ' || value[i] > '~') {
+    for (size_t i = 0; i < length; i++)
+        if (value[i] < ' ' || value[i] > '~')
             return xml_fail(error, node->line, "attribute %=\"%\": expected printable ASCII", name, value);
-        }
-    }
     memcpy(field, value, length + 1);
     return true;
 }
@@ -98,9 +95,8 @@ static bool config_string(const struct xml_node *node, const char *name, char *f
 static bool config_name(const struct xml_node *node, const char *name, char *field, size_t size,
                         struct xml_error *error)
 {
-    if (!config_string(node, name, field, size, error)) {
+    if (!config_string(node, name, field, size, error))
         return false;
-    }
     return field[0] != '\0' && memchr(field, ' ', strlen(field)) == NULL
                ? true
                : xml_fail(error, node->line, "attribute %=\"%\" is no name", name, field);
@@ -112,12 +108,11 @@ static bool config_route_read(const struct xml_node *node, struct config_route *
     const struct xml_node *core = xml_child(node, "core"), *child = xml_child(node, "child");
     if (!config_name(node, "name", route->service, sizeof route->service, error) ||
         !config_string(node, "label", route->label, sizeof route->label, error) ||
-        !config_string(node, "arguments", route->arguments, sizeof route->arguments, error)) {
+        !config_string(node, "arguments", route->arguments, sizeof route->arguments, error))
         return false;
-    }
     if ((core != NULL) == (child != NULL)) {
         return xml_fail(error, node->line, "service %: expected one of <core/> and <child name=.../>",
-                        route->service, NULL);
+                        route->service);
     }
     route->any_label = xml_attribute(node, "label") == NULL;
     route->any_arguments = xml_attribute(node, "arguments") == NULL;
@@ -133,9 +128,8 @@ static bool config_ram(const struct xml_node *node, struct config_start *start, 
         start->ram = CONFIG_RAM_REST;
         return true;
     }
-    if (!xml_get_unsigned(node, "ram", &range, &start->ram, error)) {
+    if (!xml_get_unsigned(node, "ram", &range, &start->ram, error))
         return false;
-    }
     start->ram = (start->ram + PAGE_SIZE - 1) / PAGE_SIZE * PAGE_SIZE;
     return true;
 }
@@ -145,12 +139,10 @@ static bool config_cpus(const struct xml_node *node, struct config_start *start,
     static const struct xml_range range = {.min = 1, .max = CPUS_MAX};
     uint64_t cpus = 0;
     start->cpus = CONFIG_CPUS_ALL;
-    if (strcmp(xml_get_string_or(node, "cpus", ""), "all") == 0) {
+    if (strcmp(xml_get_string_or(node, "cpus", ""), "all") == 0)
         return true;
-    }
-    if (!xml_get_unsigned_or(node, "cpus", &range, 1, &cpus, error)) {
+    if (!xml_get_unsigned_or(node, "cpus", &range, 1, &cpus, error))
         return false;
-    }
     start->cpus = (unsigned)cpus;
     return true;
 }
@@ -169,24 +161,21 @@ static bool config_start_read(const struct xml_node *node, struct config_start *
         !xml_get_unsigned_or(node, "priority", &priorities, CONFIG_PRIORITY, &priority, error) ||
         !config_cpus(node, start, error) ||
         !xml_get_choice_or(node, "restart", restart_words, RESTART_NEVER, &restart, error) ||
-        !xml_get_bool_or(node, "essential", false, &start->essential, error)) {
+        !xml_get_bool_or(node, "essential", false, &start->essential, error))
         return false;
-    }
     start->priority = (unsigned)priority;
     start->restart = (enum config_restart)restart;
     start->line = node->line;
     for (const struct xml_node *n = xml_child(node, "provides"); n != NULL; n = xml_next(n, "provides")) {
-        if (!config_name(n, "service", start->service[start->provides], SERVICE_SIZE, error)) {
+        if (!config_name(n, "service", start->service[start->provides], SERVICE_SIZE, error))
             return false;
-        }
         start->provides++;
     }
     const struct xml_node *route = xml_child(node, "route");
     for (const struct xml_node *n = route != NULL ? xml_child(route, "service") : NULL; n != NULL;
          n = xml_next(n, "service")) {
-        if (!config_route_read(n, &start->route[start->routes], error)) {
+        if (!config_route_read(n, &start->route[start->routes], error))
             return false;
-        }
         start->routes++;
     }
     const struct xml_node *config = xml_child(node, "config");
@@ -200,11 +189,9 @@ static bool config_start_read(const struct xml_node *node, struct config_start *
 
 static bool config_find(const struct init_config *config, const char *name, unsigned *index)
 {
-    for (*index = 0; *index < config->starts; (*index)++) {
-        if (strcmp(config->start[*index].name, name) == 0) {
+    for (*index = 0; *index < config->starts; (*index)++)
+        if (strcmp(config->start[*index].name, name) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -218,16 +205,15 @@ static bool config_kill_read(const struct xml_node *node, const struct init_conf
     if (!config_name(node, "name", kill->name, sizeof kill->name, error) ||
         !xml_get_unsigned(node, "times", &times, &count, error) ||
         !xml_get_unsigned(node, "milliseconds", &milliseconds, &period, error) ||
-        !xml_get_unsigned_or(node, "seed", &seeds, 1, &seed, error)) {
+        !xml_get_unsigned_or(node, "seed", &seeds, 1, &seed, error))
         return false;
-    }
     kill->times = (unsigned)count;
     kill->milliseconds = (unsigned)period;
     kill->seed = (unsigned)seed;
     kill->line = node->line;
     return config_find(config, kill->name, &kill->start)
                ? true
-               : xml_fail(error, node->line, "kill: no component is called '%'", kill->name, NULL);
+               : xml_fail(error, node->line, "kill: no component is called '%'", kill->name);
 }
 
 static bool config_dump_read(const struct xml_node *node, const struct init_config *config,
@@ -237,25 +223,21 @@ static bool config_dump_read(const struct xml_node *node, const struct init_conf
     uint64_t after = 0;
     if (!config_name(node, "name", dump->name, sizeof dump->name, error) ||
         !xml_get_unsigned(node, "milliseconds", &milliseconds, &after, error) ||
-        !config_string(node, "then", dump->then, sizeof dump->then, error)) {
+        !config_string(node, "then", dump->then, sizeof dump->then, error))
         return false;
-    }
     dump->milliseconds = (unsigned)after;
-    if (!config_find(config, dump->name, &dump->start)) {
-        return xml_fail(error, node->line, "capabilities: no component is called '%'", dump->name, NULL);
-    }
+    if (!config_find(config, dump->name, &dump->start))
+        return xml_fail(error, node->line, "capabilities: no component is called '%'", dump->name);
     return dump->then[0] == '\0' || config_find(config, dump->then, &dump->then_start)
                ? true
-               : xml_fail(error, node->line, "capabilities: no component is called '%'", dump->then, NULL);
+               : xml_fail(error, node->line, "capabilities: no component is called '%'", dump->then);
 }
 
 static bool config_provides(const struct config_start *start, const char *service)
 {
-    for (unsigned i = 0; i < start->provides; i++) {
-        if (strcmp(start->service[i], service) == 0) {
+    for (unsigned i = 0; i < start->provides; i++)
+        if (strcmp(start->service[i], service) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -267,18 +249,15 @@ static bool config_check(struct init_config *config, struct xml_error *error)
     for (unsigned i = 0; i < config->starts; i++) {
         struct config_start *start = &config->start[i];
         unsigned first;
-        if (config_find(config, start->name, &first) && first != i) {
-            return xml_fail(error, start->line, "a second component is called '%'", start->name, NULL);
-        }
-        if (start->ram == CONFIG_RAM_REST && rest != NULL) {
+        if (config_find(config, start->name, &first) && first != i)
+            return xml_fail(error, start->line, "a second component is called '%'", start->name);
+        if (start->ram == CONFIG_RAM_REST && rest != NULL)
             return xml_fail(error, start->line, "'%': ram=\"rest\" is taken by '%'", start->name, rest->name);
-        }
         rest = start->ram == CONFIG_RAM_REST ? start : rest;
         for (unsigned j = 0; j < start->routes; j++) {
             struct config_route *route = &start->route[j];
-            if (route->to_core) {
+            if (route->to_core)
                 continue;
-            }
             if (!config_find(config, route->child, &route->child_index)) {
                 return xml_fail(error, route->line, "route of service % leads to '%', which is not started",
                                 route->service, route->child);
@@ -303,38 +282,32 @@ bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, 
         .attribute_limit = CONFIG_ATTRIBUTES,
     };
     memset(config, 0, sizeof *config);
-    if (!xml_parse(&document, text, bytes, error) || !xml_check(document.root, &donjon_schema, error)) {
+    if (!xml_parse(&document, text, bytes, error) || !xml_check(document.root, &donjon_schema, error))
         return false;
-    }
     const struct xml_node *node;
     for (node = xml_child(document.root, "module"); node != NULL; node = xml_next(node, "module")) {
-        if (!config_name(node, "name", config->module[config->modules], CONFIG_NAME_SIZE, error)) {
+        if (!config_name(node, "name", config->module[config->modules], CONFIG_NAME_SIZE, error))
             return false;
-        }
         config->module_line[config->modules++] = node->line;
     }
     for (node = xml_child(document.root, "start"); node != NULL; node = xml_next(node, "start")) {
-        if (!config_start_read(node, &config->start[config->starts], error)) {
+        if (!config_start_read(node, &config->start[config->starts], error))
             return false;
-        }
         config->starts++;
     }
     static const struct xml_range seconds = {.min = 1, .max = 3600};
     node = xml_child(document.root, "info");
-    if (node != NULL && !xml_get_unsigned(node, "seconds", &seconds, &config->info_seconds, error)) {
+    if (node != NULL && !xml_get_unsigned(node, "seconds", &seconds, &config->info_seconds, error))
         return false;
-    }
     for (node = xml_child(document.root, "kill"); node != NULL; node = xml_next(node, "kill")) {
-        if (!config_kill_read(node, config, &config->kill[config->kills], error)) {
+        if (!config_kill_read(node, config, &config->kill[config->kills], error))
             return false;
-        }
         config->kills++;
     }
     for (node = xml_child(document.root, "capabilities"); node != NULL;
          node = xml_next(node, "capabilities")) {
-        if (!config_dump_read(node, config, &config->dump[config->dumps], error)) {
+        if (!config_dump_read(node, config, &config->dump[config->dumps], error))
             return false;
-        }
         config->dumps++;
     }
     return config_check(config, error);

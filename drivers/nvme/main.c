@@ -61,7 +61,7 @@ static bool config_read_xml(struct xml_node *root, struct xml_error *wrong)
     const struct xml_node *node = xml_child(root, "disk"), *out = xml_child(root, "outside");
     const char *name = xml_get_string_or(node, "device", "");
     if (strlen(name) >= sizeof label) {
-        return xml_fail(wrong, node->line, "device=\"%\" is too long", name, NULL);
+        return xml_fail(wrong, node->line, "device=\"%\" is too long", name);
     }
     memcpy(label, name, strlen(name) + 1);
     forge = xml_child(root, "forge") != NULL;

@@ -32,7 +32,7 @@ static bool port_read(const struct xml_node *node, struct uart_config *config, s
         return false;
     }
     if (label[0] == '\0' || strlen(label) >= UART_LABEL_SIZE) {
-        return xml_fail(error, node->line, "service-label=\"%\" is empty or too long", label, NULL);
+        return xml_fail(error, node->line, "service-label=\"%\" is empty or too long", label);
     }
     memcpy(config->label, label, strlen(label) + 1);
     config->base = (uint16_t)base;
@@ -57,8 +57,7 @@ bool uart_config_read(char *text, size_t bytes, struct uart_configs *configs, st
         for (unsigned i = 0; i < configs->count; i++) {
             if (uart_label_equal(&configs->port[i], configs->port[configs->count].label) ||
                 configs->port[i].base == configs->port[configs->count].base) {
-                return xml_fail(error, n->line, "port %: its label or base is taken", configs->port[i].label,
-                                NULL);
+                return xml_fail(error, n->line, "port %: its label or base is taken", configs->port[i].label);
             }
         }
         configs->count++;

@@ -4,6 +4,7 @@
  * Every refusal names element, attribute, value and what was expected, as its reader has only that line to go
  * by.
  */
+#include "lib/xml/utf8.h"
 #include "lib/xml/xml.h"
 #include <string.h>
 
@@ -33,47 +34,16 @@ const struct xml_attribute *xml_attribute(const struct xml_node *node, const cha
     return NULL;
 }
 
-/* The attribute, or the error that it is missing. */
-static const struct xml_attribute *require(const struct xml_node *node, const char *name,
-                                           struct xml_error *error)
-{
-    const struct xml_attribute *attribute = xml_attribute(node, name);
-
-    if (attribute == NULL && !xml_fail(error, node->line, "<%> lacks the attribute '%'", node->name, name))
-        return NULL;
-    return attribute;
-}
-
-bool xml_get_string(const struct xml_node *node, const char *name, const char **value,
-                    struct xml_error *error)
-{
-    const struct xml_attribute *attribute = require(node, name, error);
-
-    if (attribute == NULL)
-        return false;
-    *value = attribute->value;
-    return true;
-}
+/* Refuses a value; what was expected is one to three strings. */
+#define refuse(error, node, attribute, ...)                                                                  \
+    xml_fail(error, (attribute)->line, "<%> % '%': expected %%%", (node)->name, (attribute)->name,           \
+             (attribute)->value, __VA_ARGS__)
 
 const char *xml_get_string_or(const struct xml_node *node, const char *name, const char *fallback)
 {
     const struct xml_attribute *attribute = xml_attribute(node, name);
 
     return attribute != NULL ? attribute->value : fallback;
-}
-
-/* The value of a digit, or base if it is none. */
-static unsigned digit_value(char digit, unsigned base)
-{
-    unsigned value = base;
-
-    if (digit >= '0' && digit <= '9')
-        value = (unsigned)(digit - '0');
-    else if (digit >= 'a' && digit <= 'f')
-        value = (unsigned)(digit - 'a') + 10;
-    else if (digit >= 'A' && digit <= 'F')
-        value = (unsigned)(digit - 'A') + 10;
-    return value < base ? value : base;
 }
 
 /* The bits to shift by for what follows the digits; 64 if that is no suffix. */
@@ -95,11 +65,11 @@ static enum number parse_number(const char *text, bool size, uint64_t *value)
     uint64_t result = 0;
     bool overflow = false;
 
-    if (digit_value(*digit, base) == base)
+    if (xml_digit(*digit, base) == base)
         return NUMBER_MALFORMED;
-    for (; digit_value(*digit, base) != base; digit++) {
+    for (; xml_digit(*digit, base) != base; digit++) {
         overflow |= __builtin_mul_overflow(result, (uint64_t)base, &result);
-        overflow |= __builtin_add_overflow(result, (uint64_t)digit_value(*digit, base), &result);
+        overflow |= __builtin_add_overflow(result, (uint64_t)xml_digit(*digit, base), &result);
     }
     unsigned shift = suffix_shift(digit, size);
     if (shift == 64)
@@ -132,58 +102,23 @@ static const char *write_number(uint64_t number, bool size, char text[24])
     return position;
 }
 
-/* "<vm memory="7M">: " opens the reason of every refused value. */
-static bool refuse(struct xml_error *error, const struct xml_node *node,
-                   const struct xml_attribute *attribute, const char *format, const char *first,
-                   const char *second)
-{
-    struct xml_error head, tail;
-    size_t used, more;
-
-    if (xml_fail(&tail, attribute->line, format, first, second) ||
-        xml_fail(&head, attribute->line, "% '%': ", attribute->name, attribute->value) ||
-        xml_fail(error, attribute->line, "<%> ", node->name, NULL))
-        return false;
-    const char *parts[] = {head.reason, tail.reason};
-    used = strlen(error->reason);
-    for (unsigned i = 0; i < 2; i++) {
-        more = strnlen(parts[i], sizeof(error->reason) - 1 - used);
-        memcpy(error->reason + used, parts[i], more);
-        used += more;
-    }
-    error->reason[used] = '\0';
-    return false;
-}
-
-static bool read_unsigned(const struct xml_node *node, const struct xml_attribute *attribute,
-                          const struct xml_range *range, uint64_t *value, struct xml_error *error)
-{
-    char low[24], high[24];
-    uint64_t number = 0;
-
-    switch (parse_number(attribute->value, range->size, &number)) {
-    case NUMBER_MALFORMED:
-        return refuse(error, node, attribute,
-                      range->size ? "expected a number, with K, M or G" : "expected a number", NULL, NULL);
-    case NUMBER_OK:
-        if (number >= range->min && number <= range->max) {
-            *value = number;
-            return true;
-        }
-        break;
-    case NUMBER_TOO_LARGE:
-        break;
-    }
-    return refuse(error, node, attribute, "expected % to %", write_number(range->min, range->size, low),
-                  write_number(range->max, range->size, high));
-}
-
 bool xml_get_unsigned(const struct xml_node *node, const char *name, const struct xml_range *range,
                       uint64_t *value, struct xml_error *error)
 {
-    const struct xml_attribute *attribute = require(node, name, error);
+    const struct xml_attribute *attribute = xml_attribute(node, name);
+    char low[24], high[24];
+    uint64_t number = 0;
 
-    return attribute != NULL && read_unsigned(node, attribute, range, value, error);
+    if (attribute == NULL)
+        return xml_fail(error, node->line, "<%> lacks the attribute '%'", node->name, name);
+    enum number kind = parse_number(attribute->value, range->size, &number);
+    if (kind == NUMBER_MALFORMED)
+        return refuse(error, node, attribute, "a number", range->size ? ", with K, M or G" : "");
+    if (kind == NUMBER_TOO_LARGE || number < range->min || number > range->max)
+        return refuse(error, node, attribute, write_number(range->min, range->size, low), " to ",
+                      write_number(range->max, range->size, high));
+    *value = number;
+    return true;
 }
 
 bool xml_get_unsigned_or(const struct xml_node *node, const char *name, const struct xml_range *range,
@@ -191,28 +126,6 @@ bool xml_get_unsigned_or(const struct xml_node *node, const char *name, const st
 {
     if (xml_attribute(node, name) != NULL)
         return xml_get_unsigned(node, name, range, value, error);
-    *value = fallback;
-    return true;
-}
-
-bool xml_get_bool(const struct xml_node *node, const char *name, bool *value, struct xml_error *error)
-{
-    const struct xml_attribute *attribute = require(node, name, error);
-
-    if (attribute == NULL)
-        return false;
-    bool yes = strcmp(attribute->value, "true") == 0 || strcmp(attribute->value, "yes") == 0;
-    if (!yes && strcmp(attribute->value, "false") != 0 && strcmp(attribute->value, "no") != 0)
-        return refuse(error, node, attribute, "expected true or false", NULL, NULL);
-    *value = yes;
-    return true;
-}
-
-bool xml_get_bool_or(const struct xml_node *node, const char *name, bool fallback, bool *value,
-                     struct xml_error *error)
-{
-    if (xml_attribute(node, name) != NULL)
-        return xml_get_bool(node, name, value, error);
     *value = fallback;
     return true;
 }
@@ -233,29 +146,34 @@ static void list_words(const char *const *words, char *text, size_t size)
     text[used] = '\0';
 }
 
-bool xml_get_choice(const struct xml_node *node, const char *name, const char *const *words, unsigned *value,
-                    struct xml_error *error)
+bool xml_get_choice_or(const struct xml_node *node, const char *name, const char *const *words,
+                       unsigned fallback, unsigned *value, struct xml_error *error)
 {
-    const struct xml_attribute *attribute = require(node, name, error);
+    const struct xml_attribute *attribute = xml_attribute(node, name);
     char expected[41];
 
-    if (attribute == NULL)
-        return false;
-    for (unsigned i = 0; words[i] != NULL; i++) {
+    for (unsigned i = 0; attribute != NULL && words[i] != NULL; i++) {
         if (strcmp(attribute->value, words[i]) == 0) {
             *value = i;
             return true;
         }
     }
+    if (attribute == NULL) {
+        *value = fallback;
+        return true;
+    }
     list_words(words, expected, sizeof(expected));
-    return refuse(error, node, attribute, "expected %", expected, NULL);
+    return refuse(error, node, attribute, expected);
 }
 
-bool xml_get_choice_or(const struct xml_node *node, const char *name, const char *const *words,
-                       unsigned fallback, unsigned *value, struct xml_error *error)
+bool xml_get_bool_or(const struct xml_node *node, const char *name, bool fallback, bool *value,
+                     struct xml_error *error)
 {
-    if (xml_attribute(node, name) != NULL)
-        return xml_get_choice(node, name, words, value, error);
-    *value = fallback;
+    static const char *const words[] = {"true", "false", "yes", "no", NULL};
+    unsigned index = fallback ? 0 : 1;
+
+    if (!xml_get_choice_or(node, name, words, index, &index, error))
+        return false;
+    *value = index % 2 == 0;
     return true;
 }

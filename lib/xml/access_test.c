@@ -38,13 +38,8 @@ static void assert_refused(bool result, const char *reason)
 static void test_string(void **state)
 {
     const struct xml_node *vm = parse("<vm name='one'/>");
-    const char *value = NULL;
     (void)state;
 
-    assert_true(xml_get_string(vm, "name", &value, &error));
-    assert_string_equal(value, "one");
-    assert_refused(xml_get_string(vm, "disk", &value, &error), "<vm> lacks the attribute 'disk'");
-    assert_string_equal(value, "one");
     assert_string_equal(xml_get_string_or(vm, "name", "x"), "one");
     assert_string_equal(xml_get_string_or(vm, "disk", "x"), "x");
 }
@@ -90,17 +85,21 @@ static void test_unsigned(void **state)
 static void test_words(void **state)
 {
     static const char *const chips[] = {"piix3", "ich9", "none", NULL};
-    const struct xml_node *n = parse("<n a='true' b='no' c='TRUE'\n d='ich9' e='via'/>");
+    const struct xml_node *n = parse("<n a='true' b='no' c='TRUE'\n d='ich9' e='via' f='yes' g='false'/>");
     bool truth = false;
     unsigned choice = 9;
     (void)state;
 
-    assert_true(xml_get_bool(n, "a", &truth, &error) && truth);
+    assert_true(xml_get_bool_or(n, "a", false, &truth, &error) && truth);
     assert_true(xml_get_bool_or(n, "b", true, &truth, &error) && !truth);
     assert_true(xml_get_bool_or(n, "z", true, &truth, &error) && truth);
-    assert_refused(xml_get_bool(n, "c", &truth, &error), "<n> c 'TRUE': expected true or false");
-    assert_refused(xml_get_bool(n, "z", &truth, &error), "<n> lacks the attribute 'z'");
-    assert_true(xml_get_choice(n, "d", chips, &choice, &error) && choice == 1);
+    assert_true(xml_get_bool_or(n, "z", false, &truth, &error) && !truth);
+    assert_true(xml_get_bool_or(n, "f", false, &truth, &error) && truth);
+    assert_true(xml_get_bool_or(n, "g", true, &truth, &error) && !truth);
+    assert_refused(xml_get_bool_or(n, "c", true, &truth, &error),
+                   "<n> c 'TRUE': expected true, false, yes or no");
+    assert_false(truth);
+    assert_true(xml_get_choice_or(n, "d", chips, 0, &choice, &error) && choice == 1);
     assert_true(xml_get_choice_or(n, "z", chips, 2, &choice, &error) && choice == 2);
     assert_refused(xml_get_choice_or(n, "e", chips, 0, &choice, &error),
                    "<n> e 'via': expected piix3, ich9 or none");

@@ -23,8 +23,6 @@ static void append(struct message *message, char byte)
 
 static void append_argument(struct message *message, const char *argument)
 {
-    if (argument == NULL)
-        return;
     for (size_t i = 0; argument[i] != '\0'; i++) {
         if (i == ARGUMENT_MAX) {
             for (unsigned dot = 0; dot < 3; dot++)
@@ -35,20 +33,16 @@ static void append_argument(struct message *message, const char *argument)
     }
 }
 
-bool xml_fail(struct xml_error *error, uint32_t line, const char *format, const char *first,
-              const char *second)
+bool xml_fail_list(struct xml_error *error, uint32_t line, const char *const *list)
 {
     struct message message = {.text = error->reason, .size = sizeof(error->reason)};
-    const char *arguments[] = {first, second};
-    size_t used = 0;
+    const char *const *argument = list + 1;
 
-    for (size_t i = 0; format[i] != '\0'; i++) {
-        if (format[i] != '%') {
-            append(&message, format[i]);
-        } else if (used < sizeof(arguments) / sizeof(arguments[0])) {
-            append_argument(&message, arguments[used]);
-            used++;
-        }
+    for (const char *format = list[0]; *format != '\0'; format++) {
+        if (*format != '%')
+            append(&message, *format);
+        else if (*argument != NULL)
+            append_argument(&message, *argument++);
     }
     message.text[message.length] = '\0';
     error->line = line;

@@ -20,10 +20,7 @@ struct parser {
     char *content_end;
 };
 
-static bool fail(struct parser *parser, const char *format, const char *first, const char *second)
-{
-    return xml_fail(parser->error, parser->line, format, first, second);
-}
+#define fail(parser, ...) xml_fail((parser)->error, (parser)->line, __VA_ARGS__)
 
 /* The byte at offset from the current one; '\0', which no valid text contains, beyond the end. */
 static char peek(const struct parser *parser, size_t offset)
@@ -86,7 +83,7 @@ XML_CHECKED static bool take_name(struct parser *parser, const char *what, char 
     char found[2] = {peek(parser, 0), '\0'};
 
     if (at_end(parser))
-        return fail(parser, "the text ends where % is expected", what, NULL);
+        return fail(parser, "the text ends where % is expected", what);
     if (!starts_name(found[0]))
         return fail(parser, "expected %, found '%'", what, found);
     *name = parser->text + parser->at;
@@ -99,20 +96,12 @@ XML_CHECKED static bool take_name(struct parser *parser, const char *what, char 
 /* A character reference behind "&#": &#10; or &#xa;. */
 XML_CHECKED static bool take_code(struct parser *parser, uint32_t *code)
 {
-    bool hexadecimal = take(parser, "x");
-    uint32_t base = hexadecimal ? 16 : 10;
+    uint32_t base = take(parser, "x") ? 16 : 10;
     uint32_t value = 0;
     unsigned digits = 0;
 
     for (;; digits++) {
-        char byte = peek(parser, 0);
-        uint32_t digit = base;
-        if (byte >= '0' && byte <= '9')
-            digit = (uint32_t)(byte - '0');
-        else if (hexadecimal && byte >= 'a' && byte <= 'f')
-            digit = (uint32_t)(byte - 'a') + 10;
-        else if (hexadecimal && byte >= 'A' && byte <= 'F')
-            digit = (uint32_t)(byte - 'A') + 10;
+        uint32_t digit = xml_digit(peek(parser, 0), base);
         if (digit == base)
             break;
         /* Saturates far above the last character: the product of what is below it cannot overflow. */
@@ -120,9 +109,9 @@ XML_CHECKED static bool take_code(struct parser *parser, uint32_t *code)
         parser->at++;
     }
     if (digits == 0 || !take(parser, ";"))
-        return fail(parser, "malformed character reference", NULL, NULL);
+        return fail(parser, "malformed character reference");
     if (!xml_is_character(value))
-        return fail(parser, "a character reference to no character", NULL, NULL);
+        return fail(parser, "a character reference to no character");
     *code = value;
     return true;
 }
@@ -153,7 +142,7 @@ XML_CHECKED static bool take_reference(struct parser *parser, char **out)
         name[i] = peek(parser, i + 1);
     if (name[0] == '\0')
         return fail(parser, "a bare '&': write &amp;", NULL, NULL);
-    return fail(parser, "unknown entity '%': only lt, gt, amp, quot and apos are known", name, NULL);
+    return fail(parser, "unknown entity '%': only lt, gt, amp, quot and apos are known", name);
 }
 
 /* A quoted value, unescaped and terminated. */
@@ -163,14 +152,14 @@ XML_CHECKED static bool take_value(struct parser *parser, const char *attribute,
     uint32_t line = parser->line;
 
     if (quote[0] != '"' && quote[0] != '\'')
-        return fail(parser, "the value of '%' is not in quotes", attribute, NULL);
+        return fail(parser, "the value of '%' is not in quotes", attribute);
     parser->at++;
     char *out = parser->text + parser->at;
     *value = out;
     while (!take(parser, quote)) {
         char byte = peek(parser, 0);
         if (at_end(parser))
-            return xml_fail(parser->error, line, "the value of '%' is not closed", attribute, NULL);
+            return xml_fail(parser->error, line, "the value of '%' is not closed", attribute);
         if (byte == '<')
             return fail(parser, "'<' in the value of '%': write &lt; or close the value", attribute, NULL);
         if (byte == '&') {
@@ -199,7 +188,7 @@ XML_CHECKED static bool take_attribute(struct parser *parser, struct xml_attribu
         char shown[41] = {0};
         size_t length = (size_t)(end - name);
         memcpy(shown, name, length < sizeof(shown) ? length : sizeof(shown) - 1);
-        return fail(parser, "attribute '%' has no value", shown, NULL);
+        return fail(parser, "attribute '%' has no value", shown);
     }
     skip_space(parser);
     *end = '\0';
@@ -213,9 +202,9 @@ XML_CHECKED static bool take_comment(struct parser *parser)
 
     while (!take(parser, "-->")) {
         if (at_end(parser))
-            return xml_fail(parser->error, line, "the comment is not closed", NULL, NULL);
+            return xml_fail(parser->error, line, "the comment is not closed");
         if (peek(parser, 0) == '-' && peek(parser, 1) == '-')
-            return fail(parser, "'--' within a comment", NULL, NULL);
+            return fail(parser, "'--' within a comment");
         advance(parser);
     }
     return true;
@@ -241,13 +230,13 @@ XML_CHECKED static bool take_declaration(struct parser *parser)
     if (!(peek(parser, 0) == '<' && peek(parser, 1) == '?'))
         return true;
     if (!take(parser, "<?xml") || !is_space(peek(parser, 0)))
-        return fail(parser, "processing instructions are not supported", NULL, NULL);
+        return fail(parser, "processing instructions are not supported");
     for (;;) {
         bool space = skip_space(parser);
         if (take(parser, "?>"))
             break;
         if (!space)
-            return fail(parser, "malformed XML declaration", NULL, NULL);
+            return fail(parser, "malformed XML declaration");
         if (!take_attribute(parser, &attribute))
             return false;
         if (strcmp(attribute.name, "version") == 0 && strcmp(attribute.value, "1.0") == 0)
@@ -258,7 +247,7 @@ XML_CHECKED static bool take_declaration(struct parser *parser)
         else if (strcmp(attribute.name, "standalone") != 0)
             return fail(parser, "XML declaration: % '%' is not supported", attribute.name, attribute.value);
     }
-    return version || fail(parser, "the XML declaration lacks a version", NULL, NULL);
+    return version || fail(parser, "the XML declaration lacks a version");
 }
 
 XML_CHECKED static bool add_attribute(struct parser *parser, struct xml_node *node)
@@ -266,15 +255,14 @@ XML_CHECKED static bool add_attribute(struct parser *parser, struct xml_node *no
     struct xml_document *document = parser->document;
 
     if (document->attribute_count == document->attribute_limit)
-        return fail(parser, "more attributes than there is room for", NULL, NULL);
+        return fail(parser, "more attributes than there is room for");
     if (node->attribute_count == XML_ATTRIBUTES_MAX)
-        return fail(parser, "more attributes than an element may have", NULL, NULL);
+        return fail(parser, "more attributes than an element may have");
     struct xml_attribute *attribute = &document->attributes[document->attribute_count];
     if (!take_attribute(parser, attribute))
         return false;
     if (xml_attribute(node, attribute->name) != NULL)
-        return xml_fail(parser->error, attribute->line, "attribute '%' is there twice", attribute->name,
-                        NULL);
+        return xml_fail(parser->error, attribute->line, "attribute '%' is there twice", attribute->name);
     document->attribute_count++;
     node->attribute_count++;
     return true;
@@ -286,11 +274,11 @@ XML_CHECKED static bool add_node(struct parser *parser, struct xml_node **added)
     struct xml_node *parent = parser->open;
 
     if (document->node_count == document->node_limit)
-        return fail(parser, "more elements than there is room for", NULL, NULL);
+        return fail(parser, "more elements than there is room for");
     if (parser->depth == XML_DEPTH_MAX)
-        return fail(parser, "elements are nested too deeply", NULL, NULL);
+        return fail(parser, "elements are nested too deeply");
     if (parser->content != NULL)
-        return fail(parser, "<%> holds text and elements: it may hold either", parent->name, NULL);
+        return fail(parser, "<%> holds text and elements: it may hold either", parent->name);
     struct xml_node *node = &document->nodes[document->node_count];
     *node = (struct xml_node){
         .text = "",
@@ -331,9 +319,9 @@ XML_CHECKED static bool take_start_tag(struct parser *parser)
         if (closed || take(parser, ">"))
             break;
         if (at_end(parser))
-            return xml_fail(parser->error, node->line, "the tag is not closed by '>'", NULL, NULL);
+            return xml_fail(parser->error, node->line, "the tag is not closed by '>'");
         if (!space)
-            return fail(parser, "expected a space or '>' in the tag", NULL, NULL);
+            return fail(parser, "expected a space or '>' in the tag");
         if (!add_attribute(parser, node))
             return false;
     }
@@ -376,7 +364,7 @@ XML_CHECKED static bool take_end_tag(struct parser *parser)
     }
     skip_space(parser);
     if (!take(parser, ">"))
-        return fail(parser, "</%> is not closed by '>'", node->name, NULL);
+        return fail(parser, "</%> is not closed by '>'", node->name);
     finish_content(parser);
     node->end = (uint32_t)parser->at;
     parser->open = node->parent;
@@ -395,7 +383,7 @@ XML_CHECKED static bool take_text(struct parser *parser)
             return true;
         }
         if (parser->open->first_child != NULL)
-            return fail(parser, "<%> holds text and elements: it may hold either", parser->open->name, NULL);
+            return fail(parser, "<%> holds text and elements: it may hold either", parser->open->name);
         parser->content = parser->text + parser->at;
         parser->content_end = parser->content;
     }
@@ -421,20 +409,20 @@ XML_CHECKED static bool take_content(struct parser *parser)
     if (take(parser, "<!--"))
         return take_comment(parser);
     if (peek(parser, 1) == '?')
-        return fail(parser, "processing instructions are not supported", NULL, NULL);
+        return fail(parser, "processing instructions are not supported");
     if (peek(parser, 1) == '!')
-        return fail(parser, "CDATA sections and declarations are not supported", NULL, NULL);
+        return fail(parser, "CDATA sections and declarations are not supported");
     return take_start_tag(parser);
 }
 
 XML_CHECKED static bool take_root(struct parser *parser)
 {
     if (at_end(parser))
-        return fail(parser, "there is no element", NULL, NULL);
+        return fail(parser, "there is no element");
     if (peek(parser, 0) != '<')
-        return fail(parser, "text outside of the root element", NULL, NULL);
+        return fail(parser, "text outside of the root element");
     if (peek(parser, 1) == '!' || peek(parser, 1) == '?')
-        return fail(parser, "DOCTYPE and processing instructions are not supported", NULL, NULL);
+        return fail(parser, "DOCTYPE and processing instructions are not supported");
     if (!take_start_tag(parser))
         return false;
     while (parser->open != NULL) {
@@ -462,8 +450,7 @@ XML_CHECKED static bool check_characters(struct parser *parser)
     for (size_t at = parser->at; at < parser->size; at += length) {
         length = xml_utf8_length(parser->text + at, parser->size - at);
         if (length == 0)
-            return xml_fail(parser->error, line, "malformed UTF-8 or a character that XML does not allow",
-                            NULL, NULL);
+            return xml_fail(parser->error, line, "malformed UTF-8 or a character that XML does not allow");
         if (parser->text[at] == '\n')
             line++;
     }
@@ -478,11 +465,11 @@ bool xml_parse(struct xml_document *document, char *text, size_t size, struct xm
     document->attribute_count = 0;
     document->root = NULL;
     if (size > XML_SIZE_MAX)
-        return fail(&parser, "the text is too large", NULL, NULL);
+        return fail(&parser, "the text is too large");
     /* Editors of another system open a file with this mark. */
     (void)take(&parser, "\xef\xbb\xbf");
     if (!check_characters(&parser) || !take_declaration(&parser) || !take_misc(&parser) ||
         !take_root(&parser) || !take_misc(&parser))
         return false;
-    return at_end(&parser) || fail(&parser, "something follows the root element", NULL, NULL);
+    return at_end(&parser) || fail(&parser, "something follows the root element");
 }

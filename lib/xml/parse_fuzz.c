@@ -27,7 +27,8 @@ static void visit(const struct xml_node *node)
         const char *name = node->attributes[i].name;
         total += strlen(node->attributes[i].value);
         if (!xml_get_unsigned(node, name, &range, &number, &error) ||
-            !xml_get_bool(node, name, &truth, &error) || !xml_get_choice(node, name, words, &choice, &error))
+            !xml_get_bool_or(node, name, false, &truth, &error) ||
+            !xml_get_choice_or(node, name, words, 0, &choice, &error))
             total += strlen(error.reason);
     }
     if (!xml_check(node, &schema, &error))

@@ -43,6 +43,19 @@ size_t xml_utf8_length(const char *text, size_t size)
     return code >= smallest[length] && xml_is_character(code) ? length : 0;
 }
 
+unsigned xml_digit(char digit, unsigned base)
+{
+    unsigned value = base;
+
+    if (digit >= '0' && digit <= '9')
+        value = (unsigned)(digit - '0');
+    else if (digit >= 'a' && digit <= 'f')
+        value = (unsigned)(digit - 'a') + 10;
+    else if (digit >= 'A' && digit <= 'F')
+        value = (unsigned)(digit - 'A') + 10;
+    return value < base ? value : base;
+}
+
 size_t xml_utf8_put(char *text, uint32_t code)
 {
     static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};

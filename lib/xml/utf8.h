@@ -15,5 +15,8 @@ bool xml_is_character(uint32_t code);
  */
 size_t xml_utf8_length(const char *text, size_t size);
 
+/* The value of a digit, or base (up to 16) if it is none. */
+unsigned xml_digit(char digit, unsigned base);
+
 /* Writes the character, which must be allowed, as 1 to 4 bytes and returns how many. */
 size_t xml_utf8_put(char *text, uint32_t code);

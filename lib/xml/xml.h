@@ -75,14 +75,12 @@ const struct xml_node *xml_next(const struct xml_node *node, const char *name);
 const struct xml_attribute *xml_attribute(const struct xml_node *node, const char *name);
 
 /*
- * Typed access. The plain forms fail if the attribute is missing, the *_or forms then deliver fallback
- * instead; all fail if the value is malformed or out of range, with an *error that names element, attribute,
- * value and expectation. *value is written on success only.
+ * Typed access. xml_get_unsigned() fails if the attribute is missing, the *_or forms then deliver fallback;
+ * all fail if the value is malformed or out of range, with an *error that names element, attribute, value and
+ * expectation. *value is written on success only.
  */
 
-/* Any value, the empty one included. Cannot fail with a fallback, so that form just returns it. */
-XML_CHECKED bool xml_get_string(const struct xml_node *node, const char *name, const char **value,
-                                struct xml_error *error);
+/* Any value, the empty one included. Cannot fail. */
 const char *xml_get_string_or(const struct xml_node *node, const char *name, const char *fallback);
 
 /* min and max are inclusive; size allows the suffixes K, M and G (1024, 1024^2, 1024^3), as in memory="512M".
@@ -100,14 +98,10 @@ XML_CHECKED bool xml_get_unsigned_or(const struct xml_node *node, const char *na
                                      struct xml_error *error);
 
 /* "true" or "yes", "false" or "no". */
-XML_CHECKED bool xml_get_bool(const struct xml_node *node, const char *name, bool *value,
-                              struct xml_error *error);
 XML_CHECKED bool xml_get_bool_or(const struct xml_node *node, const char *name, bool fallback, bool *value,
                                  struct xml_error *error);
 
 /* One of the words of a NULL-terminated list; *value is its index. */
-XML_CHECKED bool xml_get_choice(const struct xml_node *node, const char *name, const char *const *words,
-                                unsigned *value, struct xml_error *error);
 XML_CHECKED bool xml_get_choice_or(const struct xml_node *node, const char *name, const char *const *words,
                                    unsigned fallback, unsigned *value, struct xml_error *error);
 
@@ -142,9 +136,9 @@ XML_CHECKED bool xml_check(const struct xml_node *node, const struct xml_schema 
                            struct xml_error *error);
 
 /*
- * Refuses a thing for a reason of the caller's own, in the form of the errors above: each '%' in format
- * stands for the next of first and second (NULL where not used), shortened and with unprintable bytes
- * replaced. Always returns false, so that a check can end in "return xml_fail(...)".
+ * Refuses a thing for a reason of the caller's own, in the form of the errors above: a format, in which each
+ * '%' stands for the next of the strings behind it (nothing where there are no more), shortened and with
+ * unprintable bytes replaced. Always returns false, so that a check can end in "return xml_fail(...)".
  */
-XML_CHECKED bool xml_fail(struct xml_error *error, uint32_t line, const char *format, const char *first,
-                          const char *second);
+#define xml_fail(error, line, ...) xml_fail_list(error, line, (const char *const[]){__VA_ARGS__, NULL})
+XML_CHECKED bool xml_fail_list(struct xml_error *error, uint32_t line, const char *const *list);

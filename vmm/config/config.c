@@ -52,11 +52,9 @@ static bool check_boot(const struct vm_config *config, const struct xml_node *vm
 {
     if (config->guest[0] && (config->kernel[0] || config->initrd[0] || config->cmdline[0]))
         return xml_fail(error, vm->line,
-                        "<vm>: expected either guest or kernel with initrd and cmdline, found both", NULL,
-                        NULL);
+                        "<vm>: expected either guest or kernel with initrd and cmdline, found both");
     if (!config->guest[0] && !config->kernel[0])
-        return xml_fail(error, vm->line, "<vm>: expected attribute kernel or guest, found neither", NULL,
-                        NULL);
+        return xml_fail(error, vm->line, "<vm>: expected attribute kernel or guest, found neither");
     return true;
 }
 
@@ -76,7 +74,7 @@ static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct 
     if (!config->terminal[0])
         memcpy(config->terminal, CONFIG_TERMINAL, sizeof CONFIG_TERMINAL);
     if (!config->name[0])
-        return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"", NULL, NULL);
+        return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"");
     return read_memory(config, vm, error) &&
            xml_get_unsigned_or(vm, "vcpus", &vcpus, 1, &config->vcpus, error) &&
            xml_get_unsigned_or(vm, "churn", &churn, 0, &config->churn, error) &&
