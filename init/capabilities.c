@@ -2,7 +2,8 @@
 /*
  * <capabilities>: what authority a component really has, as the kernel sees it, a line on the log for each of
  * its selectors in use. A test compares them with the list of what it should have. The space is long and
- * mostly empty; a step looks at a part of it and leaves the CPU to the others before the next.
+ * mostly empty; a step looks at a part of it and leaves the CPU to the others before the next. What the
+ * numbers mean stands in abi/syscall.h.
  */
 #include "init/init.h"
 
@@ -10,61 +11,6 @@
 #include "base/include/log.h"
 
 #define STEP_MILLISECONDS 1u
-#define TEXT_SIZE         64u
-
-static const struct {
-    const char *name;
-    const char *permission[5]; /* from bit 0 */
-} types[OBJECT_TYPES] = {
-    [OBJECT_ACCOUNT] = {"account", {"destroy", "use", "info"}},
-    [OBJECT_PD] = {"PD", {"destroy", "bind"}},
-    [OBJECT_SPACE] = {"space", {"destroy", "take", "grant", "assign"}},
-    [OBJECT_EC] = {"EC", {"destroy", "bind-portal", "bind-time"}},
-    [OBJECT_SC] = {"SC", {"destroy"}},
-    [OBJECT_PT] = {"portal", {"destroy", "call"}},
-    [OBJECT_NT] = {"notification", {"destroy", "signal", "wait"}},
-    [OBJECT_INTERRUPT] = {"interrupt", {"destroy", "bind", "acknowledge"}},
-    [OBJECT_VCPU] = {"vCPU", {"destroy", "run"}},
-    [OBJECT_PLATFORM] = {"platform", {"destroy", "power", "info", "interrupts", "devices"}},
-    [OBJECT_DEVICE] = {"device", {"destroy", "assign", "interrupts"}},
-};
-
-static void text_add(char *text, unsigned *at, const char *word)
-{
-    while (*word != '\0' && *at + 1 < TEXT_SIZE) {
-        text[(*at)++] = *word++;
-    }
-    text[*at] = '\0';
-}
-
-static void capability_say(const char *name, const struct creator_capability *capability)
-{
-    char text[TEXT_SIZE] = "";
-    unsigned at = 0;
-    if (capability->type >= OBJECT_TYPES || types[capability->type].name == NULL) {
-        log_line("%s: capability %lu: type %lu, permissions 0x%lx", name, capability->at, capability->type,
-                 capability->permissions);
-        return;
-    }
-    uint64_t unnamed = capability->permissions;
-    for (unsigned i = 0; i < 5; i++) {
-        const char *permission = types[capability->type].permission[i];
-        if ((capability->permissions & 1u << i) != 0 && permission != NULL) {
-            text_add(text, &at, " ");
-            text_add(text, &at, permission);
-            unnamed &= ~(UINT64_C(1) << i);
-        }
-    }
-    if (unnamed != 0) {
-        text_add(text, &at, " and others");
-    }
-    if (capability->type == OBJECT_NT) {
-        log_line("%s: capability %lu: notification,%s, bits 0x%lx", name, capability->at, text,
-                 capability->bits);
-    } else {
-        log_line("%s: capability %lu: %s,%s", name, capability->at, types[capability->type].name, text);
-    }
-}
 
 /* All that lie close together, up to where a step ends. */
 static enum error dump_step(struct init *init, unsigned number)
@@ -74,15 +20,14 @@ static enum error dump_step(struct init *init, unsigned number)
         struct creator_capability found;
         enum error error =
             creator_capability(init->child[dump->start].handle, init->dump[number].next, &found);
-        if (error == ERROR_MORE) {
+        if (error == ERROR_MORE)
             init->dump[number].next = found.at;
-        }
-        if (error != ERROR_OK) {
+        if (error != ERROR_OK)
             return error;
-        }
         init->dump[number].next = found.at + 1;
         init->dump[number].found++;
-        capability_say(dump->name, &found);
+        log_line("%s: capability %lu: type %lu, permissions 0x%lx, bits 0x%lx", dump->name, found.at,
+                 found.type, found.permissions, found.bits);
     }
 }
 
@@ -90,11 +35,10 @@ static void dump_end(struct init *init, unsigned number, enum error error)
 {
     const struct config_dump *dump = &init->config.dump[number];
     init->dump[number].done = true;
-    if (error == ERROR_NOT_FOUND) {
+    if (error == ERROR_NOT_FOUND)
         log_line("%s: %u capabilities", dump->name, init->dump[number].found);
-    } else {
+    else
         log_line("%s: capabilities: %s", dump->name, error_text(error));
-    }
     if (dump->then[0] != '\0' && init->child[dump->then_start].state == CHILD_WAITS) {
         init->child[dump->then_start].state = CHILD_STOPPED;
         init->child[dump->then_start].restart_at = 0;
@@ -107,9 +51,8 @@ static uint64_t dump_work(struct init *init, unsigned number)
 {
     const struct config_dump *dump = &init->config.dump[number];
     const struct child *child = &init->child[dump->start];
-    if (init->dump[number].done) {
+    if (init->dump[number].done)
         return DEADLINE_NEVER;
-    }
     if (child->state != CHILD_RUNS || child_will_be_killed(init, dump->start)) {
         init->dump[number].at = 0;
         return DEADLINE_NEVER;
@@ -120,9 +63,8 @@ static uint64_t dump_work(struct init *init, unsigned number)
         init->dump[number].found = 0;
         init->dump[number].at = child->started + tick * dump->milliseconds;
     }
-    if (now < init->dump[number].at) {
+    if (now < init->dump[number].at)
         return init->dump[number].at;
-    }
     enum error error = dump_step(init, number);
     if (error != ERROR_MORE) {
         dump_end(init, number, error);
@@ -134,18 +76,15 @@ static uint64_t dump_work(struct init *init, unsigned number)
 
 void capabilities_init(struct init *init)
 {
-    for (unsigned i = 0; i < init->config.dumps; i++) {
-        if (init->config.dump[i].then[0] != '\0') {
+    for (unsigned i = 0; i < init->config.dumps; i++)
+        if (init->config.dump[i].then[0] != '\0')
             init->child[init->config.dump[i].then_start].state = CHILD_WAITS;
-        }
-    }
 }
 
 uint64_t capabilities_work(struct init *init)
 {
     uint64_t deadline = DEADLINE_NEVER;
-    for (unsigned i = 0; i < init->config.dumps; i++) {
+    for (unsigned i = 0; i < init->config.dumps; i++)
         deadline = init_earlier(deadline, dump_work(init, i));
-    }
     return deadline;
 }

@@ -62,9 +62,8 @@ bool child_by_portal(const struct init *init, uint64_t id, unsigned *index)
 
 void child_signal(const struct init *init, unsigned index)
 {
-    if (init->child[index].state == CHILD_RUNS) {
+    if (init->child[index].state == CHILD_RUNS)
         creator_signal(INIT_CAP_NEWS(index));
-    }
 }
 
 bool child_will_run(const struct init *init, unsigned index)
@@ -107,15 +106,12 @@ enum error child_config(struct init *init, unsigned index, uint64_t *handle, uin
     const struct config_start *start = &init->config.start[index];
     struct child *child = &init->child[index];
     enum error error = ERROR_OK;
-    if (start->config_bytes == 0) {
+    if (start->config_bytes == 0)
         return ERROR_NOT_FOUND;
-    }
-    if (child->config.handle == 0) {
+    if (child->config.handle == 0)
         error = child_config_make(init, index);
-    }
-    if (error == ERROR_OK && child->config_handle == 0) {
+    if (error == ERROR_OK && child->config_handle == 0)
         error = creator_share(child->handle, child->config.handle, MEM_READ, &child->config_handle);
-    }
     *handle = child->config_handle;
     *bytes = start->config_line - 1 + start->config_bytes;
     return error;
@@ -127,18 +123,14 @@ static uint64_t child_ram(const struct init *init, unsigned index)
 {
     const struct init_config *config = &init->config;
     struct pd_info info;
-    if (config->start[index].ram != CONFIG_RAM_REST) {
+    if (config->start[index].ram != CONFIG_RAM_REST)
         return config->start[index].ram;
-    }
-    if (pd_info(&info) != ERROR_OK) {
+    if (pd_info(&info) != ERROR_OK)
         return 0;
-    }
     uint64_t kept = INIT_RAM_RESERVE;
-    for (unsigned i = 0; i < config->starts; i++) {
-        if (i != index && init->child[i].ram == 0 && child_will_run(init, i)) {
+    for (unsigned i = 0; i < config->starts; i++)
+        if (i != index && init->child[i].ram == 0 && child_will_run(init, i))
             kept += config->start[i].ram;
-        }
-    }
     return info.ram_free > kept ? (info.ram_free - kept) & ~UINT64_C(0xfff) : 0;
 }
 
@@ -181,9 +173,8 @@ static enum error child_create(struct init *init, unsigned index)
     } else if (closed != ERROR_OK) {
         log_line("%s: binary '%s' could not be closed: %s", start->name, start->binary, error_text(closed));
     }
-    if (error == ERROR_OK) {
+    if (error == ERROR_OK)
         child->ram = wanted.ram;
-    }
     return error;
 }
 
@@ -193,14 +184,12 @@ static void child_clear(struct init *init, unsigned index)
     struct child *child = &init->child[index];
     const char *name = init->config.start[index].name;
     enum error error = creator_destroy(child->handle);
-    if (error != ERROR_OK) {
+    if (error != ERROR_OK)
         log_line("%s: cannot be destroyed: %s", name, error_text(error));
-    }
     if (child->config.handle != 0) {
         error = dataspace_free(&child->config);
-        if (error != ERROR_OK) {
+        if (error != ERROR_OK)
             log_line("%s: its configuration cannot be freed: %s", name, error_text(error));
-        }
     }
     child->handle = 0;
     child->ram = 0;
@@ -219,9 +208,8 @@ static void child_start(struct init *init, unsigned index)
         child->started = tsc_read();
         child_signal(init, index); /* there may be requests that have waited for it */
         error = creator_start(child->handle, child_portal_id(init, index));
-        if (error == ERROR_OK) {
+        if (error == ERROR_OK)
             return;
-        }
         log_line("%s: cannot be started: %s", init->config.start[index].name, error_text(error));
         child_clear(init, index);
     }
@@ -245,9 +233,8 @@ static void child_failed(struct init *init, unsigned index)
     uint64_t restart_at = DEADLINE_NEVER;
     if (init->config.start[index].restart != RESTART_NEVER) {
         uint64_t now = tsc_read();
-        if (child->backoff == 0 || now - child->started >= milliseconds(init, LIVED_MILLISECONDS)) {
+        if (child->backoff == 0 || now - child->started >= milliseconds(init, LIVED_MILLISECONDS))
             child->backoff = milliseconds(init, BACKOFF_MILLISECONDS);
-        }
         restart_at = now + child->backoff;
         log_line("%s: starts again in %lu ms", init->config.start[index].name,
                  child->backoff / milliseconds(init, 1));
@@ -268,9 +255,8 @@ static void child_look_for_fault(struct init *init, unsigned index)
 {
     uint64_t fault, instruction, address;
     enum error error = creator_fault(init->child[index].handle, &fault, &instruction, &address);
-    if (error != ERROR_OK || (fault & PD_FAULT_VALID) == 0) {
+    if (error != ERROR_OK || (fault & PD_FAULT_VALID) == 0)
         return;
-    }
     const char *name = fault_names[fault & 0x1f];
     log_line("%s: died: %s at 0x%lx, address 0x%lx, error code 0x%lx", init->config.start[index].name,
              name != NULL ? name : "exception", instruction, address, fault >> 32);
@@ -302,9 +288,8 @@ static void kill_work(struct init *init, unsigned number)
     const struct config_kill *kill = &init->config.kill[number];
     struct child *child = &init->child[kill->start];
     uint64_t now = tsc_read();
-    if (now < init->kill[number].at || child->state != CHILD_RUNS) {
+    if (now < init->kill[number].at || child->state != CHILD_RUNS)
         return;
-    }
     init->kill[number].random = init->kill[number].random * 1664525u + 1013904223u;
     uint64_t random = (init->kill[number].random >> 8) % (kill->milliseconds * 1000 + 1);
     init->kill[number].done++;
@@ -317,11 +302,9 @@ static void kill_work(struct init *init, unsigned number)
 
 bool child_will_be_killed(const struct init *init, unsigned index)
 {
-    for (unsigned i = 0; i < init->config.kills; i++) {
-        if (init->config.kill[i].start == index && init->kill[i].done < init->config.kill[i].times) {
+    for (unsigned i = 0; i < init->config.kills; i++)
+        if (init->config.kill[i].start == index && init->kill[i].done < init->config.kill[i].times)
             return true;
-        }
-    }
     return false;
 }
 
@@ -332,12 +315,10 @@ static void kill_account(struct init *init, unsigned index)
     for (unsigned i = 0; i < init->config.kills; i++) {
         const struct config_kill *kill = &init->config.kill[i];
         struct free_info info;
-        if (kill->start != index || init->kill[i].done == 0 || free_info(&info) != ERROR_OK) {
+        if (kill->start != index || init->kill[i].done == 0 || free_info(&info) != ERROR_OK)
             continue;
-        }
-        if (init->kill[i].done == 1) {
+        if (init->kill[i].done == 1)
             init->kill[i].before = info;
-        }
         if (init->kill[i].done == kill->times) {
             log_line("%s: killed %u times: free pages of core %lu -> %lu, of the kernel %lu -> %lu",
                      kill->name, kill->times, init->kill[i].before.core_free, info.core_free,
@@ -361,12 +342,10 @@ static void start_account(const struct init *init, unsigned index)
 static uint64_t info_work(struct init *init)
 {
     uint64_t period = init->config.info_seconds * init->tsc_hz;
-    if (period == 0) {
+    if (period == 0)
         return DEADLINE_NEVER;
-    }
-    if (tsc_read() < init->info_at) {
+    if (tsc_read() < init->info_at)
         return init->info_at;
-    }
     struct free_info now, *last = &init->info_last;
     enum error error = free_info(&now);
     if (error != ERROR_OK) {
@@ -395,16 +374,13 @@ void children_init(struct init *init)
 uint64_t children_work(struct init *init, uint64_t bits)
 {
     uint64_t deadline = DEADLINE_NEVER;
-    for (unsigned i = 0; i < init->config.starts; i++) {
-        if (init->child[i].state == CHILD_EXITING) {
+    for (unsigned i = 0; i < init->config.starts; i++)
+        if (init->child[i].state == CHILD_EXITING)
             child_look_for_exit(init, i);
-        } else if (init->child[i].state == CHILD_RUNS && (bits & 1ull << i) != 0) {
+        else if (init->child[i].state == CHILD_RUNS && (bits & 1ull << i) != 0)
             child_look_for_fault(init, i);
-        }
-    }
-    for (unsigned i = 0; i < init->config.kills; i++) {
+    for (unsigned i = 0; i < init->config.kills; i++)
         kill_work(init, i);
-    }
     for (unsigned i = 0; i < init->config.starts; i++) {
         struct child *child = &init->child[i];
         if (child->state == CHILD_STOPPED && child->restart_at <= tsc_read()) {
@@ -412,15 +388,12 @@ uint64_t children_work(struct init *init, uint64_t bits)
             start_account(init, i);
             child_start(init, i);
         }
-        if (child->state == CHILD_STOPPED) {
+        if (child->state == CHILD_STOPPED)
             deadline = init_earlier(deadline, child->restart_at);
-        }
     }
-    for (unsigned i = 0; i < init->config.kills; i++) {
-        if (init->child[init->config.kill[i].start].state == CHILD_RUNS) {
+    for (unsigned i = 0; i < init->config.kills; i++)
+        if (init->child[init->config.kill[i].start].state == CHILD_RUNS)
             deadline = init_earlier(deadline, init->kill[i].at);
-        }
-    }
     deadline = init_earlier(deadline, capabilities_work(init));
     return init_earlier(deadline, info_work(init));
 }

@@ -22,8 +22,8 @@
 #define CONFIG_LABEL_SIZE   64u
 #define CONFIG_NODES        1024u
 #define CONFIG_ATTRIBUTES   2048u
-#define CONFIG_PRIORITY     20u        /* of a component that names none */
-#define CONFIG_PRIORITY_MAX 61u        /* below init's own, which is below core's */
+#define CONFIG_PRIORITY     20u /* of a component that names none */
+#define CONFIG_PRIORITY_MAX 61u /* below init's own, which is below core's */
 #define CONFIG_CPUS_ALL     UINT32_MAX
 #define CONFIG_RAM_REST     UINT64_MAX /* ram="rest": what the others leave */
 

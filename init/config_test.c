@@ -115,9 +115,8 @@ static void refused(const char *text, unsigned line, const char *word)
 {
     assert_false(read_text(text));
     assert_int_equal(wrong.line, line);
-    if (strstr(wrong.reason, word) == NULL) {
+    if (strstr(wrong.reason, word) == NULL)
         fail_msg("'%s' does not name '%s'", wrong.reason, word);
-    }
 }
 
 #define START "<start name=\"a\" binary=\"b\" ram=\"1M\">"

@@ -73,18 +73,16 @@ enum error creator_quota(uint64_t child, int64_t bytes)
 enum error creator_share(uint64_t child, uint64_t dataspace, uint64_t rights, uint64_t *handle)
 {
     enum error error = core_call(CHILD_SHARE, child, dataspace, rights, 0, 0);
-    if (error == ERROR_OK) {
+    if (error == ERROR_OK)
         *handle = utcb()[1];
-    }
     return error;
 }
 
 enum error creator_shares(uint64_t dataspace, uint64_t *count)
 {
     enum error error = core_call(CHILD_SHARES, dataspace, 0, 0, 0, 0);
-    if (error == ERROR_OK) {
+    if (error == ERROR_OK)
         *count = utcb()[1];
-    }
     return error;
 }
 
@@ -134,9 +132,8 @@ enum error creator_close(uint64_t child, uint64_t session)
 enum error creator_capability(uint64_t child, uint64_t first, struct creator_capability *found)
 {
     enum error error = core_call(CHILD_CAPABILITIES, child, first, 0, 0, 0);
-    if (error == ERROR_OK || error == ERROR_MORE) {
+    if (error == ERROR_OK || error == ERROR_MORE)
         *found = (struct creator_capability){.at = utcb()[1]};
-    }
     if (error == ERROR_OK) {
         found->type = utcb()[2];
         found->permissions = utcb()[3];

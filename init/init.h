@@ -92,7 +92,7 @@ struct init {
         uint64_t at; /* TSC of the next step */
     } dump[CONFIG_DUMPS];
     uint64_t tsc_hz;
-    unsigned cpus; /* of the machine */
+    unsigned cpus;    /* of the machine */
     uint64_t info_at; /* TSC of the next <info> line */
     struct free_info info_last;
 };
@@ -138,7 +138,8 @@ MUST_CHECK enum error session_request(struct init *init, unsigned client, unsign
 MUST_CHECK enum error session_state_of(struct init *init, unsigned client, uint64_t id, uint64_t *handle,
                                        uint64_t *bytes);
 MUST_CHECK enum error session_client_closes(struct init *init, unsigned client, uint64_t id);
-/* The next thing that a server has to hear: its entry, or NULL. *closed: it is to be closed, not opened. */
+/* The next thing that a server has to hear: its entry, or NULL. *closed: it is to be closed, not opened. What
+ * ends comes first: it may make room for what begins. */
 const struct session_entry *session_next(struct init *init, unsigned server, uint64_t *id, bool *closed);
 MUST_CHECK enum error session_server_ready(struct init *init, unsigned server, uint64_t id, selector base,
                                            uint64_t bits, uint64_t *handle, uint64_t *bytes);

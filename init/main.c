@@ -39,9 +39,8 @@ static void reply_words(struct reply *reply, uint64_t first, uint64_t second, ui
 static void request_not_granted(unsigned client, const struct session_entry *wanted, enum error error)
 {
     const char *name = state.config.start[client].name;
-    if (state.child[client].denials > INIT_DENIALS) {
+    if (state.child[client].denials > INIT_DENIALS)
         return;
-    }
     if (++state.child[client].denials > INIT_DENIALS) {
         log_line("%s: more requests are refused without a line", name);
     } else if (error == ERROR_DENIED) {
@@ -58,11 +57,10 @@ static void request_open_core(unsigned client, const struct session_entry *wante
     reply->error =
         creator_open(state.child[client].handle, wanted->client_base, wanted->client_bits, wanted->service,
                      wanted->label, wanted->arguments, &session, &dataspace, &bytes);
-    if (reply->error == ERROR_OK) {
+    if (reply->error == ERROR_OK)
         reply_words(reply, session, dataspace, bytes);
-    } else if (reply->error == ERROR_NO_RAM || reply->error == ERROR_NO_KMEM) {
+    else if (reply->error == ERROR_NO_RAM || reply->error == ERROR_NO_KMEM)
         reply_words(reply, utcb()[1], utcb()[2], 0);
-    }
 }
 
 static void request_open(unsigned client, struct message *message, struct reply *reply)
@@ -96,20 +94,18 @@ static void request_open(unsigned client, struct message *message, struct reply 
         reply->error = ERROR_DENIED;
         break;
     }
-    if (reply->error != ERROR_OK && reply->error != ERROR_PENDING) {
+    if (reply->error != ERROR_OK && reply->error != ERROR_PENDING)
         request_not_granted(client, &wanted, reply->error);
-    }
 }
 
 static void request_close(unsigned client, uint64_t id, struct reply *reply)
 {
-    if (id == INIT_CONFIG_SESSION) {
+    if (id == INIT_CONFIG_SESSION)
         reply->error = ERROR_OK; /* the handle is kept and given again */
-    } else if ((id & INIT_OWN_SESSION) != 0) {
+    else if ((id & INIT_OWN_SESSION) != 0)
         reply->error = session_client_closes(&state, client, id);
-    } else {
+    else
         reply->error = creator_close(state.child[client].handle, id);
-    }
 }
 
 static void request_answer(unsigned client, struct message *message, struct reply *reply)
@@ -121,12 +117,10 @@ static void request_answer(unsigned client, struct message *message, struct repl
     }
     uint64_t first = operation == PARENT_NEXT_REQUEST ? 0 : message_get(message);
     uint64_t second = 0, third = 0;
-    if (operation == PARENT_READY || operation == PARENT_REFUSE) {
+    if (operation == PARENT_READY || operation == PARENT_REFUSE)
         second = message_get(message);
-    }
-    if (operation == PARENT_READY) {
+    if (operation == PARENT_READY)
         third = message_get(message) & ~NT_PARENT_NEWS;
-    }
     if (message->bad) {
         reply->error = ERROR_BAD_ARGUMENT;
         return;
@@ -142,9 +136,8 @@ static void request_answer(unsigned client, struct message *message, struct repl
     case PARENT_NEXT_REQUEST:
         reply->session = session_next(&state, client, &id, &reply->closed);
         reply->error = reply->session != NULL ? ERROR_OK : ERROR_NOT_FOUND;
-        if (reply->session != NULL) {
+        if (reply->session != NULL)
             reply_words(reply, reply->closed ? REQUEST_CLOSE : REQUEST_OPEN, id, reply->session->donation);
-        }
         break;
     case PARENT_READY:
         reply->error = session_server_ready(&state, client, first, second, third, &handle, &bytes);
@@ -174,14 +167,12 @@ static unsigned init_request(uint64_t id, uint64_t *words, unsigned count)
 
     struct message request = message_at(copy, count);
     struct reply reply = {.error = ERROR_DENIED};
-    if (child_by_portal(&state, id, &client)) {
+    if (child_by_portal(&state, id, &client))
         request_answer(client, &request, &reply);
-    }
     struct message answer = message_at(words, UTCB_WORDS);
     message_put(&answer, reply.error);
-    for (unsigned i = 0; i < reply.words; i++) {
+    for (unsigned i = 0; i < reply.words; i++)
         message_put(&answer, reply.word[i]);
-    }
     if (reply.session != NULL) {
         message_put_string(&answer, reply.closed ? "" : reply.session->service);
         message_put_string(&answer, reply.closed ? "" : reply.session->label);
@@ -203,9 +194,8 @@ static void check_modules(void)
         struct session session;
         enum error error = session_open(
             &(struct session_request){.service = ROM_SERVICE, .label = state.config.module[i]}, &session);
-        if (error == ERROR_OK) {
+        if (error == ERROR_OK)
             error = creator_close(0, session.id);
-        }
         if (error != ERROR_OK) {
             log_line("config:%u: module '%s': %s", state.config.module_line[i], state.config.module[i],
                      error == ERROR_NOT_FOUND ? "not among the boot modules" : error_text(error));
@@ -220,9 +210,8 @@ int component_main(void)
     struct xml_error wrong;
     struct dataspace copy;
     void *text;
-    if (pd_info(&info) != ERROR_OK) {
+    if (pd_info(&info) != ERROR_OK)
         return 1;
-    }
     state.tsc_hz = info.tsc_hz;
     state.cpus = (unsigned)info.cpus;
     enum error error = rom_open("config", &rom);
@@ -242,9 +231,8 @@ int component_main(void)
         return 1;
     }
     error = dataspace_free(&copy);
-    if (error != ERROR_OK) {
+    if (error != ERROR_OK)
         log_line("config: %s", error_text(error));
-    }
     check_modules();
     error = component_serve(init_request);
     enum status status = nt_narrow(CAP_NT, INIT_CAP_WORK, INIT_WORK);

@@ -18,9 +18,8 @@ enum route_decision route_find(const struct init_config *config, unsigned client
                                const char *label, const char *arguments, unsigned *server)
 {
     const struct config_start *start = &config->start[client];
-    if (strcmp(service, "ROM") == 0 && strcmp(label, "config") == 0) {
+    if (strcmp(service, "ROM") == 0 && strcmp(label, "config") == 0)
         return ROUTE_CONFIG;
-    }
     for (unsigned i = 0; i < start->routes; i++) {
         const struct config_route *route = &start->route[i];
         if (route_matches(route, service, label, arguments)) {

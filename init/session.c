@@ -25,9 +25,8 @@ static uint64_t session_id(const struct init *init, const struct session_entry *
 static struct session_entry *session_by_id(struct init *init, uint64_t id)
 {
     uint64_t index = id & 0xffu;
-    if (index >= INIT_SESSIONS) {
+    if (index >= INIT_SESSIONS)
         return NULL;
-    }
     struct session_entry *session = &init->session[index];
     return session->state != SESSION_FREE && session_id(init, session) == id ? session : NULL;
 }
@@ -53,25 +52,20 @@ static bool child_is_client(const struct init *init, const struct session_entry 
 /* Ends a session; sides that have closed it or died are marked as not here before. */
 static void session_end(struct init *init, struct session_entry *session, enum error reason)
 {
-    if (session->state == SESSION_ENDED) {
+    if (session->state == SESSION_ENDED)
         return;
-    }
     if (session->state == SESSION_READY) {
-        if (child_is_client(init, session)) {
+        if (child_is_client(init, session))
             creator_disconnect(init->child[session->client].handle, session->client_base);
-        }
-        if (session->server_here) {
+        if (session->server_here)
             creator_disconnect(init->child[session->server].handle, session->server_base);
-        }
     }
     session->state = SESSION_ENDED;
     session->reason = reason;
-    if (session->client_here) {
+    if (session->client_here)
         child_signal(init, session->client);
-    }
-    if (session->server_here) {
+    if (session->server_here)
         child_signal(init, session->server);
-    }
 }
 
 /* False: somebody still holds the buffer. */
@@ -79,12 +73,10 @@ static bool session_release(struct init *init, struct session_entry *session)
 {
     uint64_t shares = 0;
     if (session->dataspace.handle != 0) {
-        if (creator_shares(session->dataspace.handle, &shares) != ERROR_OK || shares != 0) {
+        if (creator_shares(session->dataspace.handle, &shares) != ERROR_OK || shares != 0)
             return false;
-        }
-        if (dataspace_free(&session->dataspace) != ERROR_OK) {
+        if (dataspace_free(&session->dataspace) != ERROR_OK)
             return false;
-        }
     }
     if (child_is_client(init, session)) {
         enum error error = creator_quota(init->child[session->client].handle, (int64_t)session->donation);
@@ -99,9 +91,8 @@ uint64_t sessions_reap(struct init *init)
     bool left = false;
     for (unsigned i = 0; i < INIT_SESSIONS; i++) {
         struct session_entry *session = &init->session[i];
-        if (session->state == SESSION_ENDED && !session->client_here && !session->server_here) {
+        if (session->state == SESSION_ENDED && !session->client_here && !session->server_here)
             left |= !session_release(init, session);
-        }
     }
     return left ? tsc_read() + init->tsc_hz / 1000 * REAP_MILLISECONDS : DEADLINE_NEVER;
 }
@@ -112,11 +103,10 @@ static struct session_entry *session_find_free(struct init *init, unsigned clien
     unsigned own = 0;
     for (unsigned i = 0; i < INIT_SESSIONS; i++) {
         struct session_entry *session = &init->session[i];
-        if (session->state == SESSION_FREE) {
+        if (session->state == SESSION_FREE)
             found = session;
-        } else if (session->client == client) {
+        else if (session->client == client)
             own++;
-        }
     }
     return own < INIT_SESSIONS_OF_CLIENT ? found : NULL;
 }
@@ -124,22 +114,18 @@ static struct session_entry *session_find_free(struct init *init, unsigned clien
 enum error session_request(struct init *init, unsigned client, unsigned server,
                            const struct session_entry *wanted, uint64_t *id)
 {
-    if (wanted->donation > INIT_DONATION_MAX) {
+    if (wanted->donation > INIT_DONATION_MAX)
         return ERROR_BAD_ARGUMENT;
-    }
-    if (!child_will_run(init, server)) {
+    if (!child_will_run(init, server))
         return ERROR_CLOSED;
-    }
     struct session_entry *session = session_find_free(init, client);
-    if (session == NULL) {
+    if (session == NULL)
         return ERROR_LIMIT;
-    }
     uint64_t donation = (wanted->donation + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
     donation = donation < PAGE_SIZE ? PAGE_SIZE : donation;
     enum error error = creator_quota(init->child[client].handle, -(int64_t)donation);
-    if (error != ERROR_OK) {
+    if (error != ERROR_OK)
         return error;
-    }
     struct dataspace dataspace = {0};
     error = dataspace_alloc(donation, &dataspace);
     if (error != ERROR_OK) {
@@ -168,9 +154,8 @@ enum error session_state_of(struct init *init, unsigned client, uint64_t id, uin
                             uint64_t *bytes)
 {
     struct session_entry *session = session_of_client(init, client, id);
-    if (session == NULL) {
+    if (session == NULL)
         return ERROR_NOT_FOUND;
-    }
     switch (session->state) {
     case SESSION_REQUESTED:
     case SESSION_OFFERED:
@@ -192,9 +177,8 @@ enum error session_state_of(struct init *init, unsigned client, uint64_t id, uin
 enum error session_client_closes(struct init *init, unsigned client, uint64_t id)
 {
     struct session_entry *session = session_of_client(init, client, id);
-    if (session == NULL) {
+    if (session == NULL)
         return ERROR_NOT_FOUND;
-    }
     session->client_here = false;
     session_end(init, session, ERROR_CLOSED);
     creator_signal(INIT_CAP_WORK);
@@ -203,44 +187,38 @@ enum error session_client_closes(struct init *init, unsigned client, uint64_t id
 
 const struct session_entry *session_next(struct init *init, unsigned server, uint64_t *id, bool *closed)
 {
-    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
+    struct session_entry *found = NULL;
+    *closed = false;
+    for (unsigned i = 0; i < INIT_SESSIONS && !*closed; i++) {
         struct session_entry *session = &init->session[i];
-        if (session->server != server) {
-            continue;
-        }
-        if (session->state == SESSION_REQUESTED) {
-            session->state = SESSION_OFFERED;
-            session->server_here = true;
-            *closed = false;
-        } else if (session->state == SESSION_ENDED && session->server_here) {
-            session->server_here = false;
-            *closed = true;
-            creator_signal(INIT_CAP_WORK);
-        } else {
-            continue;
-        }
-        *id = session_id(init, session);
-        return session;
+        *closed = session->server == server && session->state == SESSION_ENDED && session->server_here;
+        if (*closed || (session->server == server && session->state == SESSION_REQUESTED))
+            found = session;
     }
-    return NULL;
+    if (found == NULL)
+        return NULL;
+    found->server_here = !*closed;
+    if (*closed)
+        creator_signal(INIT_CAP_WORK);
+    else
+        found->state = SESSION_OFFERED;
+    *id = session_id(init, found);
+    return found;
 }
 
 enum error session_server_ready(struct init *init, unsigned server, uint64_t id, selector base, uint64_t bits,
                                 uint64_t *handle, uint64_t *bytes)
 {
     struct session_entry *session = session_of_server(init, server, id);
-    if (session == NULL || session->state == SESSION_READY) {
+    if (session == NULL || session->state == SESSION_READY)
         return ERROR_NOT_FOUND;
-    }
-    if (session->state == SESSION_ENDED) {
+    if (session->state == SESSION_ENDED)
         return ERROR_CLOSED; /* it will hear of it by its next request */
-    }
     uint64_t client_child = init->child[session->client].handle, server_child = init->child[server].handle;
     uint64_t rights = MEM_READ | MEM_WRITE;
     enum error error = creator_connect(server_child, base, client_child, session->client_bits);
-    if (error != ERROR_OK) {
+    if (error != ERROR_OK)
         return error; /* the server's affair: it may try again or refuse */
-    }
     enum error client_error = creator_connect(client_child, session->client_base, server_child, bits);
     if (client_error != ERROR_OK) {
         creator_disconnect(server_child, base);
@@ -272,9 +250,8 @@ enum error session_server_ready(struct init *init, unsigned server, uint64_t id,
 enum error session_server_refuses(struct init *init, unsigned server, uint64_t id, enum error reason)
 {
     struct session_entry *session = session_of_server(init, server, id);
-    if (session == NULL || session->state != SESSION_OFFERED) {
+    if (session == NULL || session->state != SESSION_OFFERED)
         return ERROR_NOT_FOUND;
-    }
     session->server_here = false;
     session_end(init, session, reason == ERROR_OK || reason == ERROR_PENDING ? ERROR_CLOSED : reason);
     return ERROR_OK;
@@ -284,21 +261,18 @@ void sessions_child_died(struct init *init, unsigned index)
 {
     for (unsigned i = 0; i < INIT_SESSIONS; i++) {
         struct session_entry *session = &init->session[i];
-        if (session->state == SESSION_FREE) {
+        if (session->state == SESSION_FREE)
             continue;
-        }
         /* Both first: a component may be its own server, and nothing may be done to a side that is dead. */
         bool client_died = session->client == index && session->client_here;
         bool server_died = session->server == index && session->server_here;
         session->client_here = session->client_here && !client_died;
         session->server_here = session->server_here && !server_died;
-        if (!client_died && server_died && session->state == SESSION_OFFERED) {
+        if (!client_died && server_died && session->state == SESSION_OFFERED)
             session->state = SESSION_REQUESTED; /* the next one of this name may answer */
-        } else if (client_died || server_died) {
+        else if (client_died || server_died)
             session_end(init, session, ERROR_CLOSED);
-        }
-        if (session->server == index && session->state == SESSION_REQUESTED && !child_will_run(init, index)) {
+        if (session->server == index && session->state == SESSION_REQUESTED && !child_will_run(init, index))
             session_end(init, session, ERROR_CLOSED);
-        }
     }
 }

@@ -39,11 +39,9 @@ static struct init init;
 
 static unsigned by_handle(uint64_t handle)
 {
-    for (unsigned i = 0; i < CHILDREN; i++) {
-        if (init.child[i].ram != 0 && init.child[i].handle == handle) {
+    for (unsigned i = 0; i < CHILDREN; i++)
+        if (init.child[i].ram != 0 && init.child[i].handle == handle)
             return i;
-        }
-    }
     fail_msg("no child has handle %lu", handle);
     return 0;
 }
@@ -56,9 +54,8 @@ static bool fails(unsigned *count)
 enum error creator_quota(uint64_t child, int64_t bytes)
 {
     unsigned index = by_handle(child);
-    if (book.quota[index] + bytes < 0) {
+    if (book.quota[index] + bytes < 0)
         return ERROR_NO_RAM;
-    }
     book.quota[index] += bytes;
     return ERROR_OK;
 }
@@ -79,9 +76,8 @@ enum error dataspace_alloc(uint64_t bytes, struct dataspace *dataspace)
 enum error dataspace_free(struct dataspace *dataspace)
 {
     assert_true(book.dataspace[dataspace->handle].live);
-    for (unsigned i = 0; i < CHILDREN; i++) {
+    for (unsigned i = 0; i < CHILDREN; i++)
         assert_int_equal(book.dataspace[dataspace->handle].holder[i], 0);
-    }
     book.dataspace[dataspace->handle].live = false;
     *dataspace = (struct dataspace){0};
     return ERROR_OK;
@@ -91,9 +87,8 @@ enum error creator_share(uint64_t child, uint64_t dataspace, uint64_t rights, ui
 {
     assert_int_equal(rights, MEM_READ | MEM_WRITE);
     assert_true(book.dataspace[dataspace].live);
-    if (fails(&book.fail_share)) {
+    if (fails(&book.fail_share))
         return ERROR_LIMIT;
-    }
     book.dataspace[dataspace].holder[by_handle(child)]++;
     *handle = dataspace;
     return ERROR_OK;
@@ -102,9 +97,8 @@ enum error creator_share(uint64_t child, uint64_t dataspace, uint64_t rights, ui
 enum error creator_shares(uint64_t dataspace, uint64_t *count)
 {
     *count = 0;
-    for (unsigned i = 0; i < CHILDREN; i++) {
+    for (unsigned i = 0; i < CHILDREN; i++)
         *count += book.dataspace[dataspace].holder[i];
-    }
     return ERROR_OK;
 }
 
@@ -113,9 +107,8 @@ enum error creator_connect(uint64_t child, selector free, uint64_t other, uint64
     (void)free;
     (void)bits;
     (void)by_handle(other);
-    if (fails(&book.fail_connect)) {
+    if (fails(&book.fail_connect))
         return ERROR_EXISTS;
-    }
     book.connected[by_handle(child)]++;
     return ERROR_OK;
 }
@@ -162,9 +155,8 @@ static void child_dies(unsigned index)
     init.child[index].ram = 0;
     init.child[index].handle = 0;
     book.connected[index] = 0;
-    for (unsigned i = 0; i < DATASPACES; i++) {
+    for (unsigned i = 0; i < DATASPACES; i++)
         book.dataspace[i].holder[index] = 0;
-    }
     sessions_child_died(&init, index);
 }
 
@@ -175,9 +167,8 @@ static int setup(void **state)
     memset(&book, 0, sizeof book);
     init.tsc_hz = 1000000000;
     init.config.starts = CHILDREN;
-    for (unsigned i = 0; i < CHILDREN; i++) {
+    for (unsigned i = 0; i < CHILDREN; i++)
         child_begins(i);
-    }
     return 0;
 }
 
@@ -198,17 +189,14 @@ static void release(unsigned child, uint64_t handle)
 static void assert_clean(void)
 {
     (void)sessions_reap(&init);
-    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
+    for (unsigned i = 0; i < INIT_SESSIONS; i++)
         assert_int_equal(init.session[i].state, SESSION_FREE);
-    }
-    for (unsigned i = 0; i < DATASPACES; i++) {
+    for (unsigned i = 0; i < DATASPACES; i++)
         assert_false(book.dataspace[i].live);
-    }
     for (unsigned i = 0; i < CHILDREN; i++) {
         assert_int_equal(book.connected[i], 0);
-        if (init.child[i].ram != 0) {
+        if (init.child[i].ram != 0)
             assert_int_equal(book.quota[i], QUOTA);
-        }
     }
 }
 
@@ -250,6 +238,26 @@ static void test_open_and_close(void **state)
     release(SERVER, server);
     assert_clean();
     assert_int_equal(session_client_closes(&init, CLIENT, id), ERROR_NOT_FOUND);
+}
+
+static void test_closing_is_heard_before_opening(void **state)
+{
+    (void)state;
+    uint64_t client, server, first = opened(&client, &server), second = 0, seen = 0;
+    bool closed = false;
+    release(CLIENT, client);
+    assert_int_equal(session_client_closes(&init, CLIENT, first), ERROR_OK);
+    assert_int_equal(request(CLIENT, SERVER, 0, &second), ERROR_PENDING);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    assert_true(closed);
+    assert_int_equal(seen, first);
+    release(SERVER, server);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    assert_false(closed);
+    assert_int_equal(seen, second);
+    assert_int_equal(session_server_refuses(&init, SERVER, second, ERROR_BUSY), ERROR_OK);
+    assert_int_equal(session_client_closes(&init, CLIENT, second), ERROR_OK);
+    assert_clean();
 }
 
 static void test_server_dies(void **state)
@@ -365,15 +373,13 @@ static void test_limits(void **state)
     uint64_t ids[INIT_SESSIONS_OF_CLIENT], id = 0;
     assert_int_equal(request(CLIENT, SERVER, INIT_DONATION_MAX + 1, &id), ERROR_BAD_ARGUMENT);
     assert_int_equal(request(CLIENT, SERVER, UINT64_MAX, &id), ERROR_BAD_ARGUMENT);
-    for (unsigned i = 0; i < INIT_SESSIONS_OF_CLIENT; i++) {
+    for (unsigned i = 0; i < INIT_SESSIONS_OF_CLIENT; i++)
         assert_int_equal(request(CLIENT, SERVER, 4096, &ids[i]), ERROR_PENDING);
-    }
     assert_int_equal(request(CLIENT, SERVER, 4096, &id), ERROR_LIMIT);
     assert_int_equal(request(STRANGER, SERVER, INIT_DONATION_MAX, &id), ERROR_PENDING);
     assert_int_equal(session_client_closes(&init, STRANGER, id), ERROR_OK);
-    for (unsigned i = 0; i < INIT_SESSIONS_OF_CLIENT; i++) {
+    for (unsigned i = 0; i < INIT_SESSIONS_OF_CLIENT; i++)
         assert_int_equal(session_client_closes(&init, CLIENT, ids[i]), ERROR_OK);
-    }
     assert_clean();
     book.quota[CLIENT] = 4095;
     assert_int_equal(request(CLIENT, SERVER, 1, &id), ERROR_NO_RAM);
@@ -392,9 +398,8 @@ static void test_foreign_sessions(void **state)
     assert_int_equal(session_server_ready(&init, SERVER, id, 1, 1, &handle, &bytes),
                      ERROR_NOT_FOUND); /* twice */
     assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_NOT_FOUND);
-    for (uint64_t other = 0; other < 0x300; other++) {
+    for (uint64_t other = 0; other < 0x300; other++)
         assert_int_equal(session_client_closes(&init, CLIENT, id ^ (other + 1)), ERROR_NOT_FOUND);
-    }
     assert_int_equal(session_client_closes(&init, CLIENT, UINT64_MAX), ERROR_NOT_FOUND);
     child_dies(CLIENT);
     child_dies(SERVER);
@@ -419,9 +424,8 @@ static void test_random(void **state)
                 error = request(who, SERVER, random & 0xffff, &ids[which]);
             } else if (what < 5) {
                 uint64_t id;
-                if (session_next(&init, SERVER, &id, &closed) != NULL) {
+                if (session_next(&init, SERVER, &id, &closed) != NULL)
                     ids[which] = id;
-                }
             } else if (what < 8) {
                 error = session_server_ready(&init, who != STRANGER ? SERVER : who, ids[which], 21, 2,
                                              &handle, &bytes);
@@ -439,9 +443,8 @@ static void test_random(void **state)
             }
             assert_true(error < ERRORS);
         }
-        for (unsigned i = 0; i < CHILDREN; i++) {
+        for (unsigned i = 0; i < CHILDREN; i++)
             child_dies(i);
-        }
         for (unsigned i = 0; i < CHILDREN; i++) {
             book.gone[i] = true;
             sessions_child_died(&init, i);
@@ -454,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_open_and_close, setup),
+        cmocka_unit_test_setup(test_closing_is_heard_before_opening, setup),
         cmocka_unit_test_setup(test_server_dies, setup),
         cmocka_unit_test_setup(test_server_dies_before_it_answers, setup),
         cmocka_unit_test_setup(test_client_dies, setup),

@@ -26,6 +26,13 @@ def enum(text, name):
     return values
 
 
+def permissions(syscall):
+    """The permission bits of each type, as <type>_<permission>: value."""
+    bits = {name: int(value, 16) for name, value in re.findall(r"#define PERM_(\w+)\s+(0x\w+)u", syscall)}
+    del bits["DESTROY"], bits["ALL"]
+    return bits
+
+
 def main():
     differences = []
 
@@ -42,13 +49,11 @@ def main():
     calls.pop("CALLS")
     same("call", calls, {name: int(n) for n, name in re.findall(r"^## (\d+) (CALL_\w+)", calls_md, re.M)})
 
-    header = {name: int(value, 16) for name, value in re.findall(r"#define PERM_(\w+)\s+(0x\w+)u", syscall)}
-    del header["DESTROY"], header["ALL"]
     table = {}
     for kind, rights in re.findall(r"^\| `(\w+)` \|(.*)\|$", calls_md.split("## Objects")[1].split("## 0")[0], re.M):
         for name, value in re.findall(r"`(\w+)` (0x\w+)", rights):
             table["%s_%s" % (kind, name)] = int(value, 16)
-    same("permission", header, table)
+    same("permission", permissions(syscall), table)
 
     selectors = enum(syscall, "root_selector")
     selectors.pop("ROOT_SELECTORS")
