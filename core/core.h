@@ -171,6 +171,7 @@ void core_request(uint64_t id, uint64_t words) __attribute__((noreturn));
 
 /* log.c */
 void log_init(void);
+/* One line; what is no character of it is shown as '?', what is too long is cut off. */
 void log_text(const char *label, const char *session, const char *text, size_t length);
 void log_core(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -230,6 +231,10 @@ MUST_CHECK enum error attachment_create(struct pd *pd, const struct attach_reque
 /* Pages that are the kernel's or nobody's, kept free of dataspaces. */
 MUST_CHECK enum error attachment_reserve(struct pd *pd, unsigned handle, uint64_t pages, uint64_t *page);
 MUST_CHECK enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page);
+/* words: dataspace, offset, bytes, address, rights. Into the space of a VM or device, all in whole pages. */
+MUST_CHECK enum error attachment_enter(struct pd *pd, unsigned vm, const uint64_t *words);
+/* That space goes, with all attachments in it. */
+void attachments_end(struct pd *pd, unsigned vm);
 
 /* session.c and vm.c: core's services */
 struct open_request {

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define CLEAR_PAGES 512u /* cleared in one request: it is served at the priority of whoever waits for the next */
+#define CLEAR_PAGES 512u /* cleared in one request, which is served at the next one's priority */
 
 enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result)
 {
@@ -320,4 +320,26 @@ enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page)
         }
     }
     return ERROR_NOT_FOUND;
+}
+
+enum error attachment_enter(struct pd *pd, unsigned vm, const uint64_t *words)
+{
+    const struct attach_request request = {.handle = words[0],
+                                           .offset = words[1] / PAGE,
+                                           .pages = words[2] / PAGE,
+                                           .page = words[3] / PAGE,
+                                           .vm = vm,
+                                           .rights = words[4]};
+    uint64_t page;
+    if ((words[1] | words[2] | words[3]) % PAGE || !words[2])
+        return ERROR_BAD_ARGUMENT;
+    return attachment_create(pd, &request, &page);
+}
+
+void attachments_end(struct pd *pd, unsigned vm)
+{
+    capability_remove(handle_selector(pd, vm));
+    for (unsigned i = 0; i < ATTACHMENTS; i++)
+        if (pd->attachment[i].vm == vm)
+            pd->attachment[i] = (struct attachment){0};
 }

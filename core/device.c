@@ -14,8 +14,10 @@
 #define CONFIG_DATA    0xcfc
 #define FAULT_LINES    4u   /* in a second; what is more is counted */
 #define FAULTS_MAX     256u /* taken in one look */
+#define MESSAGES_MAX   32u  /* of a function: the machine has 192 vectors for all */
 
 static unsigned devices; /* sessions; the main thread reads it */
+static bool told_no_iommu;
 
 static void port_out32(uint16_t port, uint32_t value)
 {
@@ -92,8 +94,10 @@ enum error device_open(struct pd *pd, const struct open_request *request, unsign
     struct handle *device = &pd->handle[handle];
     unsigned id;
     if (!(BOOT_INFO->features & BOOT_FEATURE_IOMMU)) {
-        log_core("%s: device %s: there is no IOMMU to keep it from others' memory", pd->label,
-                 request->label);
+        if (!told_no_iommu)
+            log_core("%s: device %s: there is no IOMMU to keep it from others' memory", pd->label,
+                     request->label);
+        told_no_iommu = true;
         return ERROR_UNSUPPORTED;
     }
     if (space_copy(ROOT_PORTS, CONFIG_ADDRESS, ROOT_PIO, CONFIG_ADDRESS, 8, MEM_READ | MEM_WRITE) !=
@@ -128,10 +132,7 @@ void device_close(struct pd *pd, unsigned handle)
     pci_command(&access, device->device.id, false, false);
     pci_quiet(&access, device->device.id);
     capability_remove(own + 1);
-    capability_remove(own); /* takes all attachments with it */
-    for (unsigned i = 0; i < ATTACHMENTS; i++)
-        if (pd->attachment[i].vm == handle)
-            pd->attachment[i] = (struct attachment){0};
+    attachments_end(pd, handle);
     for (unsigned i = 1; i < HANDLES; i++)
         if ((pd->handle[i].kind == HANDLE_MESSAGE && pd->handle[i].object.vm == handle) ||
             (pd->handle[i].kind == HANDLE_BAR && pd->handle[i].memory.device == handle))
@@ -174,9 +175,15 @@ static enum error device_interrupt(struct pd *pd, unsigned device, selector at, 
                                    struct reply *reply)
 {
     uint64_t address = 0, data = 0;
-    unsigned index;
+    unsigned index, used = 0, messages = pci_messages(&access, pd->handle[device].device.id);
     if (!selector_usable(at) || !bits)
         return ERROR_BAD_ARGUMENT;
+    if (!messages)
+        return ERROR_UNSUPPORTED;
+    for (unsigned i = 1; i < HANDLES; i++)
+        used += pd->handle[i].kind == HANDLE_MESSAGE && pd->handle[i].object.vm == device;
+    if (used >= messages || used >= MESSAGES_MAX)
+        return ERROR_LIMIT;
     enum error error = handle_new(pd, HANDLE_MESSAGE, &index);
     if (error)
         return error;
@@ -206,7 +213,6 @@ enum error device_request(struct pd *pd, uint64_t operation, const uint64_t *wor
 {
     const struct handle *device = handle_get(pd, words[0], HANDLE_DEVICE);
     unsigned handle = (unsigned)words[0];
-    uint64_t page;
     if (!device)
         return ERROR_NOT_FOUND;
     unsigned id = device->device.id;
@@ -227,17 +233,9 @@ enum error device_request(struct pd *pd, uint64_t operation, const uint64_t *wor
         pci_command(&access, id, true, words[1]);
         return ERROR_OK;
     case DEVICE_MAP:
-        if ((words[2] | words[3] | words[4]) % PAGE || !words[3] ||
-            words[5] & ~(uint64_t)(MEM_READ | MEM_WRITE))
+        if (words[5] & ~(uint64_t)(MEM_READ | MEM_WRITE))
             return ERROR_BAD_ARGUMENT;
-        return attachment_create(pd,
-                                 &(struct attach_request){.handle = words[1],
-                                                          .offset = words[2] / PAGE,
-                                                          .pages = words[3] / PAGE,
-                                                          .page = words[4] / PAGE,
-                                                          .vm = handle,
-                                                          .rights = words[5]},
-                                 &page);
+        return attachment_enter(pd, handle, words + 1);
     case DEVICE_UNMAP:
         return words[1] % PAGE ? ERROR_BAD_ARGUMENT : attachment_remove(pd, handle, words[1] / PAGE);
     default:

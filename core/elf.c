@@ -51,15 +51,18 @@ static const char *segment_parse(const struct program_header *program, size_t by
         return "a segment lies too high";
     if ((program->flags & ELF_W) && (program->flags & ELF_X))
         return "a segment is writable and executable";
+    uint64_t pages = (program->address - address + program->memory_bytes + 0xfff) / 4096;
+    if (pages > ELF_MEMORY / 4096 - elf->pages)
+        return "the segments take more memory than 16 MiB";
     struct elf_segment *segment = &elf->segment[elf->segments++];
     segment->address = address;
     segment->skip = program->address - address;
-    segment->pages = (segment->skip + program->memory_bytes + 0xfff) / 4096;
+    segment->pages = pages;
     segment->offset = program->offset;
     segment->file_bytes = program->file_bytes;
     segment->writable = program->flags & ELF_W;
     segment->executable = program->flags & ELF_X;
-    elf->pages += segment->pages;
+    elf->pages += pages;
     return NULL;
 }
 

@@ -14,6 +14,7 @@
 #define ELF_SEGMENTS 8u
 #define ELF_LOWEST   0x400000u /* where programs may lie */
 #define ELF_LIMIT    0x40000000u
+#define ELF_MEMORY   0x1000000u /* of all segments: it is filled at one go. More comes from dataspaces */
 
 struct elf_segment {
     uint64_t address, pages;     /* address: multiple of 4096 */

@@ -116,6 +116,13 @@ static void segments_are_checked(void **state)
     file.program[1].p_vaddr = 0x7fffffff0000;
     refused(&file, sizeof(file), "too high");
     file = good();
+    file.program[1].p_memsz = ELF_MEMORY - 0x1000 - 0x10;
+    struct elf elf;
+    assert_null(elf_parse(&file, sizeof(file), &elf));
+    assert_int_equal(elf.pages, ELF_MEMORY / 4096);
+    file.program[1].p_memsz++;
+    refused(&file, sizeof(file), "more memory than 16 MiB");
+    file = good();
     file.header.e_entry = 0x402010;
     refused(&file, sizeof(file), "entry");
     file = good();

@@ -8,8 +8,6 @@
 #include "base/include/session/log.h"
 #include "core/core.h"
 
-#include <string.h>
-
 #define COM1          0x3f8u
 #define UART_THR      0u
 #define UART_IER      1u
@@ -59,7 +57,7 @@ void log_init(void)
     out(COM1 + UART_MCR, 0x03);
 }
 
-static void line(const char *label, const char *session, const char *text, size_t length)
+void log_text(const char *label, const char *session, const char *text, size_t length)
 {
     put('[');
     put_string(label);
@@ -71,19 +69,6 @@ static void line(const char *label, const char *session, const char *text, size_
     for (size_t i = 0; i < length && i < LOG_LINE; i++)
         put(text[i] == '\t' || (text[i] >= 0x20 && text[i] < 0x7f) ? text[i] : '?');
     put_string(length > LOG_LINE ? "...\r\n" : "\r\n");
-}
-
-void log_text(const char *label, const char *session, const char *text, size_t length)
-{
-    for (;;) {
-        const char *end = memchr(text, '\n', length);
-        size_t part = end ? (size_t)(end - text) : length;
-        line(label, session, text, part);
-        if (part + 1 >= length)
-            return;
-        text += part + 1;
-        length -= part + 1;
-    }
 }
 
 void log_core(const char *format, ...)

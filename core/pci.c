@@ -22,6 +22,7 @@
 #define BAR_64              4u
 #define BAR_FLAGS           0xfu
 #define CAPABILITY_MSI      0x05u
+#define CAPABILITY_EXPRESS  0x10u
 #define CAPABILITY_MSIX     0x11u
 #define CAPABILITIES_MAX    48u /* that fit */
 #define MSI_ON              0x10000u
@@ -29,8 +30,11 @@
 #define MSI_64              0x800000u
 #define MSIX_ON             0x80000000u
 #define MSIX_MASKED         0x40000000u
-#define CLASS_BRIDGE         0x06u   /* base class */
-#define CLASS_IOMMU          0x0806u /* base class and subclass */
+#define MSIX_LAST(control)  ((control) >> 16 & 0x7ff)
+#define EXPRESS_CONTROL     8u /* of the device; its status, cleared by ones, above */
+#define EXPRESS_NO_SNOOP    0x0800u
+#define CLASS_BRIDGE        0x06u   /* base class */
+#define CLASS_IOMMU         0x0806u /* base class and subclass */
 #define PAGE_BYTES          0x1000u
 
 static bool hex(const char **text, unsigned digits, uint32_t *value)
@@ -136,10 +140,22 @@ static unsigned capability(const struct pci_access *access, unsigned id, unsigne
 void pci_quiet(const struct pci_access *access, unsigned id)
 {
     unsigned msi = capability(access, id, CAPABILITY_MSI), msix = capability(access, id, CAPABILITY_MSIX);
+    unsigned express = capability(access, id, CAPABILITY_EXPRESS);
     if (msi)
         access->write(id, msi, access->read(id, msi) & ~MSI_ON);
     if (msix)
         access->write(id, msix, access->read(id, msix) & ~MSIX_ON);
+    if (express)
+        access->write(id, express + EXPRESS_CONTROL,
+                      access->read(id, express + EXPRESS_CONTROL) & 0xffff & ~EXPRESS_NO_SNOOP);
+}
+
+unsigned pci_messages(const struct pci_access *access, unsigned id)
+{
+    unsigned msix = capability(access, id, CAPABILITY_MSIX);
+    if (msix)
+        return MSIX_LAST(access->read(id, msix)) + 1;
+    return capability(access, id, CAPABILITY_MSI) ? 1 : 0;
 }
 
 bool pci_message(const struct pci_access *access, unsigned id, uint64_t address, uint32_t data)

@@ -38,5 +38,8 @@ void pci_command(const struct pci_access *access, unsigned id, bool memory, bool
 
 /* Turn on messages: MSI with this one, or MSI-X with all entries as they are. False: it has neither. */
 MUST_CHECK bool pci_message(const struct pci_access *access, unsigned id, uint64_t address, uint32_t data);
-/* Both off. */
+/* How many it can send; 0: none. */
+unsigned pci_messages(const struct pci_access *access, unsigned id);
+/* No messages, and no DMA that goes around the processors' caches ("no snoop"): memory that is cleared is
+ * cleared in them. */
 void pci_quiet(const struct pci_access *access, unsigned id);

@@ -156,12 +156,39 @@ static void messages(void **state)
     assert_false(pci_message(&access, SINGLE_ID, 0xfee01000, 0x51));
 }
 
+static void messages_are_counted(void **state)
+{
+    (void)state;
+    assert_int_equal(pci_messages(&access, SINGLE_ID), 0);
+    functions[2].word[13] = 0x40;
+    functions[2].word[16] = 0x00085005; /* MSI, which could have 16; one is used */
+    assert_int_equal(pci_messages(&access, SINGLE_ID), 1);
+    functions[2].word[20] = 0x00400011; /* MSI-X with 65 */
+    assert_int_equal(pci_messages(&access, SINGLE_ID), 65);
+}
+
+/* Bit 11 of Device Control is on after a reset, and Device Status beside it is cleared by ones. */
+static void nothing_goes_around_caches(void **state)
+{
+    (void)state;
+    functions[2].word[13] = 0x40;
+    functions[2].word[16] = 0x10; /* PCI Express */
+    functions[2].word[18] = 0x000f2830;
+    functions[2].writable[18] = 0xffffffff;
+    pci_quiet(&access, SINGLE_ID);
+    assert_int_equal(functions[2].word[18], 0x2030);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(labels, setup),   cmocka_unit_test_setup(finds, setup),
-        cmocka_unit_test_setup(bars, setup),     cmocka_unit_test_setup(commands, setup),
+        cmocka_unit_test_setup(labels, setup),
+        cmocka_unit_test_setup(finds, setup),
+        cmocka_unit_test_setup(bars, setup),
+        cmocka_unit_test_setup(commands, setup),
         cmocka_unit_test_setup(messages, setup),
+        cmocka_unit_test_setup(messages_are_counted, setup),
+        cmocka_unit_test_setup(nothing_goes_around_caches, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

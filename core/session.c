@@ -82,7 +82,7 @@ enum error session_create(struct pd *pd, const struct open_request *request, str
 static enum error log_write(struct pd *pd, uint64_t handle, struct message *message)
 {
     char text[2 * LOG_LINE];
-    uint64_t dropped, more;
+    uint64_t dropped;
     const struct handle *session = handle_get(pd, handle, HANDLE_LOG);
     if (!session)
         return ERROR_NOT_FOUND;
@@ -91,9 +91,6 @@ static enum error log_write(struct pd *pd, uint64_t handle, struct message *mess
         return ERROR_BAD_ARGUMENT;
     if (!rate_take(&pd->log_rate, tsc_read(), BOOT_INFO->tsc_hz, &dropped))
         return ERROR_OK; /* who floods the log is not told */
-    for (size_t at = 0; at + 1 < length; at++)
-        if (text[at] == '\n' && !rate_take(&pd->log_rate, tsc_read(), BOOT_INFO->tsc_hz, &more))
-            length = at;
     if (dropped)
         log_core("%s: %lu lines left out, they came too fast", pd->label, dropped);
     log_text(pd->label, session->label, text, length);

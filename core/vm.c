@@ -20,10 +20,7 @@ void vm_close(struct pd *pd, unsigned handle)
     for (unsigned i = 1; i < HANDLES; i++)
         if (pd->handle[i].kind == HANDLE_VCPU && pd->handle[i].object.vm == handle)
             handle_close(pd, i);
-    capability_remove(handle_selector(pd, handle)); /* takes all attachments with it */
-    for (unsigned i = 0; i < ATTACHMENTS; i++)
-        if (pd->attachment[i].vm == handle)
-            pd->attachment[i] = (struct attachment){0};
+    attachments_end(pd, handle);
 }
 
 static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, uint64_t cpu, struct reply *reply)
@@ -55,23 +52,13 @@ static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, uint64_t 
 enum error vm_request(struct pd *pd, uint64_t operation, const uint64_t *words, struct reply *reply)
 {
     unsigned vm = (unsigned)words[0];
-    uint64_t page;
     if (!handle_get(pd, words[0], HANDLE_VM))
         return ERROR_NOT_FOUND;
     switch (operation) {
     case VM_VCPU:
         return vcpu_create(pd, vm, words[1], words[2], reply);
     case VM_ATTACH:
-        if ((words[2] | words[3] | words[4]) % PAGE || words[3] == 0)
-            return ERROR_BAD_ARGUMENT;
-        return attachment_create(pd,
-                                 &(struct attach_request){.handle = words[1],
-                                                          .offset = words[2] / PAGE,
-                                                          .pages = words[3] / PAGE,
-                                                          .page = words[4] / PAGE,
-                                                          .vm = vm,
-                                                          .rights = words[5]},
-                                 &page);
+        return attachment_enter(pd, vm, words + 1);
     case VM_DETACH:
         return words[1] % PAGE ? ERROR_BAD_ARGUMENT : attachment_remove(pd, vm, words[1] / PAGE);
     default:

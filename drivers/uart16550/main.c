@@ -30,6 +30,8 @@
 #define BIT_IRQ(i)    (1ull << (2 * (i)))
 #define BIT_CLIENT(i) (2ull << (2 * (i)))
 
+#define REFUSALS_TOLD 16u
+
 struct port {
     const struct uart_config *config;
     bool usable;
@@ -115,9 +117,14 @@ static enum error port_attach(struct port *port)
     return ERROR_OK;
 }
 
+/* The lines are written on our time, so a client that asks again and again is not to have as many as it likes. */
 static void request_refuse(const struct server_request *request, enum error reason)
 {
-    log_line("Terminal '%s' refused: %s", request->label, error_text(reason));
+    static unsigned lines;
+    if (lines < REFUSALS_TOLD) {
+        log_line("Terminal '%s' refused: %s%s", request->label, error_text(reason),
+                 ++lines == REFUSALS_TOLD ? "; further refusals are not told" : "");
+    }
     enum error error = server_refuse(request->id, reason);
     (void)error; /* the client has gone meanwhile */
 }

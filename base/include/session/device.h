@@ -17,8 +17,8 @@ enum device_operation {
     DEVICE_BAR, /* session, number -> dataspace of the registers (uncached), bytes. Only whole pages of memory
                  */
     /* session, free selector, signal bits -> handle, address, data. The capability (acknowledge) goes to the
-     * selector. MSI, if the function has that, is set up and on. Else MSI-X is on, and the client writes
-     * address and data into an entry of the table in its BAR. */
+     * selector. MSI-X, if the function has that, is on, and the client writes address and data into an
+     * entry of the table in its BAR. Else MSI is set up and on. ERROR_LIMIT: more than the function has, or than 32. */
     DEVICE_INTERRUPT,
     DEVICE_DMA,   /* session, 1: the function may do DMA, 0: it may not (bus master) */
     DEVICE_MAP,   /* session, dataspace, offset, bytes, I/O address, MEM_READ or with MEM_WRITE; multiples of

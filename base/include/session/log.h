@@ -9,6 +9,5 @@
 #define LOG_LINE    240u /* bytes of a line that are shown */
 
 enum log_operation {
-    LOG_WRITE =
-        0x40, /* session handle, string: control characters are shown as '?', line feeds begin a new line */
+    LOG_WRITE = 0x40, /* session handle, string: one line; control characters are shown as '?' */
 };

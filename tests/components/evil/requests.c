@@ -151,6 +151,13 @@ static uint64_t word_pick(struct evil *evil)
     }
 }
 
+/* One line, which nobody can take for another's. */
+static void log_attack(void)
+{
+    static const char text[] = "evil: a line\n[core] not core's\r\033[2J";
+    log_put(text, sizeof(text) - 1);
+}
+
 /* What would end or silence us, or fill the log, is no attack on others. */
 static uint64_t operation_pick(struct evil *evil, bool to_parent)
 {
@@ -211,6 +218,7 @@ void evil_requests(struct evil *evil, unsigned count)
     creator_operations(evil);
     own_domain(evil);
     too_many_words(evil);
+    log_attack();
     for (unsigned i = 0; i < count; i++) {
         random_request(evil);
     }
