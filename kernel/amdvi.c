@@ -17,12 +17,15 @@
 #define EVENT_BASE        0x10
 #define CONTROL           0x18
 #define EXCLUSION_BASE    0x20
+#define FEATURES          0x30
 #define HIGH_REGISTERS    0x2000
 #define COMMAND_HEAD      0x00 /* from here on in the second page */
 #define COMMAND_TAIL      0x08
 #define EVENT_HEAD        0x10
 #define EVENT_TAIL        0x18
 #define STATUS            0x20
+
+#define FEATURES_INVALIDATE_ALL (1ul << 6)
 
 #define CONTROL_ENABLE        (1ul << 0)
 #define CONTROL_EVENT_LOG     (1ul << 2)
@@ -118,6 +121,25 @@ static void events_start(struct unit *unit)
     write_register(unit->low, CONTROL, control | CONTROL_EVENT_LOG);
 }
 
+/* What units may remember of the tables that the firmware, or whoever ran before, had given them. */
+static void forget_all(unsigned last_device)
+{
+    struct amdvi_command all = amdvi_invalidate_all();
+    bool at_once = true;
+
+    for (unsigned u = 0; u < unit_count; u++)
+        at_once = at_once && (read_register(units[u].low, FEATURES) & FEATURES_INVALIDATE_ALL);
+    if (at_once)
+        execute(&all, 1);
+    for (unsigned id = 0; !at_once && id <= UINT16_MAX; id++) {
+        struct amdvi_command commands[] = {amdvi_invalidate_domain((uint16_t)id),
+                                           amdvi_invalidate_device((uint16_t)id),
+                                           amdvi_invalidate_interrupts((uint16_t)id)};
+
+        execute(commands, id <= last_device ? 3 : 1);
+    }
+}
+
 static const char *amd_start(const struct iommu_tables *tables)
 {
     unsigned last = tables->last_device | 0xff; /* the first bus is there in any case */
@@ -152,6 +174,7 @@ static const char *amd_start(const struct iommu_tables *tables)
         events_start(unit);
     }
     unit_count = tables->units;
+    forget_all(last);
     iommu_domains = DOMAINS;
     return NULL;
 }

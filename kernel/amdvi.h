@@ -85,6 +85,11 @@ static inline struct amdvi_command amdvi_invalidate_interrupts(uint16_t device)
     return (struct amdvi_command){{5ul << 60 | device, 0}};
 }
 
+static inline struct amdvi_command amdvi_invalidate_all(void)
+{
+    return (struct amdvi_command){{8ul << 60, 0}};
+}
+
 /* Events (2.5): the code in bits 60 to 63; 0: none stands there. */
 static inline bool amdvi_event(const volatile uint64_t *event, uint16_t *device, uint64_t *address)
 {

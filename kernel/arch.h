@@ -45,6 +45,7 @@
 #define MSR_TSC            0x10
 #define MSR_APIC_BASE      0x1b
 #define MSR_SYSENTER_CS    0x174
+#define MSR_MCG_STATUS     0x17a
 #define MSR_PAT            0x277
 #define MSR_TSC_DEADLINE   0x6e0
 #define MSR_EFER           0xc0000080

@@ -192,6 +192,7 @@ void cpu_init(struct cpu *cpu, void *stack)
     wrmsr(MSR_FS_BASE, 0);
     if (cpu_features.rdtscp)
         wrmsr(MSR_TSC_AUX, 0);
+    wrmsr(MSR_SYSENTER_CS, 0); /* whoever ran before may have left it: #GP now */
     wrmsr(MSR_STAR, (uint64_t)SEL_KERNEL_CODE << 32 | (uint64_t)(SEL_USER_DATA - 8) << 48);
     wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
     wrmsr(MSR_CSTAR, (uint64_t)syscall_entry);

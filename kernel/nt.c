@@ -14,7 +14,7 @@ struct nt *nt_create(struct account *account)
 
 void nt_pass_on(struct nt *nt)
 {
-    uint32_t home = __atomic_load_n(&nt->home, __ATOMIC_RELAXED);
+    uint32_t home = __atomic_load_n(&nt->home, __ATOMIC_RELAXED) & ~NT_TOLD;
 
     if (__atomic_load_n(&nt->waiter, __ATOMIC_ACQUIRE))
         nt_wake(nt);
@@ -34,6 +34,17 @@ void nt_wake(struct nt *nt)
         smp_request(&nt->object, REQUEST_WAKE, waiter->cpu);
 }
 
+/* The home is another CPU, or this one and has been told. */
+static __attribute__((noinline)) void nt_look_elsewhere(struct nt *nt, uint32_t home)
+{
+    if ((home & ~NT_TOLD) == this_cpu()->number) {
+        nt_wake(nt);
+    } else if (!(home & NT_TOLD) || __atomic_load_n(&nt->waiter, __ATOMIC_RELAXED)) {
+        home = __atomic_fetch_or(&nt->home, NT_TOLD, __ATOMIC_SEQ_CST);
+        smp_request(&nt->object, REQUEST_WAKE, home & ~NT_TOLD);
+    }
+}
+
 /* Somebody may be at the word: on this CPU who waits, on another also who runs a guest. */
 static void nt_look(struct nt *nt)
 {
@@ -42,7 +53,7 @@ static void nt_look(struct nt *nt)
     if (home == this_cpu()->number)
         nt_wake(nt);
     else
-        smp_request(&nt->object, REQUEST_WAKE, home);
+        nt_look_elsewhere(nt, home);
 }
 
 void nt_signal(struct nt *nt, uint64_t bits)

@@ -5,6 +5,8 @@
  * There is no lock. The word is atomic; `waiter` is set by the EC that comes to wait and cleared by its own
  * CPU; `home` is the CPU that last came to take the word. Who takes it says so before looking at the word,
  * who signals looks for the home after setting it: so one of the two sees the other, and no signal is missed.
+ * One signal interrupts the home, and no other one until somebody has come again or waits: who signals in a
+ * loop does not have the other CPU.
  */
 #pragma once
 
@@ -18,8 +20,10 @@ struct nt {
     struct object object;
     uint64_t word;
     struct ec *waiter; /* not referenced: cleared when it wakes or dies */
-    uint32_t home;     /* number of a CPU */
+    uint32_t home;     /* number of a CPU; NT_TOLD: interrupted since somebody has come there */
 };
+
+#define NT_TOLD (1u << 31)
 
 struct nt *nt_create(struct account *account) must_check;
 void nt_destroy(struct nt *nt);

@@ -144,6 +144,7 @@ void smp_answer_grace(struct cpu *cpu)
 {
     cpu->hazard &= ~HAZARD_GRACE;
     generation_answer(&cpu->grace_seen, cpu->grace_begun);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* answered before looking: of two, one has to see both answers */
     for (unsigned i = 0; i < cpu_count; i++) { /* the last one to answer says so */
         if (cpus[i] != cpu && __atomic_load_n(&cpus[i]->grace_waits, __ATOMIC_SEQ_CST) && grace_over(cpus[i]))
             lapic_interrupt(cpus[i]->apic_id);

@@ -153,6 +153,8 @@ static const uint8_t exit_table[EXIT_TABLE_END] = {
     [EXIT_XSETBV] = VCPU_EXIT_XSETBV,
 };
 
+#define MCG_STATUS_MCIP 4u
+
 #define IO_INFO_MASK  0xffff007dul /* as VCPU_IO_* */
 #define NPF_INFO_MASK (VCPU_MMIO_PRESENT | VCPU_MMIO_WRITE | VCPU_MMIO_FETCH)
 
@@ -472,6 +474,10 @@ static uint32_t describe_rare(struct vmcb *v, struct vcpu_state *s, uint32_t cod
     switch (exit) {
     case VCPU_EXIT_RDMSR:
         return v->exit_info[0] & 1 ? VCPU_EXIT_WRMSR : VCPU_EXIT_RDMSR;
+    case VCPU_EXIT_SHUTDOWN:
+        if (rdmsr(MSR_MCG_STATUS) & MCG_STATUS_MCIP)
+            panic("machine check while a guest with CR4.MCE clear ran");
+        return exit;
     case VCPU_EXIT_EXCEPTION:
         s->info[0] = code - EXIT_EXCEPTION_FIRST;
         s->info[1] = v->exit_info[0];

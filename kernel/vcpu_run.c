@@ -66,6 +66,8 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
     if (status == STATUS_OK && vcpu->runner)
         status = STATUS_BUSY;
     if (status != STATUS_OK) {
+        if (ec->fpu)
+            fpu_load(cpu, ec->fpu); /* the guest's may be there still, where the call has begun anew */
         finish_values(status, 0, 0);
         return;
     }

@@ -192,7 +192,17 @@ void vmx_cpu_init(void)
     tags_init(&cpu->asids, VPIDS);
 }
 
-/* What the processor loads when it leaves the guest; the rest stays 0, as the page was. */
+/* Fields that are used and stay 0. What the processor keeps in the page is its own affair (SDM vol.
+ * 3, 25.11.3), so that a page of zeros says nothing about them. */
+static const uint16_t zero_fields[] = {
+    VMCS_HOST_ES,           VMCS_HOST_DS,           VMCS_HOST_FS,
+    VMCS_HOST_GS,           VMCS_HOST_FS_BASE,      VMCS_HOST_SYSENTER_CS,
+    VMCS_HOST_SYSENTER_ESP, VMCS_HOST_SYSENTER_EIP, VMCS_PAGE_FAULT_MASK,
+    VMCS_PAGE_FAULT_MATCH,  VMCS_CR3_TARGETS,       VMCS_TPR_THRESHOLD,
+    VMCS_ENTRY_EVENT,       VMCS_GUEST_DEBUGCTL,    VMCS_GUEST_SHADOW,
+    VMCS_GUEST_ACTIVITY,    VMCS_GUEST_RSP,         VMCS_GUEST_PENDING_DEBUG};
+
+/* What the processor loads when it leaves the guest. */
 static void host_init(struct cpu *cpu)
 {
     struct {
@@ -219,6 +229,8 @@ static void controls_init(struct vcpu *vcpu, struct vmx *vmx)
 {
     uint64_t list = physical_address(vmx) + offsetof(struct vmx, msr);
 
+    for (unsigned i = 0; i < sizeof(zero_fields) / sizeof(*zero_fields); i++)
+        vmwrite(zero_fields[i], 0);
     for (unsigned i = 0; i < VMX_MSRS; i++)
         vmx->msr[i].number = host_msrs[i].number;
     vmx->processor_controls = vmx_found.processor;

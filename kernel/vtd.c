@@ -35,6 +35,7 @@
 #define ECAP_COHERENT     (1ul << 0)
 #define ECAP_QUEUE        (1ul << 1)
 #define ECAP_INTERRUPTS   (1ul << 3)
+#define ECAP_SNOOP        (1ul << 7)
 
 #define GCMD_TRANSLATION     (1u << 31) /* and the same bits of GSTS */
 #define GCMD_ROOT            (1u << 30)
@@ -62,6 +63,7 @@ static struct unit {
 static unsigned unit_count;
 static uint32_t waits;
 
+static uint64_t snoop; /* bit of leaves */
 static struct vtd_entry *root, *interrupts;
 static struct {
     struct vtd_entry *contexts; /* NULL: no device object */
@@ -161,6 +163,7 @@ static const char *features(const struct iommu_tables *tables)
                                          .large = cap_all & CAP_LARGE,
                                          .write_back = !(ecap_all & ECAP_COHERENT),
                                          .table = VTD_READ | VTD_WRITE};
+    snoop = ecap_all & ECAP_SNOOP ? VTD_SNOOP : 0;
     return NULL;
 }
 
@@ -216,7 +219,7 @@ static uint64_t intel_page_bits(unsigned rights)
 {
     if (rights & ~(MEM_READ | MEM_WRITE) || !(rights & MEM_READ))
         return 0;
-    return VTD_READ | (rights & MEM_WRITE ? VTD_WRITE : 0);
+    return VTD_READ | (rights & MEM_WRITE ? VTD_WRITE : 0) | snoop;
 }
 
 static bool intel_device_create(struct device *device, struct account *account)

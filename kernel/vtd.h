@@ -11,6 +11,7 @@
 /* Entries of page tables (9.8). */
 #define VTD_READ  (1ul << 0)
 #define VTD_WRITE (1ul << 1)
+#define VTD_SNOOP (1ul << 11) /* of leaves: DMA sees the processors' caches whatever the device asks for */
 
 /* Entries of 128 bits: of the root and context tables (9.1, 9.3), of the interrupt table (9.10), descriptors.
  */

@@ -61,6 +61,27 @@ static void full_slab(void)
     EXPECT(account_free(account), 18);
 }
 
+/* An MSR space has two pages side by side beside its slab's: with fewer nothing of it is made or charged. */
+static void page_pairs(void)
+{
+    for (uint64_t pages = 1; pages <= 4; pages++) {
+        selector account = fresh(), space = fresh();
+        uint64_t free_now, used;
+
+        OK(create_account(account, ROOT_ACCOUNT, pages));
+        EXPECT_STATUS(create_space(space, account, SPACE_MSR, 0), pages < 3 ? STATUS_NO_MEMORY : STATUS_OK);
+        OK(account_info(account, &free_now, &used));
+        EXPECT(free_now + used, pages);
+        EXPECT(used, pages < 3 ? 0 : 3);
+        if (pages >= 3) {
+            OK(destroy(space));
+            OK(space_remove(ROOT_OBJ, space, 1));
+        }
+        OK(destroy(account));
+        OK(space_remove(ROOT_OBJ, account, 1));
+    }
+}
+
 static void move(void)
 {
     selector a = fresh(), b = fresh(), nt = fresh();
@@ -184,6 +205,7 @@ void test_accounts(void)
         {"accounts: arithmetic", arithmetic},
         {"accounts: pages moved", move},
         {"accounts: a full slab", full_slab},
+        {"accounts: pages by pairs", page_pairs},
         {"accounts: generations", generations},
         {"accounts: each type of object until nothing is left", exhaust},
         {"accounts: who pays", payers},

@@ -101,6 +101,42 @@ static void no_signal_lost(void)
     }
 }
 
+static void floods(uint64_t argument)
+{
+    (void)argument;
+    while (!shared[3]) {
+        (void)!nt_signal(pong);
+        shared[4]++;
+    }
+    thread_end();
+}
+
+static uint64_t turns(void)
+{
+    uint64_t count = 0;
+
+    for (uint64_t end = now() + milliseconds(50); now() < end;)
+        count++;
+    return count;
+}
+
+/* Signals that nobody on this CPU waits for do not take its time, however many there are. */
+static void flood(void)
+{
+    uint64_t alone, beside;
+
+    pong = notification();
+    shared[3] = shared[4] = 0;
+    alone = turns();
+    (void)thread_start(&own, 1, floods, 0, PRIORITY, OTHER);
+    while (shared[4] < 10)
+        __builtin_ia32_pause();
+    beside = turns();
+    shared[3] = 1;
+    say("two CPUs: %u turns alone, %u beside %u signals", alone, beside, shared[4]);
+    expect("it has some of its time", beside > alone / 8, true);
+}
+
 static void waits_for_ping(uint64_t deadline)
 {
     uint64_t bits;
@@ -131,8 +167,8 @@ static void waits_alone(uint64_t deadline)
         beat++;
 }
 
-/* A CPU that idles, has just ended an EC, and whose next deadline wakes a thread that nobody gives time to: those
- * behind it come none the less. */
+/* A CPU that idles, has just ended an EC, and whose next deadline wakes a thread that nobody gives time to:
+ * those behind it come none the less. */
 static void deadline_behind(void)
 {
     uint64_t begin = now();
@@ -381,6 +417,7 @@ static void memory_is_short(void)
 static const struct test tests[] = {
     {"two CPUs: ping-pong of signals", ping_pong},
     {"two CPUs: no signal is lost", no_signal_lost},
+    {"two CPUs: signals that nobody waits for", flood},
     {"two CPUs: a deadline", deadline_there},
     {"two CPUs: a deadline behind one of nobody's", deadline_behind},
     {"two CPUs: a notification dies under its waiter", waits_on_the_dead},

@@ -41,6 +41,8 @@ static void runs(uint64_t deadline)
 /* What ends a stay in the guest on the other CPU, and how. */
 static void guest_disturbed(unsigned way, enum status expected)
 {
+    uint64_t begin, at_once = 0;
+
     for (uint64_t i = 0; i < lives / 3; i++) {
         guest_make(1);
         ping = notification();
@@ -50,6 +52,7 @@ static void guest_disturbed(unsigned way, enum status expected)
         (void)wait_until(&shared[5], 1);
         for (unsigned spin = 0; spin < i * 100; spin++)
             __builtin_ia32_pause();
+        begin = now();
         switch (way) {
         case 0:
             OK(nt_signal(ping));
@@ -70,10 +73,47 @@ static void guest_disturbed(unsigned way, enum status expected)
         }
         if (!wait_until(&shared[2], 1))
             return;
+        at_once += now() - begin < milliseconds(1) / 4;
         if (way < 4)
             EXPECT_STATUS(result, expected);
         if (way == 3)
             EXPECT(guest->exit, VCPU_EXIT_MMIO);
+        clean();
+    }
+    say("two CPUs: %u of %u stays ended within 250 us", at_once, lives / 3);
+    expect("not by the next timer interrupt", at_once > lives / 6, true);
+}
+
+/* The registers of whoever runs the guest are its own again, however the call ends. Words 6 and 7: before and
+ * after. */
+static void runs_with_fpu(uint64_t deadline)
+{
+    uint64_t bits, after = shared[6];
+
+    __asm__ volatile("movq %0, %%xmm3" : : "r"(after));
+    shared[5] = 1;
+    result = vcpu_run(guest_vcpu, ping, deadline, &bits);
+    __asm__ volatile("movq %%xmm3, %0" : "=r"(after));
+    shared[7] = after;
+    shared[2] = 1;
+    thread_end();
+}
+
+static void guest_leaves_registers(void)
+{
+    for (uint64_t i = 0; i < 20; i++) {
+        guest_make(1);
+        ping = notification();
+        shared[2] = shared[5] = shared[7] = 0;
+        shared[6] = 0x1234567800000000 + i;
+        (void)thread_start(&own, 1, runs_with_fpu, now() + PATIENCE, PRIORITY, OTHER | THREAD_FPU);
+        (void)wait_until(&shared[5], 1);
+        pass(milliseconds(1));
+        OK(destroy(i % 2 ? guest_vcpu : guest_gst));
+        if (!wait_until(&shared[2], 1))
+            return;
+        EXPECT_STATUS(result, STATUS_DEAD);
+        EXPECT(shared[7], shared[6]);
         clean();
     }
 }
@@ -210,6 +250,7 @@ static void fs_base_stays_its_own(void)
 static const struct test tests[] = {
     {"two CPUs: the base of FS stays its thread's", fs_base_stays_its_own},
     {"two CPUs: a guest's thread is signalled", guest_signalled},
+    {"two CPUs: a guest leaves its thread's registers", guest_leaves_registers},
     {"two CPUs: a vCPU dies in its guest", guest_vcpu_dies},
     {"two CPUs: a guest's space dies", guest_space_dies},
     {"two CPUs: a guest's memory goes", guest_memory_goes},
