@@ -366,6 +366,8 @@ static void load(struct emulation *emulation, struct vcpu *vcpu)
     memcpy(&cpu->segment[X86_DS], &state->ds, sizeof state->ds);
     memcpy(&cpu->segment[X86_FS], &state->fs, sizeof state->fs);
     memcpy(&cpu->segment[X86_GS], &state->gs, sizeof state->gs);
+    cpu->takes_segments = false; /* the executor loads none, and enters no handlers */
+    cpu->has_idtr = false;
     emulation->now = clock_now(&vcpu->machine->clock);
     emulation->does = false;
 }

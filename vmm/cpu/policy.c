@@ -100,15 +100,16 @@ static bool is_valid_xcr0(const struct vcpu *vcpu, uint64_t value)
            (!(value & CPUID_XCR0_AVX) || value & CPUID_XCR0_SSE);
 }
 
+/* SVM intercepts it before it looks at the privilege level. */
 bool vcpu_exit_xsetbv(struct vcpu *vcpu)
 {
     struct vcpu_state *state = vcpu->state;
     uint64_t value = state->gpr[VCPU_RDX] << 32 | (uint32_t)state->gpr[VCPU_RAX];
     uint64_t next;
 
-    if (!vcpu_can_skip(vcpu, &next))
+    if (!vcpu_need(vcpu, VCPU_CS_SS | VCPU_CR) || !vcpu_can_skip(vcpu, &next))
         return vcpu_runs(vcpu);
-    if ((uint32_t)state->gpr[VCPU_RCX] != 0 || !is_valid_xcr0(vcpu, value)) {
+    if (vcpu_cpl(state) != 0 || (uint32_t)state->gpr[VCPU_RCX] != 0 || !is_valid_xcr0(vcpu, value)) {
         vcpu_raise_error(vcpu, X86_VECTOR_GP, 0);
         return vcpu_runs(vcpu);
     }

@@ -51,9 +51,32 @@ static void test_cpuid_apic(void **state)
     }
 }
 
+/* XCR0 is its kernel's: a program's attempt is #GP and changes nothing. */
+static void test_xsetbv(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->vcpu.cpuid.xcr0 = 7;
+    bench->state.gpr[VCPU_RCX] = 0;
+    bench->state.gpr[VCPU_RAX] = 7;
+    bench->state.gpr[VCPU_RDX] = 0;
+    bench->state.ss.attributes |= 3 << 5;
+    for (unsigned i = 0; i < 2 && !bench->vcpu.exception; i++) /* the first may ask for more */
+        assert_true(leave(bench, VCPU_EXIT_XSETBV, 0, CODE + 3));
+    assert_int_equal(bench->vcpu.exception & 0xff, 13);
+    assert_int_equal(bench->state.rip, CODE);
+    assert_int_equal(bench->state.xcr0, 1);
+    bench->vcpu.exception = 0;
+    bench->state.ss.attributes &= (uint16_t) ~(3u << 5);
+    assert_true(leave(bench, VCPU_EXIT_XSETBV, 0, CODE + 3));
+    assert_int_equal(bench->vcpu.exception, 0);
+    assert_int_equal(bench->state.rip, CODE + 3);
+    assert_int_equal(bench->state.xcr0, 7);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_msrs), TEST(test_cpuid_apic)};
+    const struct CMUnitTest tests[] = {TEST(test_msrs), TEST(test_cpuid_apic), TEST(test_xsetbv)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,8 @@
 /* Injection on a whole machine: from the chips' lines to the event in the state page. */
 #include "vmm/cpu/test_bench.h"
 
-/* The 8254's interrupt through the 8259s and LINT0, masked by IF, by the window and out of HLT. */
+/* The 8254's interrupt through the 8259s and LINT0, which a guest that knows no APIC finds open; masked by
+ * IF, by the window and out of HLT. */
 static void test_interrupt_ends_halt(void **state)
 {
     struct bench *bench = *state;
@@ -13,8 +14,6 @@ static void test_interrupt_ends_halt(void **state)
     out(bench, 0x21, 0x04);
     out(bench, 0x21, 0x01);
     out(bench, 0x21, 0xfe);
-    bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_SVR, 4, 0x1ff, 0, 0);
-    bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_LVT_LINT0, 4, 0x700, 0, 0);
     machine_advance(&bench->machine, 0, 200000000);
     assert_true(bench->machine.intr);
 

@@ -112,14 +112,15 @@ void vcpu_reset(struct vcpu *vcpu)
 
 /*
  * SDM vol. 3, table 9-1: INIT leaves the TSC and most MSRs; those that the state page holds are reset here,
- * which no guest can rely on being otherwise. The KVM clock is switched off: whoever is started next may have
- * other things at its place.
+ * which no guest can rely on being otherwise. The KVM clock and the word of KVM's EOI are switched off:
+ * whoever is started next may have other things at their places.
  */
 void vcpu_reset_init(struct vcpu *vcpu)
 {
     reset_registers(vcpu);
     lapic_reset_init(vcpu->lapic);
     vcpu->msr.clock_cpu.msr = 0;
+    vcpu->msr.state.kvm_eoi = 0;
     __atomic_store_n(&vcpu->cpu->nmi, false, __ATOMIC_RELAXED);
     __atomic_store_n(&vcpu->cpu->kicked, false, __ATOMIC_RELAXED);
     vcpu_update_deadline(vcpu);

@@ -49,6 +49,18 @@ static void test_reset(void **state)
     assert_int_equal(bench->machine.kvmclock.tsc_at_zero, bench->machine.cpu[0].lapic.config.tsc_at_zero);
 }
 
+/* INIT: what the guest has told us to write to is whoever's is started next. */
+static void test_init_writes_nowhere(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->vcpu.msr.state.kvm_eoi = 0x3000 | KVM_EOI_ENABLED;
+    bench->vcpu.msr.clock_cpu.msr = 0x4001;
+    vcpu_reset_init(&bench->vcpu);
+    assert_int_equal(bench->vcpu.msr.state.kvm_eoi, 0);
+    assert_int_equal(bench->vcpu.msr.clock_cpu.msr, 0);
+}
+
 /* A processor that does not tell the next RIP: what is needed to fetch comes with the first exit. */
 static void test_no_next_rip(void **state)
 {
@@ -65,7 +77,7 @@ static void test_no_next_rip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_protected_entry), TEST(test_real_entry), TEST(test_reset),
-                                       TEST(test_no_next_rip)};
+                                       TEST(test_init_writes_nowhere), TEST(test_no_next_rip)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

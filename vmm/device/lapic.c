@@ -10,10 +10,11 @@
 
 enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_ENTRIES };
 
-#define LVT_REMOTE_IRR (1u << 14)
-#define LVT_LEVEL      (1u << 15)
-#define LVT_VECTOR     0xffu
-#define LVT_DELIVERY   0x700u
+#define LVT_REMOTE_IRR     (1u << 14)
+#define LVT_LEVEL          (1u << 15)
+#define LVT_VECTOR         0xffu
+#define LVT_DELIVERY       0x700u
+#define LVT_DELIVERY_SHIFT 8
 
 /* Bits that a guest can write in each LVT entry. */
 static const uint32_t lvt_writable[LVT_ENTRIES] = {
@@ -204,6 +205,12 @@ void lapic_reset(struct lapic *lapic)
     lapic_reset_init(lapic);
     lapic->id = lapic->config.cpu & 0xff;
     lapic->base = LAPIC_MMIO_BASE | APIC_BASE_ENABLED | (lapic->config.bsp ? APIC_BASE_BSP : 0);
+}
+
+void lapic_wire(struct lapic *lapic)
+{
+    lapic->lvt[LVT_LINT0] = LAPIC_EXTINT << LVT_DELIVERY_SHIFT;
+    lapic->lvt[LVT_LINT1] = LAPIC_NMI << LVT_DELIVERY_SHIFT;
 }
 
 void lapic_init(struct lapic *lapic, const struct lapic_config *config, const struct lapic_link *link)

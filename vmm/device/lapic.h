@@ -197,6 +197,10 @@ void lapic_set_irr(struct lapic *lapic, unsigned vector, bool level);
 bool lapic_accepts_extint(const struct lapic *lapic);
 void lapic_extint_done(struct lapic *lapic);
 
+/* As firmware leaves the first processor's: the 8259's interrupts pass through LINT0, LINT1 is the NMI (MP
+ * specification 1.4, 3.6.2.2). */
+void lapic_wire(struct lapic *lapic);
+
 /* Level of LINT0 (pin 0, the 8259's INTR) and LINT1 (pin 1, NMI); fits irq_line.set. */
 void lapic_set_lint(void *lapic, unsigned pin, bool level);
 

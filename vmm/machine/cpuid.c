@@ -46,6 +46,7 @@
 
 /* Leaf 0xd subleaf 1 EAX: XSAVEOPT XSAVEC XGETBV1. */
 #define XSAVE_FEATURES 0x7u
+#define XSAVE_COMPACT  0x2u /* up to AVX the compact form is as long as the other */
 #define XSAVE_LEGACY   576u /* FXSAVE region and header */
 #define ARAT           BIT(2)
 #define MAX_BASIC      0xdu
@@ -170,7 +171,9 @@ static void xsave(const struct cpuid_config *config, uint32_t subleaf, uint64_t 
         regs->ebx = xsave_size(config, xcr0 & config->xcr0);
         regs->ecx = xsave_size(config, config->xcr0);
     } else if (subleaf == 1) {
-        *regs = (struct cpuid_regs){regs->eax & XSAVE_FEATURES, 0, 0, 0};
+        regs->eax &= XSAVE_FEATURES;
+        *regs = (struct cpuid_regs){
+            regs->eax, regs->eax & XSAVE_COMPACT ? xsave_size(config, xcr0 & config->xcr0) : 0, 0, 0};
     } else if (subleaf != 2 || !has_avx(config)) {
         *regs = (struct cpuid_regs){0, 0, 0, 0};
     }

@@ -147,8 +147,11 @@ static void xsave(void **state)
     cpuid_guest(&c, 0xd, 0, 0, 7, &regs);
     assert_int_equal(regs.ebx, 832);
     cpuid_guest(&c, 0xd, 1, 0, 7, &regs);
-    assert_int_equal(regs.eax, 7); /* no XSAVES */
+    assert_int_equal(regs.eax, 7);   /* no XSAVES */
+    assert_int_equal(regs.ebx, 832); /* of XSAVEC */
     assert_int_equal(regs.ecx, 0);
+    cpuid_guest(&c, 0xd, 1, 0, 3, &regs);
+    assert_int_equal(regs.ebx, 576);
     assert_int_equal(get(&c, 0xd, 2).eax, 256);
     assert_int_equal(get(&c, 0xd, 3).eax, 0);
     c.xcr0 = 3;

@@ -165,6 +165,7 @@ static void init_apics(struct machine *machine)
         lapic_init(&cpu->lapic, &config, &link);
         machine->lapics[i] = &cpu->lapic;
     }
+    lapic_wire(&machine->cpu[0].lapic);
     i82093aa_init(&machine->ioapic, &(struct i82093aa_link){.send = ioapic_send, .sink = machine});
 }
 
@@ -294,6 +295,7 @@ void machine_reset(struct machine *machine, uint64_t now)
         cpu->startup = i == 0 ? 0 : STARTUP_WAITS;
         cpu->attention = true;
     }
+    lapic_wire(&machine->cpu[0].lapic);
     i82093aa_reset(&machine->ioapic);
     i8259_reset(&machine->pic);
     i8254_reset(&machine->pit, now);

@@ -4,7 +4,7 @@
  *
  * i440FX with PIIX3 and its power management block, two 8259A, 8254, MC146818, 8042, 16550 at COM1, local
  * APIC and I/O APIC, ACPI tables. ISA interrupts go to the 8259s and to the I/O APIC alike, IRQ 0 to pin 2 of
- * the latter. The output of the 8259s is LINT0 of the local APIC, which lets it through as after power-up
+ * the latter. The output of the 8259s is LINT0 of the local APIC, which lets it through as firmware leaves it
  * (virtual wire).
  *
  * Nothing here knows the kernel or a clock: RAM, the time and the console come from the caller, so a test can

@@ -40,13 +40,14 @@ struct row {
 #define MSR_KVM_EOI        0x4b564d04u
 #define MSR_EFER           0xc0000080u
 
-#define AT(field)     ((uint16_t)offsetof(struct msr_state, field))
-#define ALL           UINT64_MAX
-#define LOW_32        0xffffffffull
-#define SPEC_BITS     7u
-#define PRED_IBPB     1u
-#define MTRR_DEF_BITS 0xcffu
-#define MTRR_CAP      0x500u /* fixed ranges and write combining, no variable range */
+#define AT(field)         ((uint16_t)offsetof(struct msr_state, field))
+#define ALL               UINT64_MAX
+#define LOW_32            0xffffffffull
+#define SPEC_BITS         7u
+#define PRED_IBPB         1u
+#define MTRR_DEF_BITS     0xcffu
+#define MTRR_DEF_FIRMWARE 0x806u /* on, and memory is write-back, as firmware leaves it */
+#define MTRR_CAP          0x500u /* fixed ranges and write combining, no variable range */
 
 #define EFER_SCE   (1u << 0)
 #define EFER_LME   (1u << 8)
@@ -290,6 +291,7 @@ void msr_reset(struct msr_cpu *cpu)
 {
     cpu->state = (struct msr_state){
         .pat = PAT_RESET,
+        .mtrr_default = MTRR_DEF_FIRMWARE,
         .misc_enable = cpu->config.intel ? MISC_ENABLE_RESET : 0,
         .hwcr = HWCR_TSC_P0,
         .de_cfg = DE_CFG_LFENCE,

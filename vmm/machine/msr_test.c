@@ -111,6 +111,7 @@ static void memory_types(void **state)
     assert_false(put(0x26f, 0x07)); /* UC- is none of the MTRRs' */
     assert_true(put(0x26f, 0x05));
     assert_true(cpu.state.mtrr_fixed[10] == 5);
+    assert_int_equal(get(0x2ff), 0x806); /* as firmware leaves it */
     assert_true(put(0x2ff, 0xc06));
     assert_false(put(0x2ff, 0x1000));
     assert_false(put(0x2ff, 2));
