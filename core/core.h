@@ -124,7 +124,7 @@ struct pd {
     uint64_t kernel_pages;
     unsigned priority; /* highest of its threads */
     unsigned cpus;     /* its threads and vCPUs may be on CPUs 0 to cpus - 1 */
-    bool started;
+    bool started, told_no_iommu;
     uint64_t entry;        /* of the program */
     uint64_t portal_entry; /* of its portals; 0: no entry EC */
     struct run image[ELF_SEGMENTS];

@@ -17,7 +17,6 @@
 #define MESSAGES_MAX   32u  /* of a function: the machine has 192 vectors for all */
 
 static unsigned devices; /* sessions; the main thread reads it */
-static bool told_no_iommu;
 
 static void port_out32(uint16_t port, uint32_t value)
 {
@@ -94,10 +93,10 @@ enum error device_open(struct pd *pd, const struct open_request *request, unsign
     struct handle *device = &pd->handle[handle];
     unsigned id;
     if (!(BOOT_INFO->features & BOOT_FEATURE_IOMMU)) {
-        if (!told_no_iommu)
+        if (!pd->told_no_iommu)
             log_core("%s: device %s: there is no IOMMU to keep it from others' memory", pd->label,
                      request->label);
-        told_no_iommu = true;
+        pd->told_no_iommu = true;
         return ERROR_UNSUPPORTED;
     }
     if (space_copy(ROOT_PORTS, CONFIG_ADDRESS, ROOT_PIO, CONFIG_ADDRESS, 8, MEM_READ | MEM_WRITE) !=
