@@ -526,6 +526,8 @@ SLOW_TESTS = [
         machine="bochs-vtx-x2apic"),
     *(guest_on_vtx(mode) for mode in ("protected", "pae", "compat")),
     vtx("linux: VT-x", "linux", READY),
+    vtx("linux: VT-x with XSAVEC", "linux", "context size is 832 bytes, using 'compacted' format", "--cpu", "corei7_skylake_x",
+        "--type", "dmesg | grep x86/fpu\\n"),
     vtx("guest: several processors on VT-x", "guest-smp", r"verdict long: \d+ passed, 0 failed", check=smp_passes,
         machine="bochs-vtx-x2apic"),
     vtx("linux: VT-x, 2 vCPUs on two CPUs", "linux", r"^2\r?$", "--smp", "2", "--vcpus", "2", "--type", "nproc\\n"),
