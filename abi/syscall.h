@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define ABI_VERSION_MAJOR 1
-#define ABI_VERSION_MINOR 0
+#define ABI_VERSION_MINOR 1
 
 enum call {
     CALL_IPC_CALL,         /* portal, words -> -, words */

@@ -3,8 +3,8 @@
  * The vCPU's state page, shared by kernel and monitor, and the exits. The specification is abi/vcpu.md.
  *
  * Registers come in groups. `valid` says which groups the kernel has written since the last exit: those that
- * `want` names for the exit's reason (a monitor sets it once), and always GPR, RIP and the exit. `dirty` says
- * which groups the monitor has changed; vcpu_run reads those once, checks the copy and clears the mask.
+ * `want` names for the exit's reason (a monitor sets it once), and always GPR, RIP, CR8 and the exit. `dirty`
+ * says which groups the monitor has changed; vcpu_run reads those once, checks the copy and clears the mask.
  * Segment attributes are in AMD's form (APM vol. 2, 15.5.1): bits 0-3 type, 4 S, 5-6 DPL, 7 P, 8 AVL, 9 L,
  * 10 D/B, 11 G.
  */
@@ -21,7 +21,7 @@ enum vcpu_group {
     VCPU_FS_GS = 1u << 5, /* with KERNEL_GS_BASE */
     VCPU_TR_LDTR = 1u << 6,
     VCPU_TABLES = 1u << 7,   /* gdtr, idtr: base and limit */
-    VCPU_CR = 1u << 8,       /* cr0, cr2, cr3, cr4, cr8, pdpte[] */
+    VCPU_CR = 1u << 8,       /* cr0, cr2, cr3, cr4, cr8 (always valid), pdpte[] */
     VCPU_DR = 1u << 9,       /* dr6, dr7 and dr0 to dr3 */
     VCPU_EFER = 1u << 10,    /* efer, pat */
     VCPU_SYSCALL = 1u << 11, /* star, lstar, cstar, sfmask, sysenter_* */
@@ -76,8 +76,10 @@ enum vcpu_exit {
 #define VCPU_EVENT_VALID     (1ull << 31)
 
 /* window */
-#define VCPU_WINDOW_INTERRUPT 0x01u /* exit as soon as the guest can take an interrupt */
-#define VCPU_WINDOW_NMI       0x02u /* exit at the IRET that ends the guest's NMI handler */
+#define VCPU_WINDOW_INTERRUPT   0x01u /* exit as soon as the guest can take an interrupt */
+#define VCPU_WINDOW_NMI         0x02u /* exit at the IRET that ends the guest's NMI handler */
+#define VCPU_WINDOW_CLASS       0xf0u /* if not 0: that interrupt's class, which CR8 has to be below */
+#define VCPU_WINDOW_CLASS_SHIFT 4
 
 /* interruptibility */
 #define VCPU_SHADOW 0x01u /* in the shadow of STI or MOV SS */

@@ -92,6 +92,7 @@ enum {
 #define V_TPR          0xful
 #define V_WINDOW       (V_IRQ | V_INTR_PRIO | V_IGN_TPR)
 #define V_VECTOR_SHIFT 32
+#define V_PRIO_SHIFT   16
 #define V_VECTOR       (0xfful << V_VECTOR_SHIFT)
 
 #define TLB_FLUSH_ALL  1
@@ -329,14 +330,13 @@ static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t grou
         s->rip = v->rip;
         s->rflags = v->rflags;
         s->interruptibility = v->shadow & VCPU_SHADOW;
+        s->cr8 = v->virtual_interrupt & V_TPR;
     }
     if (groups & VCPU_EVENT)
         s->inject = s->window = 0;
     if (groups & VCPU_CS_SS)
         s->ss.attributes =
             (uint16_t)((s->ss.attributes & ~(DPL_MASK << DPL_SHIFT)) | (v->cpl & DPL_MASK) << DPL_SHIFT);
-    if (groups & VCPU_CR)
-        s->cr8 = v->virtual_interrupt & V_TPR;
     if (groups & VCPU_DR)
         memcpy(&s->dr0, vcpu->dr, sizeof(vcpu->dr));
     if (groups & VCPU_EFER)
@@ -347,6 +347,10 @@ static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t grou
         s->xcr0 = fpu_xcr0(this_cpu(), vcpu->fpu);
 }
 
+/* QEMU 7.2 takes a virtual interrupt of the TPR's own class, too, so that a window would open again and
+ * again: once seen, it is told of the class below. */
+static bool takes_own_class;
+
 /*
  * What is to be injected, and whether there is to be an exit as soon as the guest can take an interrupt or
  * NMI. An interrupt that the guest can take at once goes in as a virtual interrupt (APM vol. 2, 15.21.4)
@@ -356,12 +360,13 @@ static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t grou
 static void set_event(struct vmcb *v, uint64_t event, uint64_t window)
 {
     uint64_t virtual_interrupt = v->virtual_interrupt & ~(V_WINDOW | V_VECTOR);
+    uint64_t class = (window & VCPU_WINDOW_CLASS) >> VCPU_WINDOW_CLASS_SHIFT;
     uint32_t intercept = v->intercept[0] & ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
 
     if (window & VCPU_WINDOW_NMI)
         intercept |= INTERCEPT_IRET;
     if (window & VCPU_WINDOW_INTERRUPT) {
-        virtual_interrupt |= V_WINDOW;
+        virtual_interrupt |= class ? V_IRQ | (class - takes_own_class) << V_PRIO_SHIFT : V_WINDOW;
         intercept |= INTERCEPT_VINTR;
     } else if ((event & (VCPU_EVENT_VALID | VCPU_EVENT_TYPE)) == (VCPU_EVENT_VALID | VCPU_EVENT_INTERRUPT) &&
                v->rflags & RFLAGS_IF && !(v->shadow & VCPU_SHADOW)) {
@@ -484,6 +489,8 @@ static uint32_t describe_rare(struct vmcb *v, struct vcpu_state *s, uint32_t cod
         return exit;
     case VCPU_EXIT_INTERRUPT_WINDOW:
     case VCPU_EXIT_NMI_WINDOW:
+        takes_own_class |= code == EXIT_VINTR && (v->virtual_interrupt & (V_INTR_PRIO | V_IGN_TPR)) ==
+                                                     (v->virtual_interrupt & V_TPR) << V_PRIO_SHIFT;
         set_event(v, 0, 0);
         return exit;
     case VCPU_EXIT_NONE:
@@ -560,6 +567,7 @@ static enum virt_result svm_run(struct vcpu *vcpu)
     s->rip = v->rip;
     s->rflags = v->rflags;
     s->interruptibility = v->shadow & 1;
+    s->cr8 = v->virtual_interrupt & V_TPR;
     if (want != VCPU_RIP)
         svm_get(vcpu, s, want & ~(uint32_t)(VCPU_RIP | VCPU_EVENT));
     return VIRT_EXIT;

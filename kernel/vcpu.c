@@ -145,6 +145,7 @@ void vcpu_free(struct vcpu *vcpu)
 #define SEG_L           0x200u
 #define SEG_DB          0x400u
 #define SEG_MASK        0xfffu
+#define WINDOW_BITS     (uint64_t)(VCPU_WINDOW_INTERRUPT | VCPU_WINDOW_NMI | VCPU_WINDOW_CLASS)
 
 static bool control_registers_valid(const struct vcpu_state *s)
 {
@@ -212,7 +213,7 @@ static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
 {
     if ((dirty & VCPU_RIP) && !rip_valid(s))
         return VCPU_RIP;
-    if ((dirty & VCPU_EVENT) && !event_valid(s->inject))
+    if ((dirty & VCPU_EVENT) && (!event_valid(s->inject) || (s->window & ~WINDOW_BITS)))
         return VCPU_EVENT;
     if ((dirty & VCPU_CS_SS) && (!segment_valid(&s->cs) || !segment_valid(&s->ss)))
         return VCPU_CS_SS;
@@ -316,6 +317,7 @@ static bool __attribute__((noinline)) load(struct vcpu *vcpu, uint32_t dirty)
     struct vcpu_state copy;
     uint32_t refused;
 
+    copy.cr8 = 0; /* comes with RIP, and is checked with these */
     if (dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS)) {
         virt->get(vcpu, &copy, VCPU_CR | VCPU_EFER | VCPU_CS_SS);
         cr0 = copy.cr0;

@@ -42,6 +42,7 @@ enum vmx_reason {
     REASON_MWAIT = 36,
     REASON_MONITOR = 39,
     REASON_ENTRY_MC = 41,
+    REASON_TPR = 43,
     REASON_EPT = 48,
     REASON_INVEPT = 50,
     REASON_INVVPID = 53,
@@ -74,6 +75,7 @@ static const uint8_t exit_table[REASONS] = {
     [REASON_WRMSR] = VCPU_EXIT_WRMSR,
     [REASON_MWAIT] = VCPU_EXIT_UNDEFINED,
     [REASON_MONITOR] = VCPU_EXIT_UNDEFINED,
+    [REASON_TPR] = VCPU_EXIT_INTERRUPT_WINDOW,
     [REASON_EPT] = VCPU_EXIT_MMIO,
     [REASON_INVEPT] = VCPU_EXIT_UNDEFINED,
     [REASON_INVVPID] = VCPU_EXIT_UNDEFINED,
@@ -338,7 +340,7 @@ static void describe(struct vmx *vmx, struct vcpu_state *s, uint32_t exit, uint3
         break;
     case VCPU_EXIT_INTERRUPT_WINDOW:
     case VCPU_EXIT_NMI_WINDOW:
-        vmx_set_processor_controls(vmx, vmx->processor_controls & ~PROC_LATER);
+        vmx_set_window(vmx, 0);
         break;
     case VCPU_EXIT_TASK_SWITCH:
         describe_task_switch(s, vmread(VMCS_QUALIFICATION), interrupted);
@@ -396,6 +398,14 @@ static uint32_t describe_exit(struct vmx *vmx, struct vcpu_state *s, uint32_t re
     return exit;
 }
 
+/* VM entry refuses a threshold above the TPR (SDM vol. 3, 27.2.1.1). The monitor has lowered that, or the
+ * guest and another exit came before the threshold's. */
+static void __attribute__((noinline)) pass_threshold(struct vmx *vmx)
+{
+    vmwrite(VMCS_TPR_THRESHOLD, vmx->tpr_threshold = 0);
+    vmx_set_processor_controls(vmx, vmx->processor_controls | PROC_INTERRUPT_WINDOW);
+}
+
 static enum virt_result vmx_run(struct vcpu *vcpu)
 {
     struct cpu *cpu = this_cpu();
@@ -405,6 +415,8 @@ static enum virt_result vmx_run(struct vcpu *vcpu)
     bool entered;
 
     vmx_select(vcpu);
+    if (__builtin_expect(vmx->tpr_threshold > vmx->virtual_apic[VIRTUAL_TPR], 0))
+        pass_threshold(vmx);
     prepare_tag(cpu, vcpu);
     prepare_host(cpu, vmx);
     entered = enter(vcpu, vmx);
@@ -441,6 +453,7 @@ static enum virt_result vmx_run(struct vcpu *vcpu)
     s->rip = vmx->rip;
     s->rflags = vmx->rflags;
     s->interruptibility = vmx->shadow & (SHADOW_STI | SHADOW_MOV_SS) ? VCPU_SHADOW : 0;
+    s->cr8 = vmx->virtual_apic[VIRTUAL_TPR] >> 4;
     if (want != VCPU_RIP)
         vmx_get(vcpu, s, want & ~(uint32_t)(VCPU_RIP | VCPU_EVENT));
     return VIRT_EXIT;

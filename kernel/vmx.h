@@ -154,6 +154,7 @@ struct vmx {
     uint64_t cr0_shadow, cr4_shadow;
     uint32_t processor_controls, entry_controls;
     bool launched, host_task_switched;
+    uint8_t tpr_threshold; /* in the VMCS, as in the TPR; 0: none */
 };
 _Static_assert(sizeof(struct vmx) <= PAGE_SIZE, "one page");
 
@@ -197,6 +198,7 @@ void vmx_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t groups);
 void vmx_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t groups);
 
 void vmx_set_processor_controls(struct vmx *vmx, uint32_t controls);
+void vmx_set_window(struct vmx *vmx, uint64_t window);
 void vmx_set_shadow(struct vmx *vmx, uint64_t shadow);
 
 /* The guest has the debug registers from now on, and entering it costs more. */

@@ -58,7 +58,6 @@ static void get_control_registers(const struct vmx *vmx, struct vcpu_state *s)
     s->cr2 = vmx->cr2;
     s->cr3 = vmread(VMCS_GUEST_CR3);
     s->cr4 = (vmread(VMCS_GUEST_CR4) & ~vmx_owned.cr4) | (vmx->cr4_shadow & vmx_owned.cr4);
-    s->cr8 = vmx->virtual_apic[VIRTUAL_TPR] >> 4;
     if ((s->cr0 & CR0_PG) && (s->cr4 & CR4_PAE) && !(vmread(VMCS_GUEST_EFER) & EFER_LMA)) {
         for (unsigned i = 0; i < PDPTES; i++)
             s->pdpte[i] = vmread(VMCS_GUEST_PDPTE + 2 * i);
@@ -93,6 +92,7 @@ void vmx_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t groups)
         s->rip = vmread(VMCS_GUEST_RIP);
         s->rflags = vmread(VMCS_GUEST_RFLAGS);
         s->interruptibility = vmread(VMCS_GUEST_SHADOW) & (SHADOW_STI | SHADOW_MOV_SS) ? VCPU_SHADOW : 0;
+        s->cr8 = vmx->virtual_apic[VIRTUAL_TPR] >> 4;
     }
     if (groups & VCPU_EVENT)
         s->inject = s->window = 0;
@@ -143,6 +143,23 @@ void vmx_set_processor_controls(struct vmx *vmx, uint32_t controls)
     vmx->processor_controls = controls;
 }
 
+/* A class that the TPR masks waits for the TPR, by the threshold; else for RFLAGS.IF alone. */
+void vmx_set_window(struct vmx *vmx, uint64_t window)
+{
+    uint32_t controls = vmx->processor_controls & ~PROC_LATER;
+    uint8_t class = window & VCPU_WINDOW_INTERRUPT ? window & VCPU_WINDOW_CLASS : 0;
+    uint8_t threshold = class <= vmx->virtual_apic[VIRTUAL_TPR] ? class : 0;
+
+    if ((window & VCPU_WINDOW_INTERRUPT) && !threshold)
+        controls |= PROC_INTERRUPT_WINDOW;
+    if (window & VCPU_WINDOW_NMI)
+        controls |= PROC_NMI_WINDOW;
+    vmx_set_processor_controls(vmx, controls);
+    if (threshold != vmx->tpr_threshold)
+        vmwrite(VMCS_TPR_THRESHOLD, threshold >> VCPU_WINDOW_CLASS_SHIFT);
+    vmx->tpr_threshold = threshold;
+}
+
 void vmx_set_shadow(struct vmx *vmx, uint64_t shadow)
 {
     if (shadow != vmx->shadow)
@@ -181,7 +198,6 @@ static void set_event(struct vcpu *vcpu, const struct vcpu_state *s)
 {
     struct vmx *vmx = vcpu->extra;
     uint32_t event = (uint32_t)s->inject & (EVENT_VALID | EVENT_FIELDS);
-    uint32_t controls = vmx->processor_controls & ~(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW);
 
     vcpu->delivering = event & EVENT_VALID;
     if (vcpu->delivering && (event & EVENT_ERROR)) {
@@ -192,11 +208,7 @@ static void set_event(struct vcpu *vcpu, const struct vcpu_state *s)
     if (vcpu->delivering && EVENT_TYPE(event) == EVENT_TYPE_SOFTWARE)
         vmwrite(VMCS_ENTRY_LENGTH, 0); /* RIP stands behind the instruction already */
     vmwrite(VMCS_ENTRY_EVENT, vcpu->delivering ? event : 0);
-    if (s->window & VCPU_WINDOW_INTERRUPT)
-        controls |= PROC_INTERRUPT_WINDOW;
-    if (s->window & VCPU_WINDOW_NMI)
-        controls |= PROC_NMI_WINDOW;
-    vmx_set_processor_controls(vmx, controls);
+    vmx_set_window(vmx, s->window);
 }
 
 static void set_control_registers(struct vmx *vmx, const struct vcpu_state *s)

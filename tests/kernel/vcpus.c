@@ -395,6 +395,8 @@ static void nonsense_refused(void)
         FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | VCPU_EVENT_EXCEPTION | 2),
         FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | VCPU_EVENT_NMI | 3),
         FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | 1ull << 20 | 32),
+        FIELD(VCPU_EVENT, window, 1u << 2),
+        FIELD(VCPU_EVENT, window, 1ull << 32),
         FIELD(VCPU_CS_SS, cs.base, 1ull << 47),
         FIELD(VCPU_DS_ES, ds.base, 1ull << 63),
         FIELD(VCPU_FS_GS, gs.base, 1ull << 47),
@@ -481,6 +483,7 @@ void test_vcpus(void)
     if (BOOT->features & BOOT_FEATURE_VM) {
         run_tests(tests, COUNT(tests));
         test_runs();
+        test_cr8();
     } else {
         run_tests(without, COUNT(without));
     }

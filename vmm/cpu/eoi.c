@@ -37,7 +37,8 @@ void vcpu_take_eoi(struct vcpu *vcpu)
     vcpu->after &= (uint8_t)~VCPU_AFTER_EOI;
     if (!word || __atomic_fetch_and(word, ~OFFERED, __ATOMIC_RELAXED) & OFFERED)
         return;
+    vcpu_sync_tpr(vcpu);
     lapic_eoi(vcpu->lapic);
-    if (lapic_pending_vector(vcpu->lapic) >= 0)
+    if (lapic_pending_vector(vcpu->lapic) >= 0 || lapic_masked_class(vcpu->lapic))
         __atomic_store_n(&vcpu->cpu->attention, true, __ATOMIC_RELAXED);
 }

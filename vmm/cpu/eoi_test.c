@@ -51,9 +51,43 @@ static void test_offered_eoi(void **state)
     assert_int_equal(*word, 0x100);
 }
 
+/* The guest has ended it, and moved CR8 in its handler: what waits is judged by the CR8 of now, and if that
+ * keeps it back, its window has to be asked for. */
+static void test_end_and_cr8(void **state)
+{
+    struct bench *bench = *state;
+    struct vcpu *vcpu = &bench->vcpu;
+    uint32_t *word = (uint32_t *)(void *)(bench->ram + 0x3000);
+
+    bench->state.rflags |= X86_RFLAGS_IF;
+    bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_SVR, 4, 0x1ff, 0, 0);
+    vcpu->msr.state.kvm_eoi = 0x3000 | KVM_EOI_ENABLED;
+    for (unsigned cr8 = 0; cr8 < 16; cr8 += 5) {
+        lapic_set_irr(vcpu->lapic, 0xf0, false);
+        vcpu_inject(vcpu);
+        bench->state.dirty = 0; /* entered */
+        bench->state.cr8 = cr8;
+        *word = 0;
+        lapic_set_irr(vcpu->lapic, 0x51, false);
+        vcpu->cpu->attention = false;
+        vcpu_take_eoi(vcpu);
+        assert_int_equal(vcpu->lapic->isr_top, -1);
+        assert_int_equal(vcpu->lapic->ppr, cr8 << 4);
+        assert_true(vcpu->cpu->attention);
+        vcpu_inject(vcpu);
+        assert_int_equal(bench->state.window, cr8 < 5 ? 0 : VCPU_WINDOW_INTERRUPT | 0x50);
+        bench->state.dirty = 0;
+        bench->state.cr8 = 0;
+        vcpu_inject(vcpu);
+        lapic_eoi(vcpu->lapic);
+        bench->state.dirty = 0;
+        vcpu->after = 0;
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_offered_eoi)};
+    const struct CMUnitTest tests[] = {TEST(test_offered_eoi), TEST(test_end_and_cr8)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

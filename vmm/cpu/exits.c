@@ -129,8 +129,11 @@ static bool exit_io(struct vcpu *vcpu)
     uint8_t size = VCPU_IO_SIZE(info);
 
     if (__builtin_expect((info & VCPU_IO_STRING) != 0, 0)) {
-        if (vcpu_need(vcpu, VCPU_EMULATE_GROUPS))
+        if (vcpu_need(vcpu, VCPU_EMULATE_GROUPS)) {
+            vcpu_sync_tpr(vcpu); /* its memory may be the local APIC's */
             vcpu_emulate(vcpu);
+            vcpu_update_tpr(vcpu);
+        }
         return vcpu_runs(vcpu);
     }
     if (!vcpu_can_skip(vcpu, &next))

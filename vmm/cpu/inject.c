@@ -23,6 +23,8 @@ static uint32_t windows(const struct inject_input *input, enum inject_source sou
 
     if (apic || extint)
         window |= VCPU_WINDOW_INTERRUPT;
+    else if (input->masked)
+        window |= VCPU_WINDOW_INTERRUPT | (uint32_t)input->masked << VCPU_WINDOW_CLASS_SHIFT;
     /* An NMI that only waits for its turn is no different from one that waits for IRET. The IRET of one that
      * is being handled must be seen even if no other waits yet: one that comes while the guest is halted
      * could not wake it otherwise. */

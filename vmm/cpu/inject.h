@@ -5,7 +5,8 @@
  *
  * Order of priority: an event whose delivery was interrupted, an exception raised by the monitor, NMI, the
  * local APIC, the 8259 (APM vol. 2, 8.5; Intel SDM vol. 3, 6.9). One event an entry; if more waits, a window
- * is asked for, which ends the guest's run as soon as the guest can take it.
+ * is asked for, which ends the guest's run as soon as the guest can take it. What the TPR alone keeps back
+ * waits for a window of its class, since the guest lowers CR8 without an exit.
  */
 #pragma once
 
@@ -23,6 +24,7 @@ struct inject_input {
     bool nmi_masked;  /* the guest may be in its NMI handler */
     bool nmi_returns; /* and at the end of it: there is no window to be asked for */
     int vector;       /* of the local APIC, or -1 */
+    uint8_t masked;   /* class of the vector that the TPR keeps back; 0: none */
     bool extint;      /* the 8259 asks and the APIC lets it through */
 };
 

@@ -95,6 +95,39 @@ static void test_masked(void **state)
     assert_int_equal(decision.window, VCPU_WINDOW_NMI | VCPU_WINDOW_INTERRUPT);
 }
 
+/* What the TPR alone keeps back asks for the window of its class, unless another asks for one in any case. */
+static void test_masked_by_tpr(void **state)
+{
+    struct inject_input input = quiet;
+    struct inject_decision decision;
+
+    (void)state;
+    input.masked = 5;
+    decision = inject_decide(&input);
+    assert_int_equal(decision.source, INJECT_NOTHING);
+    assert_int_equal(decision.window, VCPU_WINDOW_INTERRUPT | 0x50);
+    assert_false(decision.wakes);
+
+    input.nmi_masked = true;
+    assert_int_equal(inject_decide(&input).window, VCPU_WINDOW_INTERRUPT | VCPU_WINDOW_NMI | 0x50);
+    input.nmi_masked = false;
+
+    input.exception = EXCEPTION | 6;
+    decision = inject_decide(&input);
+    assert_int_equal(decision.source, INJECT_EXCEPTION);
+    assert_int_equal(decision.window, VCPU_WINDOW_INTERRUPT | 0x50);
+    input.exception = 0;
+
+    input.extint = true;
+    decision = inject_decide(&input);
+    assert_int_equal(decision.source, INJECT_EXTINT);
+    assert_int_equal(decision.window, VCPU_WINDOW_INTERRUPT | 0x50);
+    input.rflags = 2;
+    decision = inject_decide(&input);
+    assert_int_equal(decision.source, INJECT_NOTHING);
+    assert_int_equal(decision.window, VCPU_WINDOW_INTERRUPT);
+}
+
 static void test_nmi_ignores_if(void **state)
 {
     struct inject_input input = quiet;
@@ -145,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_nothing),         cmocka_unit_test(test_priority),
         cmocka_unit_test(test_masked),          cmocka_unit_test(test_nmi_ignores_if),
         cmocka_unit_test(test_nmi_end_is_seen), cmocka_unit_test(test_combine),
+        cmocka_unit_test(test_masked_by_tpr),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,12 @@ static bool is_x2apic(uint32_t msr)
     return msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST;
 }
 
+/* Switched off, the local APIC forgets its TPR. */
+static bool moves_tpr(const struct vcpu *vcpu, uint32_t msr)
+{
+    return msr == MSR_X2TPR || (msr == MSR_APIC_BASE && vcpu->state->cr8 != 0);
+}
+
 /* NULL for all others. The timer's and the APIC's, the frequent ones, are none of them. */
 static const struct held *find_held(uint32_t msr)
 {
@@ -176,7 +182,7 @@ static uint64_t *copy_field(struct vcpu *vcpu, const struct held *held)
 /* All that an access to the MSR depends on. False: not there yet. */
 static bool prepare_msr(struct vcpu *vcpu, uint32_t msr, const struct held *held)
 {
-    uint32_t groups = held ? held->group : msr == MSR_X2TPR ? VCPU_CR : 0;
+    uint32_t groups = held ? held->group : moves_tpr(vcpu, msr) ? VCPU_CR : 0;
 
     if (!vcpu_need(vcpu, groups))
         return false;
@@ -184,7 +190,7 @@ static bool prepare_msr(struct vcpu *vcpu, uint32_t msr, const struct held *held
         *copy_field(vcpu, held) = *page_field(vcpu, held);
     if (msr == MSR_EFER)
         vcpu->msr.paging = (vcpu->state->cr0 & X86_CR0_PG) != 0;
-    if (msr == MSR_X2TPR)
+    if (is_x2apic(msr))
         vcpu_sync_tpr(vcpu);
     return true;
 }
@@ -199,7 +205,7 @@ static void after_write(struct vcpu *vcpu, uint32_t msr, const struct held *held
     }
     if (is_x2apic(msr) || msr == MSR_APIC_BASE)
         vcpu_attend(vcpu);
-    if (msr == MSR_X2TPR)
+    if (moves_tpr(vcpu, msr))
         vcpu_update_tpr(vcpu);
     if (vcpu->msr.tsc_moved) {
         vcpu->msr.tsc_moved = false;

@@ -115,26 +115,17 @@ static void look_after_run(struct vcpu *vcpu, enum status status)
     see_return_from_nmi(vcpu);
 }
 
-void vcpu_sync_tpr(struct vcpu *vcpu)
+void vcpu_take_cr8(struct vcpu *vcpu)
 {
-    const struct vcpu_state *state = vcpu->state;
-
-    if (!(state->valid & VCPU_CR) || state->cr8 == vcpu->cr8)
-        return;
-    vcpu->cr8 = state->cr8 & 0xf;
+    vcpu->cr8 = vcpu->state->cr8 & 0xf;
     lapic_cr8_write(vcpu->lapic, vcpu->cr8);
 }
 
-void vcpu_update_tpr(struct vcpu *vcpu)
+void vcpu_give_cr8(struct vcpu *vcpu)
 {
-    struct vcpu_state *state = vcpu->state;
-    uint8_t cr8 = (uint8_t)lapic_cr8_read(vcpu->lapic);
-
-    if (cr8 == state->cr8)
-        return;
-    vcpu->cr8 = cr8;
-    state->cr8 = cr8;
-    state->dirty |= VCPU_CR;
+    vcpu->cr8 = (uint8_t)lapic_cr8_read(vcpu->lapic);
+    vcpu->state->cr8 = vcpu->cr8;
+    vcpu->state->dirty |= VCPU_CR;
 }
 
 /* The vector of an event that only its controller knows, and the controller's view after delivery. */
@@ -229,8 +220,8 @@ void vcpu_inject(struct vcpu *vcpu)
         state->activity = VCPU_HALTED;
         return;
     }
-    keep_decision(vcpu);
     vcpu_sync_tpr(vcpu);
+    keep_decision(vcpu);
     decision = inject_decide(&(struct inject_input){
         .interrupted = vcpu->interrupted,
         .exception = vcpu->exception,
@@ -240,6 +231,7 @@ void vcpu_inject(struct vcpu *vcpu)
         .nmi_masked = vcpu->nmi_masked,
         .nmi_returns = vcpu->after & VCPU_AFTER_IRET,
         .vector = lapic_pending_vector(vcpu->lapic),
+        .masked = lapic_masked_class(vcpu->lapic),
         .extint = extint_waits(vcpu),
     });
     if (decision.wakes || (state->activity == VCPU_HALTED && take_kick(cpu)))

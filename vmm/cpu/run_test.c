@@ -114,6 +114,121 @@ static void test_decisions_stay(void **state)
     }
 }
 
+/* The guest has CR8 at `cr8` when its run ends, by an exit or not: CR8 comes with RIP, whatever was asked
+ * for. */
+static void come_back(struct bench *bench, uint64_t cr8)
+{
+    bench->state.dirty = 0;
+    bench->state.valid = VCPU_GPR | VCPU_RIP;
+    bench->state.cr8 = cr8;
+}
+
+static struct lapic *with_apic(struct bench *bench)
+{
+    struct lapic *lapic = bench->vcpu.lapic;
+
+    assert_true(lapic_msr_write(lapic, MSR_APIC_BASE, lapic->base | APIC_BASE_EXTD, 0));
+    assert_true(lapic_msr_write(lapic, 0x80f, 0x1ff, 0));
+    bench->state.rflags |= X86_RFLAGS_IF;
+    come_back(bench, 0);
+    vcpu_inject(&bench->vcpu);
+    return lapic;
+}
+
+/* The guest raises CR8, which does not exit, and then the timer ends its run: what it masks now is not
+ * injected, but waited for; lowered, it comes. */
+static void test_cr8_raised(void **state)
+{
+    struct bench *bench = *state;
+    struct lapic *lapic = with_apic(bench);
+
+    come_back(bench, 8);
+    lapic_set_irr(lapic, 0x51, false);
+    vcpu_inject(&bench->vcpu);
+    assert_false(bench->state.inject & VCPU_EVENT_VALID);
+    assert_int_equal(lapic->isr_top, -1);
+    assert_int_equal(bench->state.window, VCPU_WINDOW_INTERRUPT | 0x50);
+    assert_true(bench->state.dirty & VCPU_EVENT);
+    lapic_set_irr(lapic, 0x81, false);
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.window, VCPU_WINDOW_INTERRUPT | 0x80);
+
+    come_back(bench, 8);
+    assert_true(leave(bench, VCPU_EXIT_INTERRUPT_WINDOW, 0, 0)); /* too early: it is asked for again */
+    vcpu_inject(&bench->vcpu);
+    assert_false(bench->state.inject & VCPU_EVENT_VALID);
+    assert_int_equal(bench->state.window, VCPU_WINDOW_INTERRUPT | 0x80);
+    assert_true(bench->state.dirty & VCPU_EVENT);
+
+    come_back(bench, 7);
+    assert_true(leave(bench, VCPU_EXIT_INTERRUPT_WINDOW, 0, 0));
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | 0x81);
+    assert_int_equal(bench->state.window, 0); /* the other waits for this one's end */
+    come_back(bench, 5);
+    lapic_eoi(lapic);
+    vcpu_inject(&bench->vcpu);
+    assert_false(bench->state.inject & VCPU_EVENT_VALID);
+    assert_int_equal(bench->state.window, VCPU_WINDOW_INTERRUPT | 0x50);
+}
+
+/* In its handler the guest has CR8 high when it ends the interrupt, lowers CR8 without an exit and halts. */
+static void test_cr8_lowered(void **state)
+{
+    struct bench *bench = *state;
+    struct lapic *lapic = with_apic(bench);
+
+    lapic_set_irr(lapic, 0x81, false);
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | 0x81);
+    come_back(bench, 8);
+    bench->state.gpr[VCPU_RCX] = 0x80b;
+    bench->state.gpr[VCPU_RAX] = bench->state.gpr[VCPU_RDX] = 0;
+    bench->state.want[VCPU_EXIT_WRMSR] |= VCPU_CR; /* the exit that brings the high CR8 even so */
+    assert_true(leave(bench, VCPU_EXIT_WRMSR, 1, CODE + 2));
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(lapic->isr_top, -1);
+
+    come_back(bench, 0);
+    assert_true(leave(bench, VCPU_EXIT_HLT, 0, CODE + 3));
+    lapic_set_irr(lapic, 0x51, false);
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.activity, VCPU_ACTIVE);
+    assert_int_equal(bench->state.inject, VCPU_EVENT_VALID | 0x51);
+    lapic_eoi(lapic);
+
+    /* Halted with all masked it stays. */
+    come_back(bench, 5);
+    assert_true(leave(bench, VCPU_EXIT_HLT, 0, CODE + 4));
+    lapic_set_irr(lapic, 0x51, false);
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.activity, VCPU_HALTED);
+}
+
+/* Registers of the local APIC that depend on CR8, and CR8 on them. */
+static void test_cr8_is_the_tpr(void **state)
+{
+    struct bench *bench = *state;
+    struct vcpu_state *s = &bench->state;
+    struct lapic *lapic = with_apic(bench);
+
+    come_back(bench, 6);
+    s->gpr[VCPU_RCX] = 0x80a; /* PPR */
+    assert_true(leave(bench, VCPU_EXIT_RDMSR, 0, CODE + 2));
+    assert_int_equal(s->gpr[VCPU_RAX], 0x60);
+    assert_false(s->dirty & VCPU_CR);
+
+    s->gpr[VCPU_RCX] = MSR_APIC_BASE;
+    s->gpr[VCPU_RAX] = LAPIC_MMIO_BASE | APIC_BASE_BSP;
+    s->gpr[VCPU_RDX] = 0;
+    assert_true(leave(bench, VCPU_EXIT_WRMSR, 1, CODE + 4)); /* asks for the group */
+    assert_int_equal(lapic_mode(lapic), LAPIC_MODE_X2APIC);
+    assert_true(leave(bench, VCPU_EXIT_WRMSR, 1, CODE + 4));
+    assert_int_equal(lapic_mode(lapic), LAPIC_MODE_OFF);
+    assert_int_equal(s->cr8, 0);
+    assert_true(s->dirty & VCPU_CR);
+}
+
 /* A fault in the delivery of a fault is a double fault, and a third one the end. */
 static void test_fault_in_delivery(void **state)
 {
@@ -131,7 +246,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_interrupt_ends_halt), TEST(test_halt_lasts),        TEST(test_apic_timer),
-        TEST(test_decisions_stay),      TEST(test_fault_in_delivery),
+        TEST(test_decisions_stay),      TEST(test_fault_in_delivery), TEST(test_cr8_raised),
+        TEST(test_cr8_lowered),         TEST(test_cr8_is_the_tpr),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -197,10 +197,22 @@ void vcpu_reload_tsc(struct vcpu *vcpu);
 void vcpu_offer_eoi(struct vcpu *vcpu, unsigned vector);
 void vcpu_take_eoi(struct vcpu *vcpu);
 
-/* CR8 and the local APIC's TPR are one register. Before an access to it: what the guest wrote to CR8, where
- * that is known; after it: CR8 follows. The latter needs VCPU_CR. */
-void vcpu_sync_tpr(struct vcpu *vcpu);
-void vcpu_update_tpr(struct vcpu *vcpu);
+/* CR8 and the local APIC's TPR are one register, and the guest writes CR8 without an exit. Before whatever
+ * depends on it: what CR8 is now; after it: CR8 follows. The latter needs VCPU_CR. */
+void vcpu_take_cr8(struct vcpu *vcpu);
+void vcpu_give_cr8(struct vcpu *vcpu);
+
+static inline void vcpu_sync_tpr(struct vcpu *vcpu)
+{
+    if (__builtin_expect(vcpu->state->cr8 != vcpu->cr8, 0))
+        vcpu_take_cr8(vcpu);
+}
+
+static inline void vcpu_update_tpr(struct vcpu *vcpu)
+{
+    if (__builtin_expect(vcpu->state->cr8 != lapic_cr8_read(vcpu->lapic), 0))
+        vcpu_give_cr8(vcpu);
+}
 
 /* Decodes the instruction at RIP; needs VCPU_FETCH_GROUPS. False: an exception was raised, or the guest is to
  * execute the instruction once more. */

@@ -61,6 +61,17 @@ int lapic_pending_vector(const struct lapic *lapic)
     return (vector & 0xf0) > (lapic->ppr & 0xf0) && vector >= 0 ? vector : -1;
 }
 
+uint8_t lapic_masked_class(const struct lapic *lapic)
+{
+    unsigned masked = lapic->tpr >> 4;
+    int vector;
+
+    if (masked == 0)
+        return 0;
+    vector = highest_bit(lapic->irr);
+    return vector >> 4 <= (int)masked && vector >> 4 > lapic->isr_top >> 4 ? (uint8_t)(vector >> 4) : 0;
+}
+
 void lapic_accept(struct lapic *lapic, unsigned vector)
 {
     uint64_t bit = 1ull << (vector & 63);

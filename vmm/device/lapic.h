@@ -179,6 +179,9 @@ void lapic_cr8_write(struct lapic *lapic, uint64_t value);
 /* Highest vector that may interrupt the processor now (priority above PPR), or -1. */
 int lapic_pending_vector(const struct lapic *lapic);
 
+/* Priority class (1 to 15) of the highest vector if it is the TPR alone that it waits for; else 0. */
+uint8_t lapic_masked_class(const struct lapic *lapic);
+
 /* The processor took `vector` (as just returned by lapic_pending_vector): IRR to ISR. */
 void lapic_accept(struct lapic *lapic, unsigned vector);
 
