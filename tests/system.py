@@ -309,12 +309,12 @@ GUEST_TESTS = {"real": 82, "protected": 99, "pae": 100, "long": 98, "compat": 99
 GUEST_RESETS = ["triple fault", "port 0xcf9", "port 0xcf9", *["8042 or port 0x92"] * 3, "INIT", "port 0xcf9"]
 
 
-def guest_passes(mode):
+def guest_passes(mode, more=0):
     def check(output):
         passed = int(re.search(rf"verdict {mode}: (\d+) passed", output).group(1))
         resets = re.findall(r"guest reset \((.*)\)", output)
-        if passed < GUEST_TESTS[mode]:
-            return f"{passed} tests instead of {GUEST_TESTS[mode]}"
+        if passed < GUEST_TESTS[mode] + more:
+            return f"{passed} tests instead of {GUEST_TESTS[mode] + more}"
         return None if resets == GUEST_RESETS else f"resets by {resets}"
     return check
 
@@ -322,6 +322,8 @@ def guest_passes(mode):
 # What Bochs gets wrong: VM exits by EPT violations leave a pending trap of single-stepping, against SDM vol. 3, 28.3.4;
 # ADOX does not set OF.
 BOCHS_FAILURES = {"debug.single-step", "mmio.vex"}
+# The tests of CR8, which QEMU's SVM does not survive.
+BOCHS_MORE = {"long": 3}
 
 
 def guest_passes_on_bochs(mode):
@@ -330,7 +332,7 @@ def guest_passes_on_bochs(mode):
         failed = set(re.findall(rf"^.*guest: {mode}: (\S+) FAILED", output, re.MULTILINE))
         if failed - BOCHS_FAILURES:
             return f"failed: {sorted(failed - BOCHS_FAILURES)}"
-        return guest_passes(mode)(output.replace(f"verdict {mode}: {passed} ", f"verdict {mode}: {passed + len(failed)} "))
+        return guest_passes(mode, BOCHS_MORE.get(mode, 0))(output.replace(f"verdict {mode}: {passed} ", f"verdict {mode}: {passed + len(failed)} "))
     return check
 
 
