@@ -252,7 +252,9 @@ selector thread_start(const struct pd_space *pd, unsigned slot, thread_function 
     need(create_ec(ec, ROOT_ACCOUNT, pd->pd, UTCB_BASE + slot * PAGE, EC_GLOBAL | ec_flags(flags),
                    (uint64_t)stack, (uint64_t)thread_begin),
          "a thread");
-    need(create_sc(sc, ROOT_ACCOUNT, ec, priority, BOOT->tsc_hz / 1000), "a thread's time");
+    need(create_sc(sc, ROOT_ACCOUNT, ec, priority,
+                   flags & THREAD_LONG ? BOOT->tsc_hz * 60 : BOOT->tsc_hz / 1000),
+         "a thread's time");
     return ec;
 }
 
