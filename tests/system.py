@@ -508,7 +508,8 @@ SLOW_TESTS = [
     dma("intel", "--smp", "2"),
     run("linux: reset with 4 vCPUs", "linux", "--smp", "2", "--vcpus", "4", "--type", "reboot -f\\n", "--after", "log:guest reset",
         "--type", "", "--after", "guest: ready", "--type", "nproc\\n", "--until", r"^4\r?$"),
-    run("guest: several processors", "guest-smp", "--smp", "2", "--until", r"verdict long: \d+ passed, 0 failed", check=smp_passes),
+    on_one(run("guest: several processors", "guest-smp", "--smp", "2", "--until", r"verdict long: \d+ passed, 0 failed",
+               check=smp_passes)),
     on_one(run("linux: a load on 4 vCPUs", "smp", "--smp", "2", "--until", "load: over", "--timeout", "600",
                check=load_is_carried(0.005))),
     # A second for each attack instead of 60 ms, so that monitors end and are started, which core and init do first.
