@@ -42,6 +42,8 @@ static void runs(uint64_t deadline)
  * long. */
 static void guest_disturbed(unsigned way, enum status expected)
 {
+    uint64_t begin;
+
     for (uint64_t i = 0; i < lives / 3; i++) {
         guest_make(1);
         ping = notification();
@@ -51,6 +53,7 @@ static void guest_disturbed(unsigned way, enum status expected)
         (void)wait_until(&shared[5], 1);
         for (unsigned spin = 0; spin < i * 100; spin++)
             __builtin_ia32_pause();
+        begin = now();
         switch (way) {
         case 0:
             OK(nt_signal(ping));
@@ -69,7 +72,8 @@ static void guest_disturbed(unsigned way, enum status expected)
             OK(space_remove(guest_gst, GUEST_CODE / PAGE, 1)); /* else it is not looked at for long */
             break;
         }
-        if (!wait_until(&shared[2], 1))
+        if (!wait_until(&shared[2], 1) ||
+            !expect("it ends before its deadline", now() - begin < PATIENCE / 2, true))
             return;
         if (way < 4 && !EXPECT_STATUS(result, expected))
             return;
