@@ -101,7 +101,7 @@ class Line:
         """Takes what has come and returns it; b"" when the machine has hung up."""
         try:
             data = os.read(self.ours.fileno(), 65536)
-        except OSError: # of a pseudo-terminal, whose other end has gone: EIO
+        except OSError:  # of a pseudo-terminal, whose other end has gone: EIO
             data = b""
         if not data:
             self.open = False
