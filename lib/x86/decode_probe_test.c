@@ -3,7 +3,8 @@
  * The decoder's lengths against the processor that runs the test. An instruction whose bytes end where a page
  * ends, before a page that cannot be read, faults on the fetch of that page exactly if it is longer than the
  * bytes. So it must not with as many bytes as the decoder says, and must with one less. What the decoder
- * calls undefined must be #UD, and what it calls too long #GP.
+ * calls undefined must be #UD, and what it calls too long #GP: at the end of the page, or, where the
+ * processor fetches more than 15 bytes before it says so, with bytes that it can read behind them.
  *
  * Looked at are the kinds of code on which the decoder and objdump differ, every opcode of the legacy maps
  * with rows of its ModRM byte, and random instructions, by a fixed seed; SLOW=1 in the environment takes all
@@ -33,6 +34,7 @@
 #define SCRATCH_SIZE 0x10000u
 #define POINTER      (SCRATCH + 0x4000) /* in all registers: XSAVE has room behind it */
 #define USED         256u /* bytes there that are cleared each time, so that no selector is valid */
+#define BEHIND       64u  /* zeros behind an instruction: more than any processor fetches at once */
 #define ARENA_SIZE   0x20000u
 
 #define RANDOM_CASES 8000u
@@ -51,6 +53,7 @@ struct verdict {
     volatile uint8_t is_done;
     uint8_t length; /* by the processor: the fewest bytes that it is content with; 16 if 15 are not enough */
     uint8_t vector; /* with all 15 bytes, or as many as the decoder took */
+    uint8_t vector_behind; /* if 15 bytes are not enough: with BEHIND zeros that can be read */
 };
 
 struct probes {
@@ -70,14 +73,16 @@ static bool is_fetch_fault(const struct native_step *step, uint64_t rip)
            (step->error & X86_PF_FETCH);
 }
 
-/* Runs count bytes up to the end of the page; true if more of them are wanted. */
-static bool wants_more(const struct probes *probes, const uint8_t *bytes, unsigned count, uint8_t *vector)
+/* Runs count bytes, with zeros behind them up to the end of the page; true if more bytes are wanted. */
+static bool wants_more(const struct probes *probes, const uint8_t *bytes, unsigned count, unsigned behind,
+                       uint8_t *vector)
 {
-    uint64_t linear = CODE_END - count;
+    uint64_t linear = CODE_END - count - behind;
     uint64_t rip = probes->mode == X86_MODE_16 ? linear - ARENA : linear;
     struct native_step step = {.rip = rip, .rflags = X86_RFLAGS_ONE | X86_RFLAGS_IF};
 
     memcpy((void *)(uintptr_t)linear, bytes, count);
+    memset((void *)(uintptr_t)(linear + count), 0, behind);
     memset((void *)(uintptr_t)POINTER, 0, USED);
     for (unsigned i = 0; i < X86_GPR_COUNT; i++)
         step.gpr[i] = POINTER;
@@ -94,15 +99,17 @@ static void probe(const struct probes *probes, const struct probe_case *c, struc
     uint8_t vector;
 
     verdict->length = (uint8_t)likely;
-    if (wants_more(probes, c->bytes, likely, &verdict->vector)) {
+    if (wants_more(probes, c->bytes, likely, 0, &verdict->vector)) {
         do
             verdict->length++;
         while (verdict->length <= X86_INSN_MAX &&
-               wants_more(probes, c->bytes, verdict->length, &verdict->vector));
+               wants_more(probes, c->bytes, verdict->length, 0, &verdict->vector));
     } else {
-        while (verdict->length > 1 && !wants_more(probes, c->bytes, verdict->length - 1u, &vector))
+        while (verdict->length > 1 && !wants_more(probes, c->bytes, verdict->length - 1u, 0, &vector))
             verdict->length--;
     }
+    if (verdict->length > X86_INSN_MAX)
+        (void)wants_more(probes, c->bytes, sizeof(c->bytes), BEHIND, &verdict->vector_behind);
     verdict->is_done = 1;
 }
 
@@ -151,11 +158,17 @@ static bool is_refused_early(const struct x86_insn *insn, enum x86_decode_status
 }
 
 /* ModRM, SIB, displacement and a byte make the most of the 7 bytes that may be missing. */
+static bool may_be_too_long(const struct x86_insn *insn, enum x86_decode_status status)
+{
+    return status == X86_DECODE_TOO_LONG ||
+           (status == X86_DECODE_UNDEFINED && insn->length + 7 > X86_INSN_MAX);
+}
+
 static bool is_undefined_too_long(const struct x86_insn *insn, enum x86_decode_status status,
                                   const struct verdict *verdict)
 {
     return status == X86_DECODE_UNDEFINED && verdict->vector == X86_VECTOR_GP &&
-           insn->length + 7 > X86_INSN_MAX;
+           may_be_too_long(insn, status);
 }
 
 static bool is_too_long_undefined(const struct x86_insn *insn, enum x86_decode_status status,
@@ -163,6 +176,20 @@ static bool is_too_long_undefined(const struct x86_insn *insn, enum x86_decode_s
 {
     (void)insn;
     return status == X86_DECODE_TOO_LONG && verdict->vector == X86_VECTOR_UD;
+}
+
+/*
+ * A fault of the fetch goes before one of the decoding, among which are #UD and the #GP for more than 15
+ * bytes (SDM vol. 3, 6.9; APM vol. 2, 8.5). How many bytes are fetched before the length is judged is not
+ * said: some processors stop at the fifteenth, others take all that the instruction would have. The verdict
+ * is then the one with bytes behind.
+ */
+static bool is_fetched_first(const struct x86_insn *insn, enum x86_decode_status status,
+                             const struct verdict *verdict)
+{
+    return may_be_too_long(insn, status) && verdict->length > X86_INSN_MAX &&
+           verdict->vector == X86_VECTOR_PF &&
+           (verdict->vector_behind == X86_VECTOR_GP || verdict->vector_behind == X86_VECTOR_UD);
 }
 
 static struct explanation explanations[] = {
@@ -173,6 +200,7 @@ static struct explanation explanations[] = {
     {"not this processor's instruction: #UD by its first bytes", is_refused_early, 0},
     {"undefined and too long: #GP goes before #UD", is_undefined_too_long, 0},
     {"too long and undefined: #UD by its first 15 bytes", is_too_long_undefined, 0},
+    {"too long: bytes behind the fifteenth are fetched before that is seen", is_fetched_first, 0},
     {NULL, NULL, 0},
 };
 
@@ -463,6 +491,56 @@ static void lengths_in_64_bit_mode(void **state)
     probe_mode(X86_MODE_64);
 }
 
+/* The processor that runs this test may be another one: its verdicts are written down here. */
+static void fetch_before_length(void **state)
+{
+    static const struct {
+        enum x86_mode mode;
+        uint8_t bytes[X86_INSN_MAX + 1];
+        struct verdict verdict;
+        bool is_explained;
+    } rows[] = {
+        {X86_MODE_64,
+         {0xf2, 0x3e, 0x65, 0x64, 0xf3, 0x26, 0x2e, 0xf0, 0x26, 0x67, 0x64, 0xf3, 0x66, 0x29, 0x74},
+         {.length = 16, .vector = X86_VECTOR_PF, .vector_behind = X86_VECTOR_GP},
+         true},
+        {X86_MODE_32,
+         {0xf0, 0x67, 0x65, 0xf0, 0x66, 0x36, 0xf3, 0x26, 0xf3, 0xf0, 0x66, 0x26, 0x0f, 0x89, 0x25},
+         {.length = 16, .vector = X86_VECTOR_PF, .vector_behind = X86_VECTOR_GP},
+         true},
+        /* undefined, and too long where its ModRM byte counts */
+        {X86_MODE_64,
+         {0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x0f, 0xff, 0x84, 0x24},
+         {.length = 16, .vector = X86_VECTOR_PF, .vector_behind = X86_VECTOR_UD},
+         true},
+        /* it is executed, or wants ever more: the decoder is wrong */
+        {X86_MODE_64,
+         {0xf2, 0x3e, 0x65, 0x64, 0xf3, 0x26, 0x2e, 0xf0, 0x26, 0x67, 0x64, 0xf3, 0x66, 0x29, 0x74},
+         {.length = 16, .vector = X86_VECTOR_PF, .vector_behind = NATIVE_VECTOR_DB},
+         false},
+        {X86_MODE_64,
+         {0xf2, 0x3e, 0x65, 0x64, 0xf3, 0x26, 0x2e, 0xf0, 0x26, 0x67, 0x64, 0xf3, 0x66, 0x29, 0x74},
+         {.length = 16, .vector = X86_VECTOR_PF, .vector_behind = X86_VECTOR_PF},
+         false},
+        /* NOP, and undefined without a prefix: no processor has a reason to want 16 bytes */
+        {X86_MODE_64, {0x90}, {.length = 16, .vector = X86_VECTOR_PF, .vector_behind = X86_VECTOR_GP}, false},
+        {X86_MODE_64,
+         {0x0f, 0x04},
+         {.length = 16, .vector = X86_VECTOR_PF, .vector_behind = X86_VECTOR_UD},
+         false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct x86_insn insn;
+        enum x86_decode_status status = x86_decode(rows[i].mode, rows[i].bytes, sizeof(rows[i].bytes), &insn);
+
+        assert_int_equal(explain(&insn, status, &rows[i].verdict), rows[i].is_explained);
+    }
+    for (struct explanation *e = explanations; e->reason; e++)
+        e->count = 0;
+}
+
 static int set_up(void **state)
 {
     void *wanted = (void *)(uintptr_t)ARENA;
@@ -480,6 +558,7 @@ int main(void)
         cmocka_unit_test(lengths_in_16_bit_mode),
         cmocka_unit_test(lengths_in_32_bit_mode),
         cmocka_unit_test(lengths_in_64_bit_mode),
+        cmocka_unit_test(fetch_before_length),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);
