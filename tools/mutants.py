@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""Sabotages the kernel, one line at a time, and looks whether the kernel's tests see it.
+"""Sabotages the system, one line at a time, and looks whether its tests see it.
 
-The sabotages stand in tests/mutants/*.txt, where the head of kernel.txt says how. Each is made in a copy of the tree below
-the build folder, never here. The test that should catch it is booted first; if it does not, all of ktest and the kernel's
-unit tests are. One that nobody catches has survived and is a failure, unless it is listed as a survivor with a reason
+The sabotages are in tests/mutants/*.txt; the head of kernel.txt says how they are written. Each is made in a copy of the tree
+below the build folder, never here. For one of the kernel the test that should catch it is booted first; if it does not, all
+of ktest and the kernel's unit tests are. Others name one unit test or one system test, which must pass without the sabotage
+and fail with it. One that no test catches has survived and is a failure, unless it is listed as a survivor with a reason
 (doc/mutants.md); so is one whose text is not there any more, and a listed survivor that is caught.
 
   mutants.py [PATTERN]   those whose name matches; the last line is 'N killed, N survived, N failed'
@@ -24,11 +25,12 @@ import time
 from scenario import BUILD, ROOT, build_environment, build_path
 
 JOBS = 2
-TREE = ("Makefile", "mk", "abi", "kernel")
 CONFIG = '<donjon root="ktest.elf"><run memory="256"/><ktest only="{}" {}/></donjon>\n'
 EDU = ("--qemu=-device", "--qemu=edu,dma_mask=0xffffffffffffffff,addr=5")
-FIRST_LIMIT, ALL_LIMIT, HOST_LIMIT = 60, 400, 60
+FIRST_LIMIT, ALL_LIMIT, HOST_LIMIT, SYSTEM_LIMIT = 60, 400, 300, 1800
 TWO = "2 CPUs: "
+HOST, SYSTEM = "host: ", "system: "
+MADE = ("guest",)  # what is made once and only read by tests
 # What such a machine is, and what tests/kernel/iommu-*.xml says of it.
 IOMMUS = {"AMD: ": ("q35-amd-iommu", 'faults="0"'),
           "Intel: ": ("q35-intel-iommu", 'passes-old-form="1" passes-writes="1"')}
@@ -93,21 +95,30 @@ def call(command, limit, **environment):
 
 
 class Workshop:
-    """A copy of the kernel's tree with its own build folder; one mutant at a time."""
+    """A copy of the tree with its own build folder; one mutant at a time."""
 
     def __init__(self, number):
         self.root = os.path.abspath(build_path("mutants", str(number)))
         self.build = os.path.join(self.root, "build")
         shutil.rmtree(self.root, ignore_errors=True)  # also what an older kernel was built to
         os.makedirs(self.root)
-        for name in TREE:
-            self.copy(name)
+        for name in os.listdir(ROOT):
+            if not name.startswith(".") and not name.startswith("build"):
+                self.copy(name)
         os.makedirs(os.path.join(self.build, "target"), exist_ok=True)
+        for name in MADE:
+            os.symlink(os.path.abspath(os.path.join(ROOT, build_path(name))), os.path.join(self.build, name))
+        self.failing = None  # unit tests of the kernel that fail without a mutant
+
+    def prepare_kernel(self):
+        """What a mutant of the kernel needs."""
+        if self.failing is not None:
+            return
         shutil.copy(os.path.join(ROOT, build_path("target", "ktest.elf")), os.path.join(self.build, "target"))
         status, output = self.make("kernel")
         if status:
             raise RuntimeError("the kernel without a mutant cannot be built:\n" + output)
-        self.failing = set()  # unit tests that fail without a mutant
+        self.failing = set()
         self.failing = self.host_tests()
 
     def copy(self, name):
@@ -115,7 +126,6 @@ class Workshop:
         if os.path.isfile(source):
             shutil.copy2(source, target)
             return
-        shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target)
 
     def make(self, *targets):
@@ -153,7 +163,36 @@ class Workshop:
         """None, or what caught it."""
         return ", ".join(f"unit test {name}" for name in sorted(self.host_tests())) or None
 
+    def host_test(self, path):
+        """None, or what the unit test of this path says."""
+        test = os.path.join(self.build, "host", "tests", path)
+        if os.path.exists(test):
+            os.remove(test)
+        status, output = self.make(f"HOST_DIRS={os.path.dirname(path)}", test)
+        if status:
+            raise RuntimeError("it does not compile:\n" + "\n".join(output.splitlines()[-5:]))
+        status, output = call([test], HOST_LIMIT)
+        failed = re.findall(r"\[  FAILED  \] (\w+)$", output, re.M)
+        return None if status == 0 else f"{path}: {', '.join(dict.fromkeys(failed)) or f'status {status}'}"
+
+    def system_test(self, name):
+        """None, or what the system test of this name says."""
+        status, output = call([sys.executable, os.path.join(self.root, "tools", "test.py"), "--boot", f"^{re.escape(name)}$"],
+                              SYSTEM_LIMIT, BUILD=self.build)
+        if status == 0 and "\n1 passed, 0 failed" in output:
+            return None
+        failed = re.search(r"^FAIL  (?!build)(.*)", output, re.M)
+        if not failed:
+            raise RuntimeError("the test was not run:\n" + "\n".join(output.splitlines()[-5:]))
+        return re.sub(r" {2,}", " ", failed.group(1))
+
+    def passes(self, test):
+        """Whether the unit or system test passes; None, or what it says."""
+        return self.host_test(test[len(HOST):]) if test.startswith(HOST) else self.system_test(test[len(SYSTEM):])
+
     def caught(self, mutant):
+        if mutant.test.startswith((HOST, SYSTEM)):
+            return self.passes(mutant.test)
         status, output = self.make("kernel")
         if status:
             raise RuntimeError("it does not compile:\n" + "\n".join(output.splitlines()[-5:]))
@@ -168,6 +207,13 @@ class Workshop:
 
     def run(self, mutant):
         """What caught it, None if nothing did."""
+        if not mutant.test.startswith((HOST, SYSTEM)):
+            self.prepare_kernel()
+        elif mutant.test not in good:
+            complaint = self.passes(mutant.test)
+            if complaint:
+                raise RuntimeError(f"its test fails without it: {complaint}")
+            good.add(mutant.test)
         path = os.path.join(self.root, mutant.file)
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -181,6 +227,7 @@ class Workshop:
 
 
 free, lock = [], threading.Lock()
+good = set()  # unit and system tests that pass without a mutant
 
 
 def run(mutant):

@@ -4,9 +4,9 @@
 
 One line per test: verdict, name, seconds. What a failed one printed follows it. The last line is the total, and the exit
 status is 0 only if nothing failed.
-  test.py [--host | --slow] [PATTERN]
---host: unit tests only; --slow: the tests that take long, and the mutants of the kernel (tools/mutants.py), instead of the
-others; PATTERN: only tests whose name it is found in
+  test.py [--host | --boot | --slow] [PATTERN]
+--host: unit tests only; --boot: system tests only, with what gcc builds; --slow: the tests that take long, and the mutants
+(tools/mutants.py), instead of the others; PATTERN: only tests whose name it is found in
 """
 
 import argparse
@@ -150,6 +150,17 @@ def prepare_system(report):
     return True
 
 
+def boot_jobs(report, wanted):
+    """[(function, its argument)], of all system tests; the guest is there already."""
+    status, output, seconds = make("all")
+    if status != 0:
+        report.add("build", "the build failed", seconds, "", output)
+        return []
+    module = system_tests()
+    module.prepare(BUILD)
+    return [(system_test, test) for test in module.TESTS + module.SLOW_TESTS if wanted.search(test.name)]
+
+
 def slow_jobs(report, wanted):
     """[(function, its argument)]"""
     if not build(report, "build", "all"):
@@ -177,15 +188,20 @@ def all_jobs(report, wanted, host):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--host", action="store_true", help="host unit tests only")
-    parser.add_argument("--slow", action="store_true", help="the slow tests and the mutants of the kernel")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--host", action="store_true", help="host unit tests only")
+    kind.add_argument("--boot", action="store_true", help="system tests only, slow ones too, with what gcc builds")
+    kind.add_argument("--slow", action="store_true", help="the slow tests and the mutants")
     parser.add_argument("pattern", nargs="?", default="", help="regular expression: only tests whose name matches")
     options = parser.parse_args()
     os.chdir(ROOT)
     report = Report()
     wanted = re.compile(options.pattern)
     started = time.monotonic()
-    jobs = slow_jobs(report, wanted) if options.slow else all_jobs(report, wanted, options.host)
+    if options.slow:
+        jobs = slow_jobs(report, wanted)
+    else:
+        jobs = boot_jobs(report, wanted) if options.boot else all_jobs(report, wanted, options.host)
     for job, argument in filter(takes_all, jobs):
         job(argument, report)
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
