@@ -8,6 +8,7 @@
 #define RAM_WINDOW   0x40000000ul
 #define ELF_WINDOW   0x10200000ul
 #define PT_LOAD      1
+#define SETTLE_MS    20000u /* then something has leaked, and what counts that says so */
 
 struct elf_header {
     uint8_t ident[16];
@@ -30,6 +31,7 @@ static uint8_t stacks[THREADS][STACK_SIZE] __attribute__((aligned(16)));
 static uint64_t ram_base; /* of the memory for tests; 2 MiB aligned */
 static selector next_selector = SELECTOR_FIRST;
 static uint64_t seed = 1;
+static uint64_t objects_at_start[OBJECT_TYPES];
 
 void thread_begin(void);
 
@@ -97,6 +99,8 @@ void harness_begin(void)
         need(create_nt(s, ROOT_ACCOUNT), "selectors");
         need(space_remove(ROOT_OBJ, s, 1), "selectors");
     }
+    for (unsigned type = OBJECT_NONE + 1; type < OBJECT_TYPES; type++)
+        objects_at_start[type] = objects(type);
 }
 
 selector fresh(void)
@@ -126,18 +130,14 @@ uint64_t milliseconds(uint64_t count)
 }
 
 /* With several CPUs, what was destroyed is freed when each of them has been seen to use it no more: wait
- * until the numbers do not change any more. */
+ * until there are no more objects than at the start. */
 static void settle(void)
 {
-    uint64_t before, pages = free_pages();
+    uint64_t end = now() + milliseconds(SETTLE_MS);
 
-    for (unsigned i = 0; BOOT->cpus > 1 && i < 200; i++) {
-        before = pages;
-        pass(milliseconds(2));
-        pages = free_pages();
-        if (pages == before && i)
-            break;
-    }
+    for (unsigned type = OBJECT_NONE + 1; BOOT->cpus > 1 && type < OBJECT_TYPES; type++)
+        while (objects(type) > objects_at_start[type] && now() < end)
+            pass(milliseconds(1));
 }
 
 void clean(void)
