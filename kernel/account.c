@@ -152,23 +152,28 @@ static void quota_return(struct account *account, uint64_t pages)
     account->quota += pages;
 }
 
-void account_destroy(struct account *account)
+static bool account_destroy(struct object *object)
 {
+    struct account *account = (struct account *)object;
     uint64_t quota = account->quota;
 
     account->quota = 0;
     quota_return(account, quota);
+    return true;
 }
 
-void account_free(struct account *account)
+static bool account_free(struct object *object)
 {
-    struct account *parent = account->parent;
+    struct account *account = (struct account *)object, *parent = account->parent;
 
-    account_destroy(account); /* if nobody did before */
+    (void)account_destroy(object); /* if nobody did before: always whole */
     slab_free(account);
     if (parent)
         object_release(&parent->object);
+    return true;
 }
+
+const struct object_operations account_operations = {.destroy = account_destroy, .free = account_free};
 
 /* A free page becomes the account's. */
 static void *page_charge(struct account *account, struct page *page)

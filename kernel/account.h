@@ -38,8 +38,7 @@ struct account *account_create(struct account *parent, uint64_t pages) must_chec
 bool account_move(struct account *from, struct account *to, uint64_t pages) must_check;
 
 /* Its free quota goes to the parent now, that of its pages as they come back. */
-void account_destroy(struct account *account);
-void account_free(struct account *account);
+extern const struct object_operations account_operations;
 
 /* One page, zero. NULL: the quota is used up, or the account is dead. */
 void *account_page(struct account *account) must_check;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Execution contexts and portals: life, switching, waiting. See ec.h. */
+/* Execution contexts and portals: their life. See ec.h. */
 #include "kernel/ec.h"
 
 #include "kernel/account.h"
@@ -122,7 +122,7 @@ static void ec_abort_caller(struct ec *ec)
     caller->frame.rsi = 0;
 }
 
-void ec_destroy(struct ec *ec)
+static void ec_destroy(struct ec *ec)
 {
     struct cpu *cpu = this_cpu();
 
@@ -153,8 +153,24 @@ void ec_destroy(struct ec *ec)
     ec_unlink(ec->pd, ec);
 }
 
-void ec_free(struct ec *ec)
+static unsigned ec_home(const struct object *object)
 {
+    return ((const struct ec *)object)->cpu;
+}
+
+static void ec_end(struct object *object)
+{
+    ec_destroy((struct ec *)object);
+}
+
+static bool ec_ended(const struct object *object)
+{
+    return !((const struct ec *)object)->utcb;
+}
+
+static bool ec_free(struct object *object)
+{
+    struct ec *ec = (struct ec *)object;
     struct pd *pd = ec->pd;
 
     if (ec->utcb)
@@ -164,7 +180,11 @@ void ec_free(struct ec *ec)
     slab_free(ec);
     if (pd)
         object_release(&pd->object);
+    return true;
 }
+
+const struct object_operations ec_operations = {
+    .home = ec_home, .end = ec_end, .ended = ec_ended, .free = ec_free};
 
 struct pt *pt_create(struct account *account, struct ec *ec, uint64_t entry, uint64_t id)
 {
@@ -179,84 +199,16 @@ struct pt *pt_create(struct account *account, struct ec *ec, uint64_t entry, uin
     return pt;
 }
 
-void pt_free(struct pt *pt)
+static bool pt_free(struct object *object)
 {
-    struct ec *ec = pt->ec;
+    struct ec *ec = ((struct pt *)object)->ec;
 
-    slab_free(pt);
+    slab_free(object);
     object_release(&ec->object);
+    return true;
 }
 
-/* Have the TSS's bitmap hold the ports of `space`. */
-static void ports_load(struct cpu *cpu, const struct space *space)
-{
-    /* Another CPU may change them, and then has this one load anew. */
-    uint32_t low = __atomic_load_n(&space->pio.low, __ATOMIC_RELAXED);
-    uint32_t high = __atomic_load_n(&space->pio.high, __ATOMIC_RELAXED);
-
-    memset(cpu->tss.bitmap + cpu->pio_low, 0xff, cpu->pio_high - cpu->pio_low);
-    for (uint32_t i = low; i < high; i++)
-        cpu->tss.bitmap[i] = space->pio.bitmap[i / PAGE_SIZE][i % PAGE_SIZE];
-    cpu->pio_loaded = space;
-    cpu->pio_low = low < high ? low : 0;
-    cpu->pio_high = low < high ? high : 0;
-}
-
-/* Have the TSS show the ports of `space`, or none. Usually they are still in its bitmap from last time. */
-static inline void ports_switch(struct cpu *cpu, const struct space *space)
-{
-    cpu->pio = space;
-    if (space && cpu->pio_loaded != space)
-        ports_load(cpu, space);
-    cpu->tss.iomap = space ? offsetof(struct tss, bitmap) : TSS_NO_BITMAP;
-}
-
-void ec_ports_changed(struct cpu *cpu, const struct space *space)
-{
-    if (cpu->pio_loaded == space)
-        cpu->pio_loaded = NULL;
-    ports_switch(cpu, cpu->ec ? cpu->ec->pd->pio : NULL);
-}
-
-/* What few ECs have: a base of FS, the FPU. `cpu->extras` says whether the one before had some. */
-static void extras_switch(struct cpu *cpu, const struct ec *ec)
-{
-    if (cpu->fs_base | ec->fs_base) { /* without one it is 0, whatever selectors the program loads */
-        cpu->fs_base = ec->fs_base;
-        wrmsr(MSR_FS_BASE, ec->fs_base);
-    }
-    if (ec->fpu)
-        fpu_load(cpu, ec->fpu);
-    else if (!cpu->task_switched)
-        fpu_deny(cpu);
-    cpu->extras = ec->extras;
-}
-
-void ec_set_fs_base(struct ec *ec, uint64_t base)
-{
-    ec->fs_base = base;
-    ec->extras = ec->fpu || base;
-    if (this_cpu()->ec == ec)
-        extras_switch(this_cpu(), ec);
-}
-
-void ec_switch(struct ec *ec)
-{
-    struct cpu *cpu = this_cpu();
-    const struct pd *pd = ec->pd;
-
-    cpu->ec = ec;
-    cpu->frame = &ec->frame;
-    cpu->tss.rsp[0] = (uint64_t)(&ec->frame + 1);
-    if (cpu->cr3 != pd->hst->memory.physical) {
-        cpu->cr3 = pd->hst->memory.physical;
-        write_cr3(cpu->cr3);
-    }
-    if (cpu->pio != pd->pio)
-        ports_switch(cpu, pd->pio);
-    if (cpu->extras | ec->extras)
-        extras_switch(cpu, ec);
-}
+const struct object_operations pt_operations = {.free = pt_free};
 
 void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                 uint64_t a5)
@@ -269,37 +221,6 @@ void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t
     ec->frame.r10 = a3;
     ec->frame.r8 = a4;
     ec->frame.r9 = a5;
-}
-
-void ec_change_deadline(struct ec *ec, uint64_t deadline)
-{
-    struct timer_queue *timers = &this_cpu()->timers;
-
-    if (ec->timer.queued)
-        timer_remove(timers, &ec->timer);
-    ec->timer.deadline = deadline;
-    if (deadline == DEADLINE_NEVER)
-        return;
-    timer_insert(timers, &ec->timer);
-    if (timer_first(timers) == &ec->timer)
-        sched_set_timer(this_cpu());
-}
-
-void ec_wait(struct ec *ec, struct nt *nt, uint64_t deadline)
-{
-    ec->state = EC_WAITING;
-    ec->waits = nt;
-    ec_set_deadline(ec, deadline);
-    schedule();
-}
-
-void ec_wake(struct ec *ec)
-{
-    nt_leave(ec->waits);
-    ec->waits = NULL;
-    ec->state = EC_RUNNABLE;
-    if (ec->sc)
-        sc_wake(ec->sc);
 }
 
 void ec_fault(struct ec *ec, uint64_t vector, uint64_t error, uint64_t address)

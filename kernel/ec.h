@@ -83,49 +83,21 @@ struct pt {
     uint64_t id;
 };
 
+extern const struct object_operations pd_operations, ec_operations, pt_operations;
+
 struct pd *pd_create(struct account *account) must_check;
-bool pd_destroy(struct pd *pd) must_check;
-void pd_free(struct pd *pd);
 
 /* `utcb` is where the PD sees the UTCB, `flags` are EC_* with the number of a CPU that runs. STATUS_OK,
  * NO_MEMORY (*payer says whose). */
 enum status ec_create(struct account *account, struct pd *pd, uint64_t flags, uint64_t utcb, uint64_t stack,
                       uint64_t entry, struct ec **result, enum payer *payer) must_check;
-void ec_destroy(struct ec *ec);
-void ec_free(struct ec *ec);
 
 struct pt *pt_create(struct account *account, struct ec *ec, uint64_t entry, uint64_t id) must_check;
-void pt_free(struct pt *pt);
-
-/* Make `ec` the one that `resume` leaves to: address space, ports, FPU, frame. */
-void ec_switch(struct ec *ec);
-
-/* The ports of a space have changed: the CPU's TSS shows what its current EC has now. */
-void ec_ports_changed(struct cpu *cpu, const struct space *space);
-
-/* Set the EC's base of FS; at once if it is current here, else when it is next switched to. */
-void ec_set_fs_base(struct ec *ec, uint64_t base);
 
 /* Take the current call back: it begins anew when the EC runs again. Arguments are what the call was given.
  */
 void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                 uint64_t a5);
-
-/* The current EC, which has entered `nt` (nt_enter), waits for it or `deadline`; restart must have been
- * arranged. Schedules. */
-void ec_wait(struct ec *ec, struct nt *nt, uint64_t deadline);
-
-/* Make a WAITING EC runnable. */
-void ec_wake(struct ec *ec);
-
-/* Have the EC looked at when `deadline` comes. */
-void ec_change_deadline(struct ec *ec, uint64_t deadline);
-
-static inline void ec_set_deadline(struct ec *ec, uint64_t deadline)
-{
-    if (ec->timer.deadline != deadline) /* one that has fired has passed */
-        ec_change_deadline(ec, deadline);
-}
 
 /* The EC dies of a processor exception. */
 void ec_fault(struct ec *ec, uint64_t vector, uint64_t error, uint64_t address);

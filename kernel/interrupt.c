@@ -105,8 +105,15 @@ static void mask(const struct interrupt *interrupt, bool masked)
         ioapic_mask(interrupt->gsi, masked);
 }
 
-void interrupt_destroy(struct interrupt *interrupt)
+static bool interrupt_ended(const struct object *object)
 {
+    return !((const struct interrupt *)object)->vector;
+}
+
+static void interrupt_end(struct object *object)
+{
+    struct interrupt *interrupt = (struct interrupt *)object;
+
     if (!interrupt->vector)
         return;
     lock_take(&interrupt->lock);
@@ -117,17 +124,22 @@ void interrupt_destroy(struct interrupt *interrupt)
     lock_release(&interrupt->lock);
 }
 
-void interrupt_free(struct interrupt *interrupt)
+static bool interrupt_free(struct object *object)
 {
+    struct interrupt *interrupt = (struct interrupt *)object;
     struct nt *nt = interrupt->nt;
 
-    interrupt_destroy(interrupt);
+    interrupt_end(object);
     if (interrupt->device)
         object_release(&interrupt->device->object);
     slab_free(interrupt);
     if (nt)
         object_release(&nt->object);
+    return true;
 }
+
+const struct object_operations interrupt_operations = {
+    .end = interrupt_end, .ended = interrupt_ended, .free = interrupt_free};
 
 void interrupt_bind(struct interrupt *interrupt, struct nt *nt, uint64_t bits)
 {

@@ -24,12 +24,12 @@ struct interrupt {
     uint64_t bits;
 };
 
+extern const struct object_operations interrupt_operations;
+
 /* device: who sends a message; NULL for pins, and where no IOMMU is on. STATUS_OK, BAD_ARG (no such pin, no
  * device), BAD_CPU, BUSY (an object for it exists or no vector is left), NO_MEMORY. */
 enum status interrupt_create(struct account *account, uint32_t gsi_flags, struct device *device,
                              struct interrupt **result) must_check;
-void interrupt_destroy(struct interrupt *interrupt);
-void interrupt_free(struct interrupt *interrupt);
 
 /* What a device has to write where (AMD APM vol. 2, 16.11); 0 and 0 for a pin. */
 void interrupt_message(const struct interrupt *interrupt, uint64_t *address, uint64_t *data);

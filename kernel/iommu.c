@@ -183,10 +183,12 @@ enum status device_assign(struct device *device, struct space *space)
     return STATUS_OK;
 }
 
-void device_destroy(struct device *device)
+static bool device_destroy(struct object *object)
 {
+    struct device *device = (struct device *)object;
+
     if (!device->listed)
-        return;
+        return true;
     device->listed = false;
     if (device->next)
         device->next->previous = device->previous;
@@ -197,15 +199,21 @@ void device_destroy(struct device *device)
     if (device->space)
         unassign(device);
     iommu->device_remove(device);
+    return true;
 }
 
-void device_free(struct device *device)
+static bool device_free(struct object *object)
 {
-    device_destroy(device);
+    struct device *device = (struct device *)object;
+
+    (void)device_destroy(object); /* always whole */
     if (device->interrupts)
         slab_free(device->interrupts);
     slab_free(device);
+    return true;
 }
+
+const struct object_operations device_operations = {.destroy = device_destroy, .free = device_free};
 
 void iommu_retire(const struct space *space)
 {

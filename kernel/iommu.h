@@ -70,8 +70,7 @@ void iommu_init(const struct iommu_tables *tables);
  */
 enum status device_create(struct account *account, uint64_t id, struct device **result) must_check;
 /* No DMA and no interrupts from now on. */
-void device_destroy(struct device *device);
-void device_free(struct device *device);
+extern const struct object_operations device_operations;
 
 /* NULL: nothing. STATUS_OK or BUSY: there are too many spaces with devices. What the device had before is out
  * of use when the call returns. */

@@ -5,6 +5,7 @@
  * either mends the other's pointer (ec_destroy).
  */
 #include "kernel/sched.h"
+#include "kernel/switch.h"
 #include "kernel/syscall.h"
 
 /* Calls inside calls; the scheduler follows them one by one. */

@@ -7,6 +7,7 @@
 #include "kernel/cpu.h"
 #include "kernel/layout.h"
 #include "kernel/memory.h"
+#include "kernel/print.h"
 
 enum {
     APIC_ID = 0x20,
@@ -73,6 +74,19 @@ static void calibrate(void)
         ticks_factor = 1;
 }
 
+static void send(uint32_t apic_id, uint32_t command)
+{
+    while (read(APIC_ICR_LOW) & ICR_PENDING)
+        pause();
+    write(APIC_ICR_HIGH, apic_id << ICR_ID);
+    write(APIC_ICR_LOW, command | ICR_ASSERT);
+}
+
+static void interrupt_others_by_nmi(void)
+{
+    send(0, ICR_NMI | ICR_OTHERS);
+}
+
 void lapic_init(void)
 {
     uint64_t base = rdmsr(MSR_APIC_BASE);
@@ -85,6 +99,7 @@ void lapic_init(void)
     if (!registers) {
         registers_physical = base & APIC_BASE_MASK;
         registers = memory_map_device(registers_physical);
+        panic_interrupts_others = interrupt_others_by_nmi;
     } else { /* all stand at the same address, wherever firmware has left this one */
         wrmsr(MSR_APIC_BASE, (rdmsr(MSR_APIC_BASE) & ~APIC_BASE_MASK) | registers_physical);
     }
@@ -102,23 +117,9 @@ void lapic_init(void)
     cpu->apic_id = lapic_id();
 }
 
-static void send(uint32_t apic_id, uint32_t command)
-{
-    while (read(APIC_ICR_LOW) & ICR_PENDING)
-        pause();
-    write(APIC_ICR_HIGH, apic_id << ICR_ID);
-    write(APIC_ICR_LOW, command | ICR_ASSERT);
-}
-
 void lapic_interrupt(uint32_t apic_id)
 {
     send(apic_id, VECTOR_IPI);
-}
-
-void lapic_nmi_others(void)
-{
-    if (registers)
-        send(0, ICR_NMI | ICR_OTHERS);
 }
 
 static void wait_microseconds(uint64_t count)

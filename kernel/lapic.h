@@ -11,9 +11,8 @@ struct cpu;
 void lapic_init(void);
 uint32_t lapic_id(void);
 
-/* Send to another CPU: VECTOR_IPI, NMI to all others, or what starts it at a page below 1 MiB. */
+/* Send to another CPU: VECTOR_IPI, or what starts it at a page below 1 MiB. */
 void lapic_interrupt(uint32_t apic_id);
-void lapic_nmi_others(void);
 void lapic_start_processor(uint32_t apic_id, uint32_t page);
 void lapic_stop_processor(uint32_t apic_id);
 

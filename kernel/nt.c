@@ -5,6 +5,7 @@
 #include "kernel/account.h"
 #include "kernel/cpu.h"
 #include "kernel/ec.h"
+#include "kernel/sched.h"
 #include "kernel/smp.h"
 
 struct nt *nt_create(struct account *account)
@@ -12,14 +13,16 @@ struct nt *nt_create(struct account *account)
     return object_create(account, OBJECT_NT, sizeof(struct nt));
 }
 
-void nt_pass_on(struct nt *nt)
+/* Another CPU has signalled, and took this one for the home. */
+static void nt_pass_on(struct object *object)
 {
+    struct nt *nt = (struct nt *)object;
     uint32_t home = __atomic_load_n(&nt->home, __ATOMIC_RELAXED) & ~NT_TOLD;
 
     if (__atomic_load_n(&nt->waiter, __ATOMIC_ACQUIRE))
         nt_wake(nt);
     else if (home != this_cpu()->number) /* it has moved since the request was made */
-        smp_request(&nt->object, REQUEST_WAKE, home);
+        smp_request(object, REQUEST_WAKE, home);
 }
 
 void nt_wake(struct nt *nt)
@@ -64,14 +67,26 @@ void nt_signal(struct nt *nt, uint64_t bits)
     nt_look(nt);
 }
 
-void nt_destroy(struct nt *nt)
+static unsigned nt_home(const struct object *object)
 {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* it is dead: who claims it after this sees that */
-    nt_look(nt); /* the waiter's call begins anew and finds the notification dead */
+    const struct ec *waiter = __atomic_load_n(&((const struct nt *)object)->waiter, __ATOMIC_ACQUIRE);
+
+    return waiter ? waiter->cpu : this_cpu()->number;
 }
 
-void nt_free(struct nt *nt)
+static bool nt_destroy(struct object *object)
 {
-    nt_wake(nt);
-    slab_free(nt);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* it is dead: who claims it after this sees that */
+    nt_look((struct nt *)object); /* the waiter's call begins anew and finds the notification dead */
+    return true;
 }
+
+static bool nt_free(struct object *object)
+{
+    nt_wake((struct nt *)object);
+    slab_free(object);
+    return true;
+}
+
+const struct object_operations nt_operations = {
+    .home = nt_home, .destroy = nt_destroy, .wake = nt_pass_on, .free = nt_free};

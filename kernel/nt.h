@@ -26,17 +26,13 @@ struct nt {
 #define NT_TOLD (1u << 31)
 
 struct nt *nt_create(struct account *account) must_check;
-void nt_destroy(struct nt *nt);
-void nt_free(struct nt *nt);
+extern const struct object_operations nt_operations;
 
 /* Set bits; wakes who waits. */
 void nt_signal(struct nt *nt, uint64_t bits);
 
 /* Wake who waits, on this CPU or another. */
 void nt_wake(struct nt *nt);
-
-/* Another CPU has signalled, and took this one for the home. */
-void nt_pass_on(struct nt *nt);
 
 /* This CPU is about to look at the word. */
 static inline void nt_claim(struct nt *nt, uint32_t cpu)

@@ -15,7 +15,6 @@
 #define must_check __attribute__((warn_unused_result))
 
 struct account;
-struct cpu;
 
 struct object {
     uint8_t type; /* enum object_type */
@@ -50,31 +49,40 @@ void object_discard(struct object *object);
 /* A page that others may still look at is freed like an object. */
 void object_free_page(void *page);
 
-/* Do a bounded part of that work, of which there is some; called as long as HAZARD_FREE is set. Takes the
- * kernel's lock. */
-void object_free_some(void);
-
-/* Whether a CPU has objects or pages to free, now or after a grace period that is under way. */
-bool object_frees_wait(const struct cpu *cpu);
-
-/* Another CPU passes an object on that has to be freed here. */
+/* The object joins those that this CPU has to free; it is free, but for what is left where the result is
+ * false; and one object or page of those has been freed. For reclaim.c. */
 void object_free_here(struct object *object);
+bool object_free(struct object *object) must_check;
+void object_freed(void);
 
 /* Whether the current EC's call, which gives `status`, is to begin anew since memory may come: something
  * waits to be freed on some CPU. It is waited for no longer than that usually takes. */
 bool object_memory_may_come(enum status status);
 
-/* Look whether an EC is to run: a notification's waiter, an SC's or a vCPU's own. Only on the object's CPU.
- */
-void object_wake(struct object *object);
-
-/* End the object's life. False: part of the work is done, here or by another CPU, and has to be continued by
- * calling again, with interrupts let in between. */
-bool object_destroy(struct object *object) must_check;
-
-/* The same for what belongs to a CPU (EC, SC, vCPU) and for interrupts: one step here, or a request to its
- * CPU. */
-void object_end(struct object *object);
-
 /* How many objects of the type exist, husks included. */
 uint64_t object_count(enum object_type type);
+
+/*
+ * What a type does with its objects; start.c has the list. An operation that is NULL has nothing to do. The
+ * kernel's lock is held but for home and wake.
+ */
+struct object_operations {
+    unsigned (*home)(const struct object *object); /* the CPU that it belongs to; NULL: none */
+    /* End the life of what belongs to a CPU, there; and of interrupts. It is marked dead. */
+    void (*end)(struct object *object);
+    /* Nobody without a capability comes upon it any more. Goes with `end`. */
+    bool (*ended)(const struct object *object);
+    /* Of the others: give the large parts back. False: part of the work is done. */
+    bool (*destroy)(struct object *object);
+    /* Look whether an EC is to run. Only on the object's CPU. */
+    void (*wake)(struct object *object);
+    /* Nothing refers to it: the rest goes. False: part of the work is done. */
+    bool (*free)(struct object *object);
+};
+
+extern const struct object_operations *const *object_types; /* by type; set at boot */
+
+static inline const struct object_operations *object_operations(const struct object *object)
+{
+    return object_types[object->type];
+}

@@ -2,6 +2,7 @@
 /* Protection domains: three spaces, and the ECs that live in them. See ec.h. */
 #include "kernel/account.h"
 #include "kernel/ec.h"
+#include "kernel/reclaim.h"
 #include "kernel/space.h"
 
 struct pd *pd_create(struct account *account)
@@ -9,8 +10,9 @@ struct pd *pd_create(struct account *account)
     return object_create(account, OBJECT_PD, sizeof(struct pd));
 }
 
-bool pd_destroy(struct pd *pd)
+static bool pd_destroy(struct object *object)
 {
+    struct pd *pd = (struct pd *)object;
     struct space *const spaces[] = {pd->pio, pd->hst, pd->obj};
 
     if (pd->ecs) {
@@ -29,8 +31,9 @@ bool pd_destroy(struct pd *pd)
     return true;
 }
 
-void pd_free(struct pd *pd)
+static bool pd_free(struct object *object)
 {
+    struct pd *pd = (struct pd *)object;
     struct object *const parts[] = {(struct object *)pd->pio, (struct object *)pd->hst,
                                     (struct object *)pd->obj, (struct object *)pd->watch};
 
@@ -39,4 +42,7 @@ void pd_free(struct pd *pd)
         if (parts[i])
             object_release(parts[i]);
     }
+    return true;
 }
+
+const struct object_operations pd_operations = {.destroy = pd_destroy, .free = pd_free};

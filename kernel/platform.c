@@ -9,7 +9,8 @@
 #include "kernel/print.h"
 
 struct acpi_platform platform;
-struct object platform_object = {.type = OBJECT_PLATFORM, .references = 1};
+struct object platform_object = {.type = OBJECT_PLATFORM, .references = 1}; /* never without one */
+const struct object_operations platform_operations;
 
 #define PM_TIMER_HZ   3579545u
 #define PM_TIMER_MASK 0xffffffu

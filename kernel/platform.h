@@ -8,6 +8,7 @@
 #include "kernel/object.h"
 
 extern struct acpi_platform platform;
+extern const struct object_operations platform_operations;
 extern struct object platform_object; /* what capabilities to the platform point to */
 
 /* TSC ticks in a second, measured against the PM timer, or the 8254 if there is none. */

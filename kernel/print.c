@@ -5,7 +5,6 @@
 #include <stdarg.h>
 
 #include "kernel/arch.h"
-#include "kernel/lapic.h"
 
 #define COM1           0x3f8
 #define COM_IER        (COM1 + 1)
@@ -126,6 +125,8 @@ void print(const char *format, ...)
     put_string("\r\n");
 }
 
+void (*panic_interrupts_others)(void);
+
 static bool panicking;
 
 void panic_stop(void)
@@ -139,7 +140,8 @@ void panic(const char *format, ...)
     va_list arguments;
 
     panicking = true;
-    lapic_nmi_others();
+    if (panic_interrupts_others)
+        panic_interrupts_others();
     put_string("[kernel] fatal: ");
     va_start(arguments, format);
     vprint(format, &arguments);

@@ -11,5 +11,8 @@ void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * here. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Sends the other CPUs an NMI, which has them look at panic_stop(). NULL: there are none yet. */
+extern void (*panic_interrupts_others)(void);
+
 /* Another CPU has panicked, if so: stop for good. */
 void panic_stop(void);

@@ -6,7 +6,11 @@
 #include "kernel/cpu.h"
 #include "kernel/ec.h"
 #include "kernel/lapic.h"
+#include "kernel/lock.h"
+#include "kernel/nt.h"
+#include "kernel/reclaim.h"
 #include "kernel/smp.h"
+#include "kernel/switch.h"
 
 /* Longest chain of calls and helpers that is followed; calls alone stay below EC_DEPTH_MAX. */
 #define CHAIN_BOUND 256
@@ -65,11 +69,23 @@ struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, 
     return sc;
 }
 
-void sc_destroy(struct sc *sc)
+static unsigned sc_home(const struct object *object)
 {
+    return ((const struct sc *)object)->ec->cpu;
+}
+
+static bool sc_ended(const struct object *object)
+{
+    const struct sc *sc = (const struct sc *)object;
+
+    return sc->ec->sc != sc;
+}
+
+static void sc_end(struct object *object)
+{
+    struct sc *sc = (struct sc *)object;
     struct scheduler *s = &this_cpu()->scheduler;
 
-    sc->object.dead = true;
     if (sc->queued)
         dequeue(s, sc);
     if (s->current == sc) {
@@ -80,14 +96,24 @@ void sc_destroy(struct sc *sc)
         sc->ec->sc = NULL;
 }
 
-void sc_free(struct sc *sc)
+static bool sc_free(struct object *object)
 {
-    struct ec *ec = sc->ec;
+    struct ec *ec = ((struct sc *)object)->ec;
 
-    sc_destroy(sc);
-    slab_free(sc);
+    sc_end(object);
+    slab_free(object);
     object_release(&ec->object);
+    return true;
 }
+
+static void sc_look(struct object *object)
+{
+    if (!object->dead)
+        sc_wake((struct sc *)object);
+}
+
+const struct object_operations sc_operations = {
+    .home = sc_home, .end = sc_end, .ended = sc_ended, .wake = sc_look, .free = sc_free};
 
 void sc_wake(struct sc *sc)
 {
@@ -154,6 +180,33 @@ static void charge(struct scheduler *s, uint64_t now)
         enqueue(s, sc, front);
 }
 
+/* Work off what other CPUs have asked for. */
+static void handle_requests(struct cpu *cpu)
+{
+    struct object *object;
+
+    cpu->hazard &= ~HAZARD_REQUEST;
+    grace_begin_answer(cpu);
+    object = __atomic_exchange_n(&cpu->requests, NULL, __ATOMIC_SEQ_CST);
+    while (object) {
+        struct object *next = object->next;
+        unsigned what = __atomic_exchange_n(&object->requests, 0, __ATOMIC_SEQ_CST);
+
+        if (what & REQUEST_WAKE)
+            object_operations(object)->wake(object);
+        if (what & REQUEST_DESTROY) {
+            kernel_lock();
+            object_end(object);
+            kernel_unlock();
+        }
+        if (what == REQUEST_FREE)
+            object_free_here(object);
+        else
+            object_release(object);
+        object = next;
+    }
+}
+
 /* What has to be done before leaving the kernel, and the current EC is none of it. */
 #define HAZARD_LEAVING (HAZARD_REQUEST | HAZARD_GRACE | HAZARD_FREE)
 
@@ -161,11 +214,11 @@ static void hazard_work(struct cpu *cpu)
 {
     cpu->hazard &= ~HAZARD_WINDOW;
     if (cpu->hazard & HAZARD_REQUEST)
-        smp_handle_requests(cpu);
+        handle_requests(cpu);
     if (cpu->hazard & HAZARD_GRACE)
-        smp_answer_grace(cpu);
-    if (object_frees_wait(cpu))
-        object_free_some(); /* may end the current EC */
+        grace_answer(cpu);
+    if (reclaim_waits(cpu))
+        reclaim_some(); /* may end the current EC */
     if (!(cpu->hazard & HAZARD_SCHEDULE))
         interrupt_window();
 }
@@ -219,7 +272,7 @@ void hazard_handle(void)
     struct cpu *cpu = this_cpu();
 
     if (cpu->hazard & HAZARD_REQUEST)
-        smp_handle_requests(cpu); /* may end the current EC */
+        handle_requests(cpu); /* may end the current EC */
     if (cpu->hazard & HAZARD_SCHEDULE)
         schedule();
     else
@@ -234,6 +287,37 @@ void sched_set_timer(struct cpu *cpu)
     if (first && first->deadline < when)
         when = first->deadline;
     lapic_set_timer(when);
+}
+
+void ec_change_deadline(struct ec *ec, uint64_t deadline)
+{
+    struct timer_queue *timers = &this_cpu()->timers;
+
+    if (ec->timer.queued)
+        timer_remove(timers, &ec->timer);
+    ec->timer.deadline = deadline;
+    if (deadline == DEADLINE_NEVER)
+        return;
+    timer_insert(timers, &ec->timer);
+    if (timer_first(timers) == &ec->timer)
+        sched_set_timer(this_cpu());
+}
+
+void ec_wait(struct ec *ec, struct nt *nt, uint64_t deadline)
+{
+    ec->state = EC_WAITING;
+    ec->waits = nt;
+    ec_set_deadline(ec, deadline);
+    schedule();
+}
+
+void ec_wake(struct ec *ec)
+{
+    nt_leave(ec->waits);
+    ec->waits = NULL;
+    ec->state = EC_RUNNABLE;
+    if (ec->sc)
+        sc_wake(ec->sc);
 }
 
 /* Timers looked at in one interrupt; more wait for the next, which comes at once. */
@@ -257,7 +341,7 @@ void sched_timer_interrupt(void)
     }
     if (cpu->scheduler.current && now >= cpu->scheduler.slice_end)
         cpu->hazard |= HAZARD_SCHEDULE;
-    if (object_frees_wait(cpu))
+    if (reclaim_waits(cpu))
         cpu->hazard |= HAZARD_FREE;
     /* If somebody else is to run, schedule() sets the timer. Set to a time that has passed, it would fire
      * again at once in the window it came in, and the kernel would never get out of that. */

@@ -6,10 +6,11 @@
  */
 #pragma once
 
+#include "kernel/ec.h"
 #include "kernel/object.h"
 
-struct ec;
 struct cpu;
+struct nt;
 
 struct sc {
     struct object object;
@@ -30,11 +31,26 @@ struct scheduler {
 };
 
 struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, uint64_t budget) must_check;
-void sc_destroy(struct sc *sc);
-void sc_free(struct sc *sc);
+extern const struct object_operations sc_operations;
 
 /* The SC's EC can run again: queue it, and preempt if it is better than the current one. */
 void sc_wake(struct sc *sc);
+
+/* The current EC, which has entered `nt` (nt_enter), waits for it or `deadline`; restart must have been
+ * arranged. Schedules. */
+void ec_wait(struct ec *ec, struct nt *nt, uint64_t deadline);
+
+/* Make a WAITING EC runnable. */
+void ec_wake(struct ec *ec);
+
+/* Have the EC looked at when `deadline` comes. */
+void ec_change_deadline(struct ec *ec, uint64_t deadline);
+
+static inline void ec_set_deadline(struct ec *ec, uint64_t deadline)
+{
+    if (ec->timer.deadline != deadline) /* one that has fired has passed */
+        ec_change_deadline(ec, deadline);
+}
 
 /* Leave the current EC (it waits, died, or has to give way) and choose the next: sets the current EC, or
  * idles until there is one. Returns on the same kernel stack, ready for `resume`. */

@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: ISC */
-/* The kernel's lock, requests to other CPUs, shootdowns and grace periods. See smp.h, lock.h and
- * generation.h. */
+/* The kernel's lock, requests to other CPUs and shootdowns. See smp.h, lock.h and generation.h. */
 #include "kernel/smp.h"
 
 #include "kernel/cpu.h"
-#include "kernel/ec.h"
 #include "kernel/generation.h"
 #include "kernel/lapic.h"
 #include "kernel/lock.h"
 #include "kernel/object.h"
 #include "kernel/space.h"
+#include "kernel/switch.h"
 
 struct cpu *cpus[CPUS];
 unsigned cpu_count = 1;
 
 struct ticket_lock kernel_lock_word;
-
-static uint64_t grace_wanted;
 
 /* The shootdown that is under way; the kernel's lock is held, so there is one. */
 static struct {
@@ -102,76 +99,6 @@ void smp_request(struct object *object, unsigned what, unsigned number)
         lapic_interrupt(cpu->apic_id);
     else
         cpu->hazard |= HAZARD_REQUEST;
-}
-
-void smp_handle_requests(struct cpu *cpu)
-{
-    struct object *object;
-
-    cpu->hazard = (cpu->hazard & ~HAZARD_REQUEST) | HAZARD_GRACE;
-    cpu->grace_begun = generation_begin(&grace_wanted);
-    object = __atomic_exchange_n(&cpu->requests, NULL, __ATOMIC_SEQ_CST);
-    while (object) {
-        struct object *next = object->next;
-        unsigned what = __atomic_exchange_n(&object->requests, 0, __ATOMIC_SEQ_CST);
-
-        if (what & REQUEST_WAKE)
-            object_wake(object);
-        if (what & REQUEST_DESTROY) {
-            kernel_lock();
-            object_end(object);
-            kernel_unlock();
-        }
-        if (what == REQUEST_FREE)
-            object_free_here(object);
-        else
-            object_release(object);
-        object = next;
-    }
-}
-
-/* Whether all others have answered what `cpu` waits for. */
-static bool grace_over(const struct cpu *cpu)
-{
-    for (unsigned i = 0; i < cpu_count; i++) {
-        if (cpus[i] != cpu && !generation_reached(&cpus[i]->grace_seen, cpu->grace))
-            return false;
-    }
-    return true;
-}
-
-void smp_answer_grace(struct cpu *cpu)
-{
-    cpu->hazard &= ~HAZARD_GRACE;
-    generation_answer(&cpu->grace_seen, cpu->grace_begun);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* answered before looking: of two, one has to see both answers */
-    for (unsigned i = 0; i < cpu_count; i++) { /* the last one to answer says so */
-        if (cpus[i] != cpu && __atomic_load_n(&cpus[i]->grace_waits, __ATOMIC_SEQ_CST) && grace_over(cpus[i]))
-            lapic_interrupt(cpus[i]->apic_id);
-    }
-}
-
-void smp_begin_grace(struct cpu *cpu)
-{
-    if (cpu_count == 1)
-        return;
-    cpu->grace = generation_raise(&grace_wanted);
-    for (unsigned i = 0; i < cpu_count; i++) {
-        if (cpus[i] != cpu)
-            lapic_interrupt(cpus[i]->apic_id);
-    }
-}
-
-bool smp_grace_over(struct cpu *cpu)
-{
-    if (cpu_count == 1)
-        return true;
-    __atomic_store_n(&cpu->grace_waits, true,
-                     __ATOMIC_SEQ_CST); /* before looking: else the last answer might be missed */
-    if (!grace_over(cpu))
-        return false;
-    cpu->grace_waits = false;
-    return true;
 }
 
 void smp_interrupt(void)

@@ -2,11 +2,7 @@
 /*
  * Several CPUs. ECs, SCs and vCPUs belong to a CPU from their creation on, and what changes while they run is
  * touched by that CPU alone. Who wants something of another CPU's object leaves a request with it and
- * interrupts it.
- *
- * Memory that another CPU may still look at without a lock is freed after a grace period: every CPU has come
- * to the point before it leaves the kernel, where it holds no pointer but to its current EC, and has seen all
- * requests made before.
+ * interrupts it; it works them off before it leaves the kernel (sched.c).
  */
 #pragma once
 
@@ -29,17 +25,6 @@ extern unsigned cpu_count; /* that run; their numbers are below */
 #define REQUEST_FREE    4u /* the last reference is gone */
 
 void smp_request(struct object *object, unsigned what, unsigned cpu);
-
-/* Work off what others have asked for: HAZARD_REQUEST. */
-void smp_handle_requests(struct cpu *cpu);
-
-/* This CPU holds no pointers: HAZARD_GRACE. */
-void smp_answer_grace(struct cpu *cpu);
-
-/* Begin a grace period that this CPU waits for (cpu->grace). Whether it has ended; if not, an interrupt comes
- * when it has. */
-void smp_begin_grace(struct cpu *cpu);
-bool smp_grace_over(struct cpu *cpu);
 
 /* Something was taken away from the space: no CPU of `mask` (bit a number) uses it when the call returns.
  * `physical` is the HST root that they may have loaded. Holds the kernel's lock. */

@@ -104,7 +104,7 @@ static void space_retire(struct space *space)
     uint64_t physical = space->memory.physical;
 
     for (struct vcpu *vcpu = space->kind == SPACE_GST ? space->memory.vcpus : NULL; vcpu; vcpu = vcpu->next)
-        vcpu_wake(vcpu);
+        object_operations(&vcpu->object)->wake(&vcpu->object);
     if (space->kind == SPACE_DMA)
         iommu_retire(space);
     space->memory.generation++;
@@ -113,8 +113,10 @@ static void space_retire(struct space *space)
     smp_shootdown(space, physical, space->memory.cpus);
 }
 
-bool space_destroy(struct space *space)
+static bool space_destroy(struct object *object)
 {
+    struct space *space = (struct space *)object;
+
     switch (space->kind) {
     case SPACE_OBJ:
         return cap_clear(space);
@@ -145,8 +147,12 @@ bool space_destroy(struct space *space)
     }
 }
 
-void space_free(struct space *space)
+static bool space_free(struct object *object)
 {
+    struct space *space = (struct space *)object;
+
+    if (!space_destroy(object))
+        return false;
     if (space->kind == SPACE_OBJ)
         page_free(space->obj.table);
     if (space->kind == SPACE_PIO) {
@@ -158,7 +164,10 @@ void space_free(struct space *space)
         page_free(space->msrs + PAGE_SIZE);
     }
     slab_free(space);
+    return true;
 }
+
+const struct object_operations space_operations = {.destroy = space_destroy, .free = space_free};
 
 void space_settle(struct space *space, struct removal *removal)
 {

@@ -44,8 +44,7 @@ struct space {
 struct space *space_create(struct account *account, enum space_kind kind) must_check;
 
 /* Give back what the space holds; false: call again. */
-bool space_destroy(struct space *space) must_check;
-void space_free(struct space *space); /* destroyed before */
+extern const struct object_operations space_operations;
 
 /* Copy `count` units; *done says how many were. STATUS_OK with *done < count: call again for the rest. */
 enum status space_copy(const struct space *source, uint64_t from, struct space *target, uint64_t to,

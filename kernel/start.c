@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: ISC */
 /* The kernel's beginning: from the boot loader's information to the root task. */
 #include "abi/boot.h"
+#include "kernel/account.h"
 #include "kernel/acpi.h"
 #include "kernel/arch.h"
 #include "kernel/cpu.h"
+#include "kernel/ec.h"
+#include "kernel/interrupt.h"
 #include "kernel/iommu.h"
 #include "kernel/lapic.h"
 #include "kernel/memory.h"
 #include "kernel/multiboot.h"
+#include "kernel/nt.h"
 #include "kernel/platform.h"
 #include "kernel/print.h"
 #include "kernel/root.h"
 #include "kernel/sched.h"
 #include "kernel/smp.h"
+#include "kernel/space.h"
 #include "kernel/string.h"
 #include "kernel/vcpu.h"
 
@@ -20,6 +25,20 @@
 #define PIC2_DATA 0xa1
 
 extern char boot_cpu_stack_end[];
+
+static const struct object_operations *const types[OBJECT_TYPES] = {
+    [OBJECT_ACCOUNT] = &account_operations,
+    [OBJECT_PD] = &pd_operations,
+    [OBJECT_SPACE] = &space_operations,
+    [OBJECT_EC] = &ec_operations,
+    [OBJECT_SC] = &sc_operations,
+    [OBJECT_PT] = &pt_operations,
+    [OBJECT_NT] = &nt_operations,
+    [OBJECT_INTERRUPT] = &interrupt_operations,
+    [OBJECT_VCPU] = &vcpu_operations,
+    [OBJECT_DEVICE] = &device_operations,
+    [OBJECT_PLATFORM] = &platform_operations,
+};
 
 static struct boot_info info;
 static struct cpu boot_cpu;
@@ -32,6 +51,7 @@ void start(uint32_t magic, uint32_t address)
     print("Donjon, interface %u.%u", ABI_VERSION_MAJOR, ABI_VERSION_MINOR);
     cpu_init(&boot_cpu, boot_cpu_stack_end);
     multiboot_read(magic, address, &info);
+    object_types = types;
     memory_init(&info);
     out8(PIC1_DATA, 0xff); /* the 8259s are not used */
     out8(PIC2_DATA, 0xff);

@@ -10,10 +10,12 @@
 #include "kernel/lock.h"
 #include "kernel/nt.h"
 #include "kernel/platform.h"
+#include "kernel/reclaim.h"
 #include "kernel/sched.h"
 #include "kernel/smp.h"
 #include "kernel/space.h"
 #include "kernel/string.h"
+#include "kernel/switch.h"
 
 LOCKED(pd_watch)
 LOCKED(pd_fault)

@@ -85,21 +85,34 @@ enum status vcpu_create(struct account *account, struct pd *pd, struct space *gs
     return STATUS_OK;
 }
 
-void vcpu_wake(struct vcpu *vcpu)
+static void vcpu_wake(struct object *object)
 {
+    struct vcpu *vcpu = (struct vcpu *)object;
+
     if (vcpu->cpu != this_cpu()->number)
-        smp_request(&vcpu->object, REQUEST_WAKE, vcpu->cpu);
+        smp_request(object, REQUEST_WAKE, vcpu->cpu);
     else if (vcpu->runner && vcpu->runner->state == EC_WAITING)
         ec_wake(vcpu->runner);
 }
 
-void vcpu_destroy(struct vcpu *vcpu)
+static unsigned vcpu_home(const struct object *object)
 {
-    vcpu->object.dead = true;
+    return ((const struct vcpu *)object)->cpu;
+}
+
+static bool vcpu_ended(const struct object *object)
+{
+    return !((const struct vcpu *)object)->state;
+}
+
+static void vcpu_end(struct object *object)
+{
+    struct vcpu *vcpu = (struct vcpu *)object;
+
     vcpu_unlink(vcpu);
     if (vcpu->state && vcpu->pd)
         shared_unmap(vcpu->pd->hst, vcpu->state_user, vcpu->state);
-    vcpu_wake(vcpu); /* the call begins anew and finds the vCPU dead */
+    vcpu_wake(object); /* the call begins anew and finds the vCPU dead */
     if (vcpu->runner)
         vcpu->runner->runs = NULL;
     vcpu->runner = NULL;
@@ -118,12 +131,13 @@ void vcpu_destroy(struct vcpu *vcpu)
     vcpu->fpu = NULL;
 }
 
-void vcpu_free(struct vcpu *vcpu)
+static bool vcpu_free(struct object *object)
 {
+    struct vcpu *vcpu = (struct vcpu *)object;
     struct pd *pd = vcpu->pd;
     struct space *gst = vcpu->gst, *msr = vcpu->msr;
 
-    vcpu_destroy(vcpu);
+    vcpu_end(object);
     slab_free(vcpu);
     if (msr)
         object_release(&msr->object);
@@ -131,7 +145,11 @@ void vcpu_free(struct vcpu *vcpu)
         object_release(&gst->object);
     if (pd)
         object_release(&pd->object);
+    return true;
 }
+
+const struct object_operations vcpu_operations = {
+    .home = vcpu_home, .end = vcpu_end, .ended = vcpu_ended, .wake = vcpu_wake, .free = vcpu_free};
 
 /* What the processor has to find consistent; the checks of VMRUN and VM entry (APM vol. 2, 15.5.1; SDM vol.
  * 3, 27.3.1) that depend on registers a monitor sets. The rest is the kernel's own and right by construction.

@@ -83,9 +83,7 @@ void virt_init(void);
 enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, struct space *msr,
                         uint64_t state_user, unsigned cpu, struct vcpu **result,
                         enum payer *payer) must_check;
-void vcpu_destroy(struct vcpu *vcpu);
-void vcpu_wake(struct vcpu *vcpu); /* who waits in a vcpu_run of it looks again */
-void vcpu_free(struct vcpu *vcpu);
+extern const struct object_operations vcpu_operations; /* wake: who waits in a vcpu_run of it looks again */
 
 /* Without an exit: tell the monitor where the guest stands. */
 void vcpu_look(struct vcpu *vcpu);
