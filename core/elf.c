@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#define ELF_VERSION    1
 #define ELF_EXECUTABLE 2
 #define ELF_X86_64     62
 #define ELF_LOAD       1u
@@ -37,13 +38,13 @@ static const char *segment_parse(const struct program_header *program, size_t by
                       : ELF_LOWEST;
     uint64_t address = program->address & ~0xfffull;
 
+    if (program->file_bytes > program->memory_bytes)
+        return "a segment has more in the file than in memory";
     if (program->memory_bytes == 0)
         return NULL;
     if (elf->segments == ELF_SEGMENTS)
         return "too many segments";
-    if (program->file_bytes > program->memory_bytes)
-        return "a segment has more in the file than in memory";
-    if (program->offset > bytes || program->file_bytes > bytes - program->offset)
+    if (program->file_bytes && (program->offset > bytes || program->file_bytes > bytes - program->offset))
         return "truncated: a segment ends beyond the file";
     if (address < end)
         return "a segment overlaps another or lies too low";
@@ -58,7 +59,7 @@ static const char *segment_parse(const struct program_header *program, size_t by
     segment->address = address;
     segment->skip = program->address - address;
     segment->pages = pages;
-    segment->offset = program->offset;
+    segment->offset = program->file_bytes ? program->offset : 0; /* any, where there is nothing to read */
     segment->file_bytes = program->file_bytes;
     segment->writable = program->flags & ELF_W;
     segment->executable = program->flags & ELF_X;
@@ -88,6 +89,8 @@ const char *elf_parse(const void *file, size_t bytes, struct elf *elf)
     memcpy(&header, file, sizeof(header));
     if (memcmp(header.ident, ident, sizeof(ident)) != 0)
         return "no ELF file of 64 bits";
+    if (header.version != ELF_VERSION)
+        return "no ELF file of version 1";
     if (header.type != ELF_EXECUTABLE || header.machine != ELF_X86_64)
         return "no static program for x86-64";
     if (header.program_bytes != sizeof(struct program_header) || header.programs == 0)

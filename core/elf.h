@@ -19,7 +19,7 @@
 struct elf_segment {
     uint64_t address, pages;     /* address: multiple of 4096 */
     uint64_t skip;               /* zero bytes before the file's, in the first page */
-    uint64_t offset, file_bytes; /* in the file */
+    uint64_t offset, file_bytes; /* in the file; 0, 0: nothing */
     bool writable, executable;   /* never both */
 };
 

@@ -71,6 +71,11 @@ static void headers_are_checked(void **state)
     file = good();
     file.header.e_ident[4] = ELFCLASS32;
     refused(&file, sizeof(file), "64 bits");
+    for (Elf64_Word version = 0; version <= 2; version += 2) {
+        file = good();
+        file.header.e_version = version;
+        refused(&file, sizeof(file), "version 1");
+    }
     file = good();
     file.header.e_type = ET_DYN;
     refused(&file, sizeof(file), "static");
@@ -89,6 +94,29 @@ static void headers_are_checked(void **state)
     file = good();
     file.program[2].p_type = PT_INTERP;
     refused(&file, sizeof(file), "dynamic");
+}
+
+/* .bss in a segment of its own: some linkers leave any offset there. */
+static void nothing_in_the_file_may_lie_anywhere(void **state)
+{
+    static const Elf64_Off offsets[] = {0, sizeof(struct file), sizeof(struct file) + 1, UINT64_MAX};
+    (void)state;
+    for (unsigned i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
+        struct elf elf;
+        struct file file = good();
+        file.program[1].p_offset = offsets[i];
+        file.program[1].p_filesz = 0;
+        assert_null(elf_parse(&file, sizeof(file), &elf));
+        assert_int_equal(elf.segments, 2);
+        assert_int_equal(elf.segment[1].offset, 0);
+        assert_int_equal(elf.segment[1].file_bytes, 0);
+        assert_int_equal(elf.segment[1].pages, 3);
+        file.program[1].p_memsz = 0;
+        assert_null(elf_parse(&file, sizeof(file), &elf));
+        assert_int_equal(elf.segments, 1);
+        file.program[1].p_filesz = 1;
+        refused(&file, sizeof(file), "more in the file");
+    }
 }
 
 static void segments_are_checked(void **state)
@@ -135,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(program_is_taken),
         cmocka_unit_test(headers_are_checked),
+        cmocka_unit_test(nothing_in_the_file_may_lie_anywhere),
         cmocka_unit_test(segments_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
