@@ -167,7 +167,8 @@ static bool check_segment(struct loader *loader, const struct elf_segment *segme
     if (segment->filesz > segment->memsz)
         return fail_found(loader, "kernel: expected segments not shorter in memory than in the file",
                           segment->filesz);
-    if (segment->offset > loader->config->size || segment->filesz > loader->config->size - segment->offset)
+    if (segment->filesz != 0 &&
+        (segment->offset > loader->config->size || segment->filesz > loader->config->size - segment->offset))
         return fail_found(loader, "kernel: truncated: expected a segment's bytes within the file, at",
                           segment->offset);
     if (segment->paddr < E820_HIGH_MEMORY)
@@ -188,7 +189,7 @@ static bool check_segments(struct loader *loader)
     for (size_t i = 0; i < loader->elf.phnum; i++) {
         const struct elf_segment *segment = &loader->segment[i];
 
-        if (segment->type != ELF_LOAD || segment->memsz == 0)
+        if (segment->type != ELF_LOAD || (segment->memsz == 0 && segment->filesz == 0))
             continue;
         if (!check_segment(loader, segment))
             return false;
@@ -211,7 +212,8 @@ static bool write_segments(struct loader *loader)
 
         if (segment->type != ELF_LOAD || segment->memsz == 0)
             continue;
-        if (!write(loader, segment->paddr, loader->config->image + segment->offset, segment->filesz))
+        if (segment->filesz != 0 &&
+            !write(loader, segment->paddr, loader->config->image + segment->offset, segment->filesz))
             return false;
         if (!guest_ram_fill(loader->ram, (uint64_t)segment->paddr + segment->filesz, 0,
                             segment->memsz - segment->filesz))

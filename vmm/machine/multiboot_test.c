@@ -107,6 +107,20 @@ static void test_load(void **state)
     assert_int_equal(get(PLACE - 4), 0xcccccccc);
 }
 
+/* .bss in a segment of its own: some linkers leave any offset there. */
+static void test_empty_segments(void **state)
+{
+    (void)state;
+    put_segment(1, 1, UINT32_MAX, PLACE + MIB, 0, 0x100);
+    assert_true(multiboot_load(&ram, &config, &entry, message));
+    assert_int_equal(get(PLACE + MIB), 0);
+    assert_int_equal(get(PLACE + MIB + 0x100), 0xcccccccc);
+    put_segment(1, 1, UINT32_MAX, 0, 0, 0);
+    assert_true(multiboot_load(&ram, &config, &entry, message));
+    put_segment(1, 1, CODE, PLACE + MIB, 1, 0);
+    refused("expected segments not shorter in memory than in the file, found 0x1");
+}
+
 static void test_information(void **state)
 {
     uint32_t length, address;
@@ -228,9 +242,9 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_load, setup),     cmocka_unit_test_setup(test_information, setup),
-        cmocka_unit_test_setup(test_refusals, setup), cmocka_unit_test_setup(test_flags, setup),
-        cmocka_unit_test_setup(test_sizes, setup),
+        cmocka_unit_test_setup(test_empty_segments, setup), cmocka_unit_test_setup(test_load, setup),
+        cmocka_unit_test_setup(test_information, setup),    cmocka_unit_test_setup(test_refusals, setup),
+        cmocka_unit_test_setup(test_flags, setup),          cmocka_unit_test_setup(test_sizes, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
