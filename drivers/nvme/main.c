@@ -206,11 +206,12 @@ static bool read_round(void)
     uint64_t *data = (uint64_t *)(void *)(nvme.memory + NVME_DATA * NVME_PAGE);
     for (uint64_t block = 0; block + per <= nvme.blocks; block += per) {
         memset(data, 0, NVME_BYTES);
+        bool begun = true;
         for (unsigned i = 0; i < BACKGROUND; i++) {
-            nvme_read_begin(&nvme, block, 1, IO_ADDRESS + (NVME_PAGES - 1) * NVME_PAGE);
+            begun = begun && nvme_read_begin(&nvme, block, 1, IO_ADDRESS + (NVME_PAGES - 1) * NVME_PAGE);
         }
-        if (!nvme_read(&nvme, block, per, IO_ADDRESS + NVME_DATA * NVME_PAGE, &status)) {
-            log_line("block %lu cannot be read: status 0x%x", block, status);
+        if (!begun || !nvme_read(&nvme, block, per, IO_ADDRESS + NVME_DATA * NVME_PAGE, &status)) {
+            log_line("block %lu cannot be read: status 0x%x", block, begun ? status : 0);
             return false;
         }
         uint64_t first = block * nvme.block_bytes / 8;
@@ -247,9 +248,9 @@ static void send_others(void)
             uint64_t address =
                 way == 0 ? message.address : (message.address & ~0x1fe0ull) | (uint64_t)vector << 5;
             msix_set(address, way == 0 ? vector : message.data);
-            nvme_read_begin(&nvme, 0, 1, IO_ADDRESS + (NVME_PAGES - 1) * NVME_PAGE);
+            bool begun = nvme_read_begin(&nvme, 0, 1, IO_ADDRESS + (NVME_PAGES - 1) * NVME_PAGE);
             msix_set(message.address, message.data);
-            sent += nvme_read(&nvme, 0, 1, IO_ADDRESS + NVME_DATA * NVME_PAGE, &status);
+            sent += begun && nvme_read(&nvme, 0, 1, IO_ADDRESS + NVME_DATA * NVME_PAGE, &status);
         }
     }
     log_line("forge: %u messages", sent);

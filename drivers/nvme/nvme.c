@@ -13,13 +13,15 @@
 #define ACQ       0x30
 #define DOORBELLS 0x1000
 
+#define CAP_ENTRIES(low)   (((low)&0xffff) + 1) /* of a queue, at most */
+#define CAP_TIMEOUT(low)   ((low) >> 24)        /* until it is ready or at rest, in units of 500 ms */
 #define CAP_STRIDE(high)   ((high)&0xf)
 #define CAP_PAGE_MIN(high) ((high) >> 16 & 0xf)
 #define CC_ENABLE          1u
 #define CC_SIZES           (6u << 16 | 4u << 20) /* log2 of an entry's bytes */
 #define CSTS_READY         1u
 #define CSTS_FATAL         2u
-#define READY_WAITS        10000u
+#define TIMEOUT_WAITS      500u /* in such a unit */
 
 #define SUBMISSION_BYTES 64u
 #define COMPLETION_WORDS 4u
@@ -32,8 +34,12 @@ enum io_command { WRITE = 1, READ = 2 };
 #define IDENTIFY_CONTROLLER 1u
 #define NAMESPACE           1u
 #define IDENTIFY_MODEL      24u
-#define NAMESPACE_FORMAT    26u
-#define NAMESPACE_FORMATS   128u
+#define NAMESPACE_LAST      25u                /* NLBAF: the highest number of a format */
+#define NAMESPACE_FORMAT    26u                /* FLBAS: the one that is used */
+#define NAMESPACE_FORMATS   128u               /* LBAF: each in four bytes */
+#define FORMAT_METADATA(f)  ((f)&0xffff)       /* bytes a block */
+#define FORMAT_SHIFT(f)     ((f) >> 16 & 0xff) /* log2 of a block's bytes */
+#define FORMAT(last, flbas) (((flbas)&0xf) | ((last) > 15 ? (flbas) >> 1 & 0x30 : 0))
 #define QUEUE_CONTIGUOUS    1u
 #define QUEUE_INTERRUPTS    2u
 
@@ -53,9 +59,11 @@ static void write64(struct nvme *nvme, unsigned offset, uint64_t value)
     nvme->access->write32(nvme->context, offset + 4, (uint32_t)(value >> 32));
 }
 
+/* A controller says itself how long that may take, at most 127.5 s. One that says 0 gets a unit, too. */
 static bool ready_wait(struct nvme *nvme, bool ready)
 {
-    for (unsigned i = 0; i < READY_WAITS; i++) {
+    unsigned units = CAP_TIMEOUT(nvme->access->read32(nvme->context, CAP));
+    for (unsigned i = 0; i <= (units ? units : 1) * TIMEOUT_WAITS; i++) {
         uint32_t status = nvme->access->read32(nvme->context, CSTS);
         if (status == UINT32_MAX || (ready && (status & CSTS_FATAL))) {
             return false;
@@ -83,7 +91,8 @@ static void submit(struct nvme *nvme, enum nvme_queue queue, const uint32_t comm
     memcpy(entry, command, sizeof entry);
     entry[0] |= (uint32_t)++nvme->command << 16;
     memcpy(page + nvme->queue[queue].tail * SUBMISSION_BYTES, entry, sizeof entry);
-    nvme->queue[queue].tail = (nvme->queue[queue].tail + 1) % NVME_ENTRIES;
+    nvme->queue[queue].tail = (nvme->queue[queue].tail + 1) % nvme->entries;
+    nvme->queue[queue].busy++;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     nvme->access->write32(nvme->context, DOORBELLS + 2 * queue * nvme->stride, nvme->queue[queue].tail);
 }
@@ -97,10 +106,28 @@ static bool complete(struct nvme *nvme, enum nvme_queue queue, uint32_t *last)
     if ((*last >> 16 & 1) != nvme->queue[queue].phase) {
         return false;
     }
-    nvme->queue[queue].head = (nvme->queue[queue].head + 1) % NVME_ENTRIES;
+    nvme->queue[queue].head = (nvme->queue[queue].head + 1) % nvme->entries;
     nvme->queue[queue].phase ^= nvme->queue[queue].head == 0;
+    nvme->queue[queue].busy -= nvme->queue[queue].busy != 0;
     nvme->access->write32(nvme->context, DOORBELLS + (2 * queue + 1) * nvme->stride, nvme->queue[queue].head);
     return true;
+}
+
+/* Room for one more command: a queue that is full has one entry empty. */
+static bool room_wait(struct nvme *nvme, enum nvme_queue queue)
+{
+    uint32_t last;
+    for (unsigned i = 0; i < ANSWER_WAITS; i++) {
+        while (complete(nvme, queue, &last)) {
+        }
+        if (nvme->queue[queue].busy + 1 < nvme->entries) {
+            return true;
+        }
+        if (!nvme->access->wait(nvme->context)) {
+            return false;
+        }
+    }
+    return false;
 }
 
 /* One command, and the answer to it. */
@@ -108,6 +135,9 @@ static bool execute(struct nvme *nvme, enum nvme_queue queue, const uint32_t com
 {
     uint32_t last;
     *status = 0;
+    if (!room_wait(nvme, queue)) {
+        return false;
+    }
     submit(nvme, queue, command);
     for (unsigned i = 0; i < ANSWER_WAITS; i++) {
         while (complete(nvme, queue, &last)) {
@@ -134,6 +164,25 @@ static bool admin(struct nvme *nvme, enum admin_command opcode, unsigned space, 
     return execute(nvme, NVME_ADMIN, command, &status);
 }
 
+static const char *namespace_read(struct nvme *nvme, const uint8_t *data)
+{
+    unsigned last = data[NAMESPACE_LAST], number = FORMAT(last, data[NAMESPACE_FORMAT]);
+    uint32_t format;
+    memcpy(&nvme->blocks, data, sizeof nvme->blocks);
+    memcpy(&format, data + NAMESPACE_FORMATS + number * sizeof format, sizeof format);
+    if (number > last) {
+        return "its namespace 1 is in a format that it does not list";
+    }
+    if (FORMAT_METADATA(format) != 0) {
+        return "its namespace 1 has metadata, in its blocks or beside them: expected none";
+    }
+    if (FORMAT_SHIFT(format) < 9 || FORMAT_SHIFT(format) > 12) {
+        return "its blocks are not of 512 to 4096 bytes";
+    }
+    nvme->block_bytes = 1u << FORMAT_SHIFT(format);
+    return NULL;
+}
+
 static const char *identify(struct nvme *nvme)
 {
     const uint8_t *data = nvme->memory + PAGE_IDENTIFY * NVME_PAGE;
@@ -150,17 +199,12 @@ static const char *identify(struct nvme *nvme)
     if (!admin(nvme, IDENTIFY, NAMESPACE, PAGE_IDENTIFY, IDENTIFY_NAMESPACE, 0)) {
         return "it has no namespace 1";
     }
-    memcpy(&nvme->blocks, data, sizeof nvme->blocks);
-    unsigned format = data[NAMESPACE_FORMAT] & 0xf, shift = data[NAMESPACE_FORMATS + 4 * format + 2];
-    if (shift < 9 || shift > 12) {
-        return "its blocks are not of 512 to 4096 bytes";
-    }
-    nvme->block_bytes = 1u << shift;
-    return NULL;
+    return namespace_read(nvme, data);
 }
 
 const char *nvme_start(struct nvme *nvme)
 {
+    uint32_t low = nvme->access->read32(nvme->context, CAP);
     uint32_t high = nvme->access->read32(nvme->context, CAP + 4);
     const char *wrong = nvme_stop(nvme);
     if (wrong != NULL) {
@@ -169,13 +213,17 @@ const char *nvme_start(struct nvme *nvme)
     if (CAP_PAGE_MIN(high) != 0) {
         return "it has no pages of 4096 bytes";
     }
+    if (CAP_ENTRIES(low) < 2) {
+        return "its queues have less than 2 entries";
+    }
+    nvme->entries = CAP_ENTRIES(low) < NVME_ENTRIES ? CAP_ENTRIES(low) : NVME_ENTRIES;
     nvme->stride = 4u << CAP_STRIDE(high);
     memset(nvme->queue, 0, sizeof nvme->queue);
     for (unsigned i = 0; i < NVME_QUEUES; i++) {
         nvme->queue[i].phase = true;
         memset(nvme->memory + PAGE_COMPLETIONS(i) * NVME_PAGE, 0, NVME_PAGE);
     }
-    nvme->access->write32(nvme->context, AQA, (NVME_ENTRIES - 1) << 16 | (NVME_ENTRIES - 1));
+    nvme->access->write32(nvme->context, AQA, (nvme->entries - 1) << 16 | (nvme->entries - 1));
     write64(nvme, ASQ, page_address(nvme, PAGE_SUBMISSIONS(NVME_ADMIN)));
     write64(nvme, ACQ, page_address(nvme, PAGE_COMPLETIONS(NVME_ADMIN)));
     nvme->access->write32(nvme->context, CC, CC_SIZES | CC_ENABLE);
@@ -186,7 +234,7 @@ const char *nvme_start(struct nvme *nvme)
     if (wrong != NULL) {
         return wrong;
     }
-    uint32_t size = NVME_IO | (NVME_ENTRIES - 1) << 16;
+    uint32_t size = NVME_IO | (nvme->entries - 1) << 16;
     if (!admin(nvme, CREATE_COMPLETION, 0, PAGE_COMPLETIONS(NVME_IO), size,
                QUEUE_CONTIGUOUS | QUEUE_INTERRUPTS) ||
         !admin(nvme, CREATE_SUBMISSION, 0, PAGE_SUBMISSIONS(NVME_IO), size,
@@ -233,9 +281,13 @@ bool nvme_write(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_a
     return transfer(nvme, WRITE, block, count, io_address, status);
 }
 
-void nvme_read_begin(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address)
+bool nvme_read_begin(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address)
 {
     uint32_t command[16];
+    if (!room_wait(nvme, NVME_IO)) {
+        return false;
+    }
     command_make(command, READ, block, count, io_address);
     submit(nvme, NVME_IO, command);
+    return true;
 }

@@ -13,7 +13,7 @@
 #define NVME_PAGES   8u      /* of memory that it needs: queues, identify data, data */
 #define NVME_DATA    5u      /* the first page of data ... */
 #define NVME_BYTES   0x2000u /* ... and how much one command moves at most */
-#define NVME_ENTRIES 16u     /* of each queue */
+#define NVME_ENTRIES 16u     /* of each queue, if the controller takes as many */
 #define NVME_MODEL   41u
 
 enum nvme_queue { NVME_ADMIN, NVME_IO, NVME_QUEUES };
@@ -31,9 +31,11 @@ struct nvme {
     uint8_t *memory;     /* NVME_PAGES pages, zero */
     uint64_t io_address; /* where the controller sees them */
     unsigned stride;     /* bytes between two doorbells */
+    unsigned entries;    /* of each queue, 2 to NVME_ENTRIES */
     struct {
         unsigned tail, head;
-        bool phase; /* of the completions to come */
+        unsigned busy; /* commands without an answer, fewer than entries */
+        bool phase;    /* of the completions to come */
     } queue[NVME_QUEUES];
     uint16_t command; /* the last one's identifier */
     char model[NVME_MODEL];
@@ -50,5 +52,5 @@ const char *nvme_start(struct nvme *nvme);
 bool nvme_read(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address, unsigned *status);
 bool nvme_write(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address, unsigned *status);
 
-/* Put a read into the queue and do not wait for it. */
-void nvme_read_begin(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address);
+/* Put a read into the queue and do not wait for it. False: the queue is full and stays so. */
+bool nvme_read_begin(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address);
