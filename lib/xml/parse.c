@@ -163,6 +163,8 @@ XML_CHECKED static bool take_value(struct parser *parser, const char *attribute,
         if (byte == '<')
             return fail(parser, "'<' in the value of '%': write &lt; or close the value", attribute, NULL);
         if (byte == '&') {
+            if (parser->document->node_count == 0)
+                return fail(parser, "a reference in the XML declaration");
             if (!take_reference(parser, &out))
                 return false;
             continue;
@@ -221,33 +223,54 @@ XML_CHECKED static bool take_misc(struct parser *parser)
     return false;
 }
 
-/* <?xml version="1.0" encoding="UTF-8"?>, which may be left out. */
+static bool is_utf8(const char *name)
+{
+    static const char lower[] = "utf-8";
+    unsigned i = 0;
+
+    while (lower[i] != '\0' && (name[i] | 0x20) == lower[i])
+        i++;
+    return lower[i] == '\0' && name[i] == '\0';
+}
+
+/* <?xml version="1.0" encoding="UTF-8" standalone="yes"?>, which may be left out, and of which all but the
+ * version may (XML 1.0, 2.8). */
 XML_CHECKED static bool take_declaration(struct parser *parser)
 {
-    struct xml_attribute attribute;
-    bool version = false;
+    static const char *const parts[] = {"version", "encoding", "standalone"};
+    struct xml_attribute part;
+    unsigned next = 0, i;
 
     if (!(peek(parser, 0) == '<' && peek(parser, 1) == '?'))
         return true;
-    if (!take(parser, "<?xml") || !is_space(peek(parser, 0)))
+    if (!take(parser, "<?xml") || continues_name(peek(parser, 0)))
         return fail(parser, "processing instructions are not supported");
-    for (;;) {
+    for (;; next = i + 1) {
         bool space = skip_space(parser);
         if (take(parser, "?>"))
             break;
         if (!space)
             return fail(parser, "malformed XML declaration");
-        if (!take_attribute(parser, &attribute))
+        if (!take_attribute(parser, &part))
             return false;
-        if (strcmp(attribute.name, "version") == 0 && strcmp(attribute.value, "1.0") == 0)
-            version = true;
-        else if (strcmp(attribute.name, "encoding") == 0 &&
-                 (strcmp(attribute.value, "UTF-8") == 0 || strcmp(attribute.value, "utf-8") == 0))
-            continue;
-        else if (strcmp(attribute.name, "standalone") != 0)
-            return fail(parser, "XML declaration: % '%' is not supported", attribute.name, attribute.value);
+        for (i = 0; i < 3 && strcmp(part.name, parts[i]) != 0;)
+            i++;
+        if (i == 3)
+            return xml_fail(parser->error, part.line, "XML declaration: '%' is unknown", part.name);
+        if (i < next)
+            return xml_fail(parser->error, part.line, "XML declaration: '%' is there twice or too late",
+                            part.name);
+        if (i > 0 && next == 0)
+            return xml_fail(parser->error, part.line, "the XML declaration lacks a version before '%'",
+                            part.name);
+        if ((i == 0 && strcmp(part.value, "1.0") != 0) || (i == 1 && !is_utf8(part.value)))
+            return xml_fail(parser->error, part.line, "XML declaration: % '%' is not supported", part.name,
+                            part.value);
+        if (i == 2 && strcmp(part.value, "yes") != 0 && strcmp(part.value, "no") != 0)
+            return xml_fail(parser->error, part.line,
+                            "XML declaration: expected standalone 'yes' or 'no', found '%'", part.value);
     }
-    return version || fail(parser, "the XML declaration lacks a version");
+    return next > 0 || fail(parser, "the XML declaration lacks a version");
 }
 
 XML_CHECKED static bool add_attribute(struct parser *parser, struct xml_node *node)

@@ -128,6 +128,57 @@ static void test_strings(void **state)
     release(&sample);
 }
 
+static void test_declarations(void **state)
+{
+    static const char *const good[] = {
+        "<?xml version='1.0'?><a/>",
+        "<?xml\n version = \"1.0\"\r\n\tencoding='Utf-8' standalone=\"no\" ?>\n<a/>",
+        "\xef\xbb\xbf<?xml version='1.0' standalone='yes'?><a/>",
+    };
+    struct sample sample;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_string_equal(accept(&sample, good[i])->name, "a");
+        release(&sample);
+    }
+    refuse("<?xml version='1.0' version='1.0'?><a/>", 1,
+           "XML declaration: 'version' is there twice or too late");
+    refuse("<?xml version='1.0' encoding='UTF-8' encoding='UTF-8'?><a/>", 1,
+           "XML declaration: 'encoding' is there twice or too late");
+    refuse("<?xml version='1.0' standalone='no'\nstandalone='no'?><a/>", 2,
+           "XML declaration: 'standalone' is there twice or too late");
+    refuse("<?xml version='1.0'\nstandalone='yes'\nencoding='UTF-8'?><a/>", 3,
+           "XML declaration: 'encoding' is there twice or too late");
+    refuse("<?xml encoding='UTF-8' version='1.0'?><a/>", 1,
+           "the XML declaration lacks a version before 'encoding'");
+    refuse("<?xml standalone='yes' version='1.0'?><a/>", 1,
+           "the XML declaration lacks a version before 'standalone'");
+    refuse("<?xml?><a/>", 1, "the XML declaration lacks a version");
+    refuse("<?xml ?><a/>", 1, "the XML declaration lacks a version");
+    refuse("<?xml version='1.0'\n\nstandalone='maybe'?><a/>", 3,
+           "XML declaration: expected standalone 'yes' or 'no', found 'maybe'");
+    refuse("<?xml version='1.0' standalone=''?><a/>", 1,
+           "XML declaration: expected standalone 'yes' or 'no', found ''");
+    refuse("<?xml version='2.0'?><a/>", 1, "XML declaration: version '2.0' is not supported");
+    refuse("<?xml version='1.0 '?><a/>", 1, "XML declaration: version '1.0 ' is not supported");
+    refuse("<?xml version='1.&#48;'?><a/>", 1, "a reference in the XML declaration");
+    refuse("<?xml version='1.0' encoding='UTF-16'?><a/>", 1,
+           "XML declaration: encoding 'UTF-16' is not supported");
+    refuse("<?xml version='1.0' encoding=''?><a/>", 1, "XML declaration: encoding '' is not supported");
+    refuse("<?xml version='1.0' encoding='utf-8x'?><a/>", 1,
+           "XML declaration: encoding 'utf-8x' is not supported");
+    refuse("<?xml version='1.0' junk='yes'?><a/>", 1, "XML declaration: 'junk' is unknown");
+    refuse("<?xml version='1.0' junk?><a/>", 1, "attribute 'junk' has no value");
+    refuse("<?xml version='1.0'encoding='UTF-8'?><a/>", 1, "malformed XML declaration");
+    refuse("<?xml version='1.0' ? ><a/>", 1, "expected an attribute, found '?'");
+    refuse("<?xml version=1.0?><a/>", 1, "the value of 'version' is not in quotes");
+    refuse("<?xml version='1.0'", 1, "malformed XML declaration");
+    refuse("<?xml-stylesheet href='a'?><a/>", 1, "processing instructions are not supported");
+    refuse("<?xml version='1.0'?><?xml version='1.0'?><a/>", 1,
+           "DOCTYPE and processing instructions are not supported");
+}
+
 static void test_malformed_tags(void **state)
 {
     (void)state;
@@ -188,7 +239,7 @@ static void test_unsupported(void **state)
     refuse("<?xml version='1.1'?><a/>", 1, "XML declaration: version '1.1' is not supported");
     refuse("<?xml version='1.0' encoding='latin1'?><a/>", 1,
            "XML declaration: encoding 'latin1' is not supported");
-    refuse("<?xml encoding='UTF-8'?><a/>", 1, "the XML declaration lacks a version");
+    refuse("<?xml encoding='UTF-8'?><a/>", 1, "the XML declaration lacks a version before 'encoding'");
     refuse("<?xml version='1.0'><a/>", 1, "malformed XML declaration");
     refuse("\n<?xml version='1.0'?><a/>", 2, "DOCTYPE and processing instructions are not supported");
     refuse("<!-- \n--", 2, "'--' within a comment");
@@ -303,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tree),
         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_declarations),
         cmocka_unit_test(test_malformed_tags),
         cmocka_unit_test(test_malformed_attributes),
         cmocka_unit_test(test_unsupported),
