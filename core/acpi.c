@@ -12,6 +12,24 @@
 #define FADT_DSDT    40u
 #define FADT_X_DSDT  140u
 
+/* The pointer to the list of tables, which ends at RSDP_OLD before revision 2. */
+#define RSDP_REVISION 15u
+#define RSDP_RSDT     16u
+#define RSDP_OLD      20u
+#define RSDP_XSDT     24u
+#define RSDP_BYTES    36u
+
+enum aml {
+    ZERO_OP = 0x00,
+    ONE_OP = 0x01,
+    BYTE_PREFIX = 0x0a,
+    WORD_PREFIX = 0x0b,
+    DWORD_PREFIX = 0x0c,
+    QWORD_PREFIX = 0x0e,
+    PACKAGE_OP = 0x12,
+    ONES_OP = 0xff,
+};
+
 static uint64_t little_endian(const uint8_t *bytes, unsigned count)
 {
     uint64_t value = 0;
@@ -30,64 +48,76 @@ static const uint8_t *table_open(acpi_memory memory, uint64_t physical, const ch
     return *bytes >= TABLE_HEADER && *bytes <= TABLE_LIMIT ? memory(physical, *bytes) : NULL;
 }
 
-static const uint8_t *fadt_find(acpi_memory memory, uint64_t rsdp, size_t *bytes)
+/* The first table of that signature that XSDT or RSDT lists: firmware has been seen with one of them empty.
+ */
+const uint8_t *acpi_table(acpi_memory memory, uint64_t rsdp, const char *signature, size_t *bytes)
 {
-    size_t root_bytes = 0;
-    const uint8_t *root = NULL, *pointer = rsdp ? memory(rsdp, 36) : NULL;
+    const uint8_t *pointer = rsdp ? memory(rsdp, RSDP_OLD) : NULL;
     if (!pointer || memcmp(pointer, "RSD PTR ", 8) != 0)
         return NULL;
-    unsigned entry = pointer[15] >= 2 ? 8 : 4;
-    if (entry == 8)
-        root = table_open(memory, little_endian(pointer + 24, 8), "XSDT", &root_bytes);
-    if (!root) {
-        entry = 4;
-        root = table_open(memory, little_endian(pointer + 16, 4), "RSDT", &root_bytes);
-    }
-    if (!root)
-        return NULL;
-    for (unsigned i = 0; i < TABLES && TABLE_HEADER + (i + 1) * entry <= root_bytes; i++) {
-        const uint8_t *fadt =
-            table_open(memory, little_endian(root + TABLE_HEADER + i * entry, entry), "FACP", bytes);
-        if (fadt)
-            return fadt;
+    if (pointer[RSDP_REVISION] >= 2)
+        pointer = memory(rsdp, RSDP_BYTES);
+    for (unsigned entry = pointer && pointer[RSDP_REVISION] >= 2 ? 8 : 4; pointer && entry >= 4; entry -= 4) {
+        uint64_t list = little_endian(pointer + (entry == 8 ? RSDP_XSDT : RSDP_RSDT), entry);
+        size_t list_bytes = 0;
+        const uint8_t *root = table_open(memory, list, entry == 8 ? "XSDT" : "RSDT", &list_bytes);
+        for (unsigned i = 0; root && i < TABLES && TABLE_HEADER + (i + 1) * entry <= list_bytes; i++) {
+            uint64_t address = little_endian(root + TABLE_HEADER + i * entry, entry);
+            const uint8_t *table = table_open(memory, address, signature, bytes);
+            if (table)
+                return table;
+        }
     }
     return NULL;
 }
 
-/* An AML integer of one byte: ZeroOp, OneOp, or BytePrefix and the byte. */
-static bool integer_read(const uint8_t **at, const uint8_t *end, unsigned *value)
+/* An AML integer (ACPI 6.5, 20.2.3): ZeroOp, OneOp, OnesOp, or a prefix and 1, 2, 4 or 8 bytes. */
+static bool integer_read(const uint8_t **at, const uint8_t *end, uint64_t *value)
 {
-    if (*at < end && **at <= 1) {
-        *value = *(*at)++;
-        return true;
-    }
-    if (end - *at < 2 || **at != 0x0a)
+    static const uint8_t bytes[] = {
+        [BYTE_PREFIX] = 1, [WORD_PREFIX] = 2, [DWORD_PREFIX] = 4, [QWORD_PREFIX] = 8};
+    if (*at == end)
         return false;
-    *value = (*at)[1];
-    *at += 2;
+    uint8_t code = *(*at)++;
+    unsigned count = code < sizeof(bytes) ? bytes[code] : 0;
+    if ((!count && code != ZERO_OP && code != ONE_OP && code != ONES_OP) || end - *at < (ptrdiff_t)count)
+        return false;
+    *value = count ? little_endian(*at, count) : code == ONES_OP ? UINT64_MAX : code;
+    *at += count;
     return true;
 }
 
-/* The package behind the name: PackageOp, PkgLength (1 to 4 bytes), NumElements, elements. */
+/* The package behind the name: PackageOp, PkgLength (1 to 4 bytes, itself included), NumElements, elements.
+ * A single element holds both types in its lower two bytes. */
 static bool package_read(const uint8_t *at, const uint8_t *end, unsigned *types)
 {
-    unsigned a, b;
-    if (end - at < 3 || at[0] != 0x12)
+    uint64_t a, b;
+    if (end - at < 3 || *at++ != PACKAGE_OP)
         return false;
-    unsigned length = 1u + (at[1] >> 6);
-    if (end - at < (ptrdiff_t)(2 + length) || at[1 + length] < 2)
+    unsigned more = *at >> 6;
+    if (end - at < (ptrdiff_t)more + 2)
         return false;
-    at += 2 + length;
-    if (!integer_read(&at, end, &a) || !integer_read(&at, end, &b))
+    uint64_t length = more ? (*at & 0xfu) | little_endian(at + 1, more) << 4 : *at & 0x3fu;
+    if (length < more + 2)
         return false;
-    *types = a | b << 8;
+    if (length < (uint64_t)(end - at)) /* firmware has been seen that counts too many */
+        end = at + length;
+    at += 1 + more;
+    unsigned elements = *at++;
+    if (!elements || !integer_read(&at, end, &a))
+        return false;
+    if (elements == 1)
+        b = a >> 8;
+    else if (!integer_read(&at, end, &b))
+        return false;
+    *types = (unsigned)(a & 0xff) | (unsigned)(b & 0xff) << 8;
     return true;
 }
 
 bool acpi_sleep_types(acpi_memory memory, uint64_t rsdp, unsigned *types)
 {
     size_t fadt_bytes = 0, bytes = 0;
-    const uint8_t *dsdt = NULL, *fadt = fadt_find(memory, rsdp, &fadt_bytes);
+    const uint8_t *dsdt = NULL, *fadt = acpi_table(memory, rsdp, "FACP", &fadt_bytes);
     if (fadt && fadt_bytes >= FADT_X_DSDT + 8)
         dsdt = table_open(memory, little_endian(fadt + FADT_X_DSDT, 8), "DSDT", &bytes);
     if (!dsdt && fadt && fadt_bytes >= FADT_DSDT + 4)

@@ -15,5 +15,7 @@
 /* Gives `bytes` of physical memory, NULL where there is none. */
 typedef const void *(*acpi_memory)(uint64_t physical, size_t bytes);
 
+/* A whole table, its length in *bytes, at least 36; NULL: none. Sums are not looked at. */
+const uint8_t *acpi_table(acpi_memory memory, uint64_t rsdp, const char *signature, size_t *bytes);
 /* *types: SLP_TYPa | SLP_TYPb << 8. False: not to be found. */
 MUST_CHECK bool acpi_sleep_types(acpi_memory memory, uint64_t rsdp, unsigned *types);

@@ -62,6 +62,90 @@ static void both_revisions(void **state)
     }
 }
 
+/* A package in place of the machine's own. */
+static bool types_of(const uint8_t *package, size_t bytes, unsigned *types)
+{
+    machine(2);
+    number(DSDT + 4, 36 + 20 + 6 + bytes, 4);
+    memcpy(memory + DSDT + 36 + 20 + 6, package, bytes);
+    return acpi_sleep_types(physical, RSDP, types);
+}
+
+static void every_kind_of_integer(void **state)
+{
+    static const struct {
+        uint8_t bytes[24], length;
+        unsigned types;
+    } rows[] = {
+        {{0x12, 0x06, 0x01, 0x0b, 0x05, 0x07}, 6, 0x0705}, /* one element holds both */
+        {{0x12, 0x04, 0x01, 0x0a, 0x05}, 5, 0x0005},
+        {{0x12, 0x08, 0x01, 0x0c, 0x05, 0x07, 0x11, 0x22}, 8, 0x0705},
+        {{0x12, 0x0c, 0x01, 0x0e, 0x05, 0x07, 1, 2, 3, 4, 5, 6}, 12, 0x0705},
+        {{0x12, 0x03, 0x01, 0x01}, 4, 0x0001},
+        {{0x12, 0x03, 0x01, 0xff}, 4, 0xffff},
+        {{0x12, 0x04, 0x02, 0x00, 0x01}, 5, 0x0100},
+        {{0x12, 0x04, 0x02, 0xff, 0x00}, 5, 0x00ff},
+        {{0x12, 0x08, 0x02, 0x0b, 0x05, 0x00, 0x0b, 0x07, 0x00}, 9, 0x0705},
+        {{0x12, 0x0c, 0x02, 0x0c, 5, 0, 0, 0, 0x0c, 7, 0, 0, 0}, 13, 0x0705},
+        {{0x12, 0x0a, 0x04, 0x0a, 0x05, 0x0a, 0x07, 0x0a, 0x01, 0x0a, 0x02}, 11, 0x0705},
+        {{0x12, 0x47, 0x00, 0x02, 0x0a, 0x05, 0x0a, 0x07}, 8, 0x0705}, /* longer lengths */
+        {{0x12, 0x88, 0x00, 0x00, 0x02, 0x0a, 0x05, 0x0a, 0x07}, 9, 0x0705},
+        {{0x12, 0xc9, 0x00, 0x00, 0x00, 0x02, 0x0a, 0x05, 0x0a, 0x07}, 10, 0x0705},
+    };
+    static const struct {
+        uint8_t bytes[16], length;
+    } wrong[] = {
+        {{0x12, 0x02, 0x00}, 3},                         /* no element */
+        {{0x12, 0x06, 0x01, 0x0b, 0x05, 0x07}, 5},       /* cut off */
+        {{0x12, 0x04, 0x01, 0x0b, 0x05, 0x07}, 6},       /* ends within the number */
+        {{0x12, 0x04, 0x02, 0x0a, 0x05, 0x0a, 0x07}, 7}, /* the second one is behind its end */
+        {{0x12, 0x06, 0x01, 0x0d, '5', 0x00}, 6},        /* a string */
+        {{0x12, 0x07, 0x01, 'S', 'S', 'T', '5'}, 7},     /* a name */
+        {{0x12, 0x3f, 0x02, 0x0a, 0x05, 0x0a}, 6},       /* it and the table are cut off */
+        {{0x12, 0xcf, 0xff, 0xff, 0xff, 0x02, 0x00}, 7}, /* so, too */
+        {{0x12, 0x01, 0x02, 0x0a, 0x05, 0x0a, 0x07}, 7}, /* shorter than itself */
+        {{0x12, 0x00, 0x01, 0x00}, 4},
+        {{0x12, 0xc1, 0x00, 0x00}, 4},
+        {{0x12}, 1},
+        {{0x13, 0x06, 0x01, 0x0b, 0x05, 0x07}, 6}, /* a package of a computed length */
+    };
+    unsigned types;
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        types = 0xdead;
+        assert_true(types_of(rows[i].bytes, rows[i].length, &types));
+        assert_int_equal(types, rows[i].types);
+    }
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+        assert_false(types_of(wrong[i].bytes, wrong[i].length, &types));
+}
+
+/* Either list may be missing, be nonsense, or lack the table. */
+static void one_of_two_lists_is_enough(void **state)
+{
+    unsigned types;
+    (void)state;
+    machine(2);
+    assert_true(acpi_sleep_types(physical, RSDP, &types)); /* RSDT's address is 0 */
+    number(RSDP + 16, 0xfffff000, 4);
+    assert_true(acpi_sleep_types(physical, RSDP, &types));
+    for (unsigned kind = 0; kind < 4; kind++) {
+        machine(0);
+        memory[RSDP + 15] = 2;
+        number(RSDP + 24, kind == 0 ? 0 : kind == 1 ? 0xfffff000 : 0xc00, 8);
+        if (kind == 3)
+            table(0xc00, "XSDT", 36);
+        types = 0;
+        assert_true(acpi_sleep_types(physical, RSDP, &types));
+        assert_int_equal(types, 0x0705);
+    }
+    machine(0); /* before revision 2 there are 20 bytes */
+    memcpy(memory + sizeof(memory) - 20, memory + RSDP, 20);
+    assert_true(acpi_sleep_types(physical, sizeof(memory) - 20, &types));
+    memory[sizeof(memory) - 20 + 15] = 2;
+    assert_false(acpi_sleep_types(physical, sizeof(memory) - 20, &types));
+}
+
 static void nonsense_is_refused(void **state)
 {
     (void)state;
@@ -102,6 +186,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_revisions),
+        cmocka_unit_test(every_kind_of_integer),
+        cmocka_unit_test(one_of_two_lists_is_enough),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(every_byte_may_be_wrong),
     };
