@@ -6,14 +6,16 @@
 
 /* IVRS: a header of 48 bytes, then blocks with type, flags and length (AMD I/O Virtualization 5.2.2). */
 #define IVRS_BLOCKS    48u
-#define IVHD_LEGACY    0x10u
-#define IVHD_ENTRIES   24u /* offset of the first device entry in a block of this type */
+#define IVHD_BASIC     0x10u
+#define IVHD_FEATURES  0x11u /* with the unit's feature registers */
+#define IVHD_ACPI      0x40u /* and with devices that ACPI names */
 #define IVMD_ALL       0x20u
 #define IVMD_ONE       0x21u
 #define IVMD_RANGE     0x22u
 #define IVMD_SAME      0x09u /* flags: addresses stay as they are, translated or around the tables */
 #define IVMD_BYTES     32u
-#define ENTRY_LONG     128u /* from here on: not in this type of block */
+#define ENTRY_VARIABLE 240u /* from here on: 22 bytes and as many more as the last of them says */
+#define ENTRY_FIXED    22u
 #define SPECIAL_IOAPIC 1u
 
 enum ivhd_entry {
@@ -26,6 +28,7 @@ enum ivhd_entry {
     ENTRY_EXTENDED = 70,
     ENTRY_EXTENDED_FIRST = 71,
     ENTRY_SPECIAL = 72,
+    ENTRY_ACPI = 240,
 };
 
 /* DMAR: a header of 48 bytes, then structures with type and length (VT-d 8.2). */
@@ -48,16 +51,21 @@ static uint64_t get(const uint8_t *p, unsigned bytes)
     return value;
 }
 
-static void unit_add(struct iommu_tables *tables, uint64_t registers)
+/* False: the unit of this name is known from a block of another type. */
+static bool unit_add(struct iommu_tables *tables, uint64_t name, uint64_t registers, uint8_t type)
 {
     for (unsigned i = 0; i < tables->units; i++) {
-        if (tables->registers[i] == registers)
-            return;
+        if (tables->unit[i].name == name)
+            return tables->unit[i].type == type;
     }
-    if (tables->units == IOMMU_UNITS || !registers || registers % 4096)
+    if (tables->units == IOMMU_UNITS || !registers || registers % 4096) {
         tables->truncated = true;
-    else
+    } else {
+        tables->unit[tables->units].name = name;
+        tables->unit[tables->units].type = type;
         tables->registers[tables->units++] = registers;
+    }
+    return true;
 }
 
 static void ioapic_found(struct iommu_tables *tables, uint8_t ioapic, uint16_t device)
@@ -88,18 +96,20 @@ static void cover(struct iommu_tables *tables, uint64_t first, uint64_t last)
         tables->last_device = (uint16_t)last;
 }
 
-/* Device entries of 4 bytes below type 64, of 8 up to 127. A range has an entry for its first and its last
- * ID; an alias is an ID that a device's requests have instead of its own. */
-static void ivhd_entries(struct iommu_tables *tables, const uint8_t *block, uint32_t length)
+/* Device entries of 4 bytes below type 64, of 8 below 128, 16 below 192 and 32 below 240. A range has an
+ * entry for its first and its last ID; an alias is an ID that a device's requests have instead of its own. */
+static void ivhd_entries(struct iommu_tables *tables, const uint8_t *block, uint32_t at, uint32_t length)
 {
     uint64_t first = 0;
 
-    for (uint32_t at = IVHD_ENTRIES; at + 4 <= length;) {
+    while (at + 4 <= length) {
         const uint8_t *entry = block + at;
         uint32_t size = 4u << (entry[0] >> 6);
         uint64_t id = get(entry + 1, 2);
 
-        if (entry[0] >= ENTRY_LONG || size > length - at)
+        if (entry[0] >= ENTRY_VARIABLE)
+            size = length - at < ENTRY_FIXED ? UINT32_MAX : ENTRY_FIXED + entry[ENTRY_FIXED - 1];
+        if (size > length - at)
             return;
         switch (entry[0]) {
         case ENTRY_ALL:
@@ -125,6 +135,7 @@ static void ivhd_entries(struct iommu_tables *tables, const uint8_t *block, uint
             break;
         case ENTRY_ONE:
         case ENTRY_EXTENDED:
+        case ENTRY_ACPI:
             cover(tables, id, id);
             break;
         default: /* 0: padding */
@@ -134,32 +145,47 @@ static void ivhd_entries(struct iommu_tables *tables, const uint8_t *block, uint
     }
 }
 
+static void ivhd_read(struct iommu_tables *tables, const uint8_t *block, uint32_t length)
+{
+    uint32_t entries = block[0] == IVHD_BASIC ? 24 : 40;
+
+    if (length < entries)
+        return;
+    if (get(block + 16, 2)) /* another segment */
+        tables->truncated = true;
+    else if (!unit_add(tables, get(block + 4, 2), get(block + 8, 8), block[0]))
+        return;
+    ivhd_entries(tables, block, entries, length);
+}
+
+static void ivmd_read(struct iommu_tables *tables, const uint8_t *block)
+{
+    uint64_t first = block[0] == IVMD_ALL ? 0 : get(block + 4, 2);
+    uint64_t last = block[0] == IVMD_ALL ? UINT16_MAX : block[0] == IVMD_RANGE ? get(block + 6, 2) : first;
+
+    unity_add(tables, get(block + 16, 8), get(block + 24, 8), first, last);
+}
+
+/* Firmware may describe a unit once by each type of block, for older and newer readers: the newest counts. */
 void iommu_tables_ivrs(struct iommu_tables *tables, const uint8_t *table, size_t bytes)
 {
+    static const uint8_t types[] = {IVHD_ACPI, IVHD_FEATURES, IVHD_BASIC};
+
     tables->vendor = IOMMU_AMD;
-    for (size_t at = IVRS_BLOCKS; at + 4 <= bytes;) {
-        const uint8_t *block = table + at;
-        uint32_t length = (uint32_t)get(block + 2, 2);
+    for (unsigned i = 0; i < sizeof(types); i++) {
+        for (size_t at = IVRS_BLOCKS; at + 4 <= bytes;) {
+            const uint8_t *block = table + at;
+            uint32_t length = (uint32_t)get(block + 2, 2);
 
-        if (length < 4 || length > bytes - at)
-            return;
-        if (block[0] == IVHD_LEGACY && length >= IVHD_ENTRIES) {
-            if (get(block + 16, 2)) /* another segment */
-                tables->truncated = true;
-            else
-                unit_add(tables, get(block + 8, 8));
-            ivhd_entries(tables, block, length);
+            if (length < 4 || length > bytes - at)
+                break;
+            if (block[0] == types[i])
+                ivhd_read(tables, block, length);
+            if (i == 0 && block[0] >= IVMD_ALL && block[0] <= IVMD_RANGE && length >= IVMD_BYTES &&
+                (block[1] & IVMD_SAME))
+                ivmd_read(tables, block);
+            at += length;
         }
-        if (block[0] >= IVMD_ALL && block[0] <= IVMD_RANGE && length >= IVMD_BYTES &&
-            (block[1] & IVMD_SAME)) {
-            uint64_t first = block[0] == IVMD_ALL ? 0 : get(block + 4, 2);
-            uint64_t last = block[0] == IVMD_ALL     ? UINT16_MAX
-                            : block[0] == IVMD_RANGE ? get(block + 6, 2)
-                                                     : first;
-
-            unity_add(tables, get(block + 16, 8), get(block + 24, 8), first, last);
-        }
-        at += length;
     }
 }
 
@@ -197,7 +223,7 @@ void iommu_tables_dmar(struct iommu_tables *tables, const uint8_t *table, size_t
             if (get(structure + 6, 2)) {
                 tables->truncated = true;
             } else {
-                unit_add(tables, get(structure + 8, 8));
+                unit_add(tables, get(structure + 8, 8), get(structure + 8, 8), 0);
                 if (structure[4] & DRHD_ALL)
                     cover(tables, 0, UINT16_MAX);
                 dmar_scopes(tables, structure, length, DRHD_SCOPES);

@@ -21,7 +21,11 @@ enum iommu_vendor { IOMMU_NONE, IOMMU_AMD, IOMMU_INTEL };
 struct iommu_tables {
     enum iommu_vendor vendor;
     unsigned units;
-    uint64_t registers[IOMMU_UNITS];    /* physical addresses */
+    uint64_t registers[IOMMU_UNITS]; /* physical addresses */
+    struct {
+        uint64_t name; /* AMD: its own device ID; Intel: where its registers are */
+        uint8_t type;  /* of the block that lists it */
+    } unit[IOMMU_UNITS];
     uint8_t covered[IOMMU_DEVICES / 8]; /* bit an ID: a unit stands before it */
     uint16_t last_device;               /* highest of them */
     unsigned ioapics;

@@ -87,6 +87,71 @@ static void ivrs(void **state)
     assert_false(tables.truncated);
 }
 
+/* A block of a type, for the unit that is device `id`, before one device. */
+static void put_ivhd(unsigned type, unsigned id, uint64_t registers, unsigned device)
+{
+    put(type, 1), put(0, 1), put((type == 0x10 ? 24 : 40) + 4, 2);
+    put(id, 2), put(0x40, 2), put(registers, 8), put(0, 2), put(0, 2), put(0, type == 0x10 ? 4 : 20);
+    put(2, 1), put(device, 2), put(0, 1);
+}
+
+/* Of the types that describe a unit the highest counts, whatever their order, and for each unit by itself. */
+static void ivhd_types(void **state)
+{
+    static const uint8_t orders[][3] = {{0x10, 0x11, 0x40}, {0x40, 0x11, 0x10}, {0x11, 0x40, 0x10}};
+    struct iommu_tables tables;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        begin();
+        for (unsigned j = 0; j < 3; j++)
+            put_ivhd(orders[i][j], 2, 0xfed80000, 0x100u + orders[i][j]);
+        put_ivhd(0x11, 0x102, 0xfed84000, 0x211);
+        put_ivhd(0x10, 0x102, 0xfed84000, 0x210);
+        put_ivhd(0x10, 0x202, 0xfed88000, 0x310);
+        put_ivhd(0x41, 0x202, 0xfed8c000, 0x341); /* not known */
+        put_ivhd(0x10, 0x202, 0xfed88000, 0x311); /* one more block of the same type */
+        read_cut(&tables, bytes, iommu_tables_ivrs);
+        assert_int_equal(tables.units, 3);
+        assert_int_equal(tables.registers[0], 0xfed80000);
+        assert_int_equal(tables.registers[1], 0xfed84000);
+        assert_int_equal(tables.registers[2], 0xfed88000);
+        assert_true(covers(&tables, 0x140) && covers(&tables, 0x211) && covers(&tables, 0x310) &&
+                    covers(&tables, 0x311));
+        assert_false(covers(&tables, 0x110) || covers(&tables, 0x111) || covers(&tables, 0x210) ||
+                     covers(&tables, 0x341));
+        assert_false(tables.truncated);
+    }
+    begin();
+    for (unsigned i = 0; i < 9; i++)
+        put_ivhd(0x11, i << 8 | 2, 0xfed80000 + i * 0x4000, i);
+    read_cut(&tables, bytes, iommu_tables_ivrs);
+    assert_true(tables.truncated);
+}
+
+/* Entries of 16 and 32 bytes and those that ACPI names are stepped over; the last ones count. */
+static void ivhd_long_entries(void **state)
+{
+    struct iommu_tables tables;
+
+    (void)state;
+    begin();
+    put(0x40, 1), put(0, 1), put(40 + 16 + 32 + 22 + 5 + 4, 2), put(2, 2), put(0x40, 2), put(0xfed80000, 8),
+        put(0, 24);
+    put(130, 1), put(0x50, 2), put(0, 13);
+    put(193, 1), put(0x51, 2), put(0, 29);
+    put(240, 1), put(0xa5, 2), put(0, 1), put(0x4d41, 8), put(0, 8), put(2, 1), put(5, 1), put(0x5f, 5);
+    put(2, 1), put(0x60, 2), put(0, 1);
+    read_cut(&tables, bytes, iommu_tables_ivrs);
+    assert_int_equal(tables.units, 1);
+    assert_true(covers(&tables, 0xa5) && covers(&tables, 0x60));
+    assert_false(covers(&tables, 0x50) || covers(&tables, 0x51));
+    for (size_t i = 48; i < bytes; i++) { /* blocks that end anywhere, in an entry, too */
+        table[50] = (uint8_t)(i - 48);
+        read_cut(&tables, i, iommu_tables_ivrs);
+    }
+}
+
 static void make_dmar(unsigned units)
 {
     begin();
@@ -182,10 +247,8 @@ static void encodings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ivrs),
-        cmocka_unit_test(dmar),
-        cmocka_unit_test(nonsense),
-        cmocka_unit_test(encodings),
+        cmocka_unit_test(ivrs), cmocka_unit_test(ivhd_types), cmocka_unit_test(ivhd_long_entries),
+        cmocka_unit_test(dmar), cmocka_unit_test(nonsense),   cmocka_unit_test(encodings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
