@@ -157,9 +157,11 @@ static inline selector handle_selector(const struct pd *pd, unsigned handle)
 }
 
 /* main.c */
-extern uint8_t main_stack[];                               /* start.S knows its size */
-const struct boot_module *module_find(const char *name);   /* page-aligned and not empty; NULL: none */
-void *physical_pointer(uint64_t physical);                 /* of RAM and modules, in core's window */
+extern uint8_t main_stack[];                             /* start.S knows its size */
+const struct boot_module *module_find(const char *name); /* page-aligned and not empty; NULL: none */
+bool memory_is_devices(uint64_t base,
+                       uint64_t bytes);    /* some of it: the firmware has a device use it always */
+void *physical_pointer(uint64_t physical); /* of RAM and modules, in core's window */
 const void *physical_map(uint64_t physical, size_t bytes); /* other memory, read-only; NULL: cannot be */
 enum error kernel_error(enum status status);               /* what a kernel call's failure is to a client */
 void capability_remove(

@@ -61,11 +61,29 @@ void capability_remove(selector own)
     capability_forget(own);
 }
 
+bool memory_is_devices(uint64_t base, uint64_t bytes)
+{
+    for (unsigned i = 0; i < BOOT_INFO->unities && i < BOOT_UNITIES; i++) {
+        const struct boot_unity *unity = &BOOT_INFO->unity[i];
+        if (base < unity->base + unity->length && unity->base < base + bytes)
+            return true;
+    }
+    return false;
+}
+
+/* Why a module is left out; NULL: it is not. */
+static const char *module_wrong(const struct boot_module *module)
+{
+    if (module->base % PAGE)
+        return "is not page-aligned";
+    return memory_is_devices(module->base, module->length) ? "lies in memory that a device uses" : NULL;
+}
+
 const struct boot_module *module_find(const char *name)
 {
     for (unsigned i = 1; i < BOOT_INFO->modules; i++) {
         const struct boot_module *module = &BOOT_INFO->module[i];
-        if (module->base % PAGE == 0 && module->length && strncmp(module->name, name, BOOT_MODULE_NAME) == 0)
+        if (!module_wrong(module) && module->length && strncmp(module->name, name, BOOT_MODULE_NAME) == 0)
             return module;
     }
     return NULL;
@@ -185,8 +203,9 @@ static void modules_trim(void)
     for (unsigned i = 1; i < BOOT_INFO->modules; i++) {
         const struct boot_module *module = &BOOT_INFO->module[i];
         uint64_t end = module->base + module->length;
-        if (module->base % PAGE)
-            log_core("module %s is not page-aligned and left out", module->name);
+        const char *wrong = module_wrong(module);
+        if (wrong)
+            log_core("module %s %s and is left out", module->name, wrong);
         else if (end % PAGE && is_ram(end / PAGE))
             memset(physical_pointer(end), 0, PAGE - end % PAGE);
     }

@@ -186,14 +186,18 @@ static void fadt_read(const struct table *fadt, struct acpi_platform *platform)
     }
 }
 
-static void iommu_read(const struct rsdp *rsdp, struct iommu_tables *iommu)
+void acpi_unities(struct boot_info *info, struct iommu_tables *iommu)
 {
-    const struct table *ivrs = table_find(rsdp, "IVRS"), *dmar = table_find(rsdp, "DMAR");
+    const struct rsdp *rsdp = rsdp_find(info->acpi_rsdp);
+    const struct table *ivrs = rsdp ? table_find(rsdp, "IVRS") : NULL;
+    const struct table *dmar = rsdp ? table_find(rsdp, "DMAR") : NULL;
 
     if (ivrs)
         iommu_tables_ivrs(iommu, (const uint8_t *)ivrs, ivrs->length);
     else if (dmar)
         iommu_tables_dmar(iommu, (const uint8_t *)dmar, dmar->length);
+    info->unities = iommu->unities;
+    memcpy(info->unity, iommu->unity, sizeof(info->unity));
 }
 
 void acpi_init(struct boot_info *info, struct acpi_platform *platform)
@@ -215,5 +219,4 @@ void acpi_init(struct boot_info *info, struct acpi_platform *platform)
     fadt = table_find(rsdp, "FACP");
     if (fadt)
         fadt_read(fadt, platform);
-    iommu_read(rsdp, &platform->iommu);
 }

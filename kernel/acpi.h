@@ -24,6 +24,10 @@ struct acpi_platform {
 #define ACPI_SPACE_IO     1
 #define ACPI_NO_RESET     0xff
 
+/* What the firmware says about IOMMUs, and into info->unity what devices use all the time: before
+ * memory_init, which leaves that alone. */
+void acpi_unities(struct boot_info *info, struct iommu_tables *iommu);
+
 /* Find the tables (info->acpi_rsdp, or the BIOS area if that is 0), note IOAPICs and ISA interrupts, fill in
  * info->gsis, isa_gsi and acpi_rsdp. Physical memory below 4 GiB is mapped one to one. */
 void acpi_init(struct boot_info *info, struct acpi_platform *platform);

@@ -81,6 +81,8 @@ static void ioapic_found(struct iommu_tables *tables, uint8_t ioapic, uint16_t d
 static void unity_add(struct iommu_tables *tables, uint64_t base, uint64_t length, uint64_t first,
                       uint64_t last)
 {
+    if (base + length <= base)
+        return;
     if (tables->unities == BOOT_UNITIES) {
         tables->truncated = true;
         return;
@@ -229,8 +231,15 @@ void iommu_tables_dmar(struct iommu_tables *tables, const uint8_t *table, size_t
                 dmar_scopes(tables, structure, length, DRHD_SCOPES);
             }
         }
-        if (type == DMAR_RMRR && length >= RMRR_SCOPES)
-            dmar_scopes(tables, structure, length, RMRR_SCOPES);
+        if (type == DMAR_RMRR && length >= RMRR_SCOPES) {
+            unsigned before = tables->unities;
+
+            if (!get(structure + 6, 2))
+                dmar_scopes(tables, structure, length, RMRR_SCOPES);
+            if (tables->unities == before) /* no device that is known: the memory is used all the same */
+                unity_add(tables, get(structure + 8, 8), get(structure + 16, 8) - get(structure + 8, 8) + 1,
+                          1, 0);
+        }
         at += length;
     }
 }

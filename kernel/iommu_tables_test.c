@@ -152,6 +152,30 @@ static void ivhd_long_entries(void **state)
     }
 }
 
+/* RMRRs of devices behind bridges, of another segment, of none, and such as are none. */
+static void unities(void **state)
+{
+    struct iommu_tables tables;
+
+    (void)state;
+    begin();
+    put(1, 2), put(24 + 8, 2), put(0, 2), put(0, 2), put(0x7e000000, 8), put(0x7e00ffff, 8);
+    put(2, 1), put(8, 1), put(0, 2), put(0, 1), put(0, 1), put(0x1d, 1), put(0, 1); /* a bridge */
+    put(1, 2), put(24 + 8, 2), put(0, 2), put(1, 2), put(0x7d000000, 8), put(0x7d00ffff, 8);
+    put(1, 1), put(8, 1), put(0, 2), put(0, 1), put(0, 1), put(0x1d, 1), put(0, 1);
+    put(1, 2), put(24, 2), put(0, 2), put(0, 2), put(0x7c000000, 8), put(0x7c00ffff, 8);
+    put(1, 2), put(24, 2), put(0, 2), put(0, 2), put(0x7c000000, 8), put(0x7bffffff, 8);
+    put(1, 2), put(24, 2), put(0, 2), put(0, 2), put(0x7c000000, 8), put(0x7b000000, 8);
+    put(1, 2), put(24, 2), put(0, 2), put(0, 2), put(0, 8), put(UINT64_MAX, 8);
+    read_cut(&tables, bytes, iommu_tables_dmar);
+    assert_int_equal(tables.unities, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(tables.unity[i].base, 0x7e000000 - i * 0x1000000);
+        assert_int_equal(tables.unity[i].length, 0x10000);
+        assert_true(tables.unity[i].first > tables.unity[i].last); /* no device is given them */
+    }
+}
+
 static void make_dmar(unsigned units)
 {
     begin();
@@ -247,8 +271,9 @@ static void encodings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ivrs), cmocka_unit_test(ivhd_types), cmocka_unit_test(ivhd_long_entries),
-        cmocka_unit_test(dmar), cmocka_unit_test(nonsense),   cmocka_unit_test(encodings),
+        cmocka_unit_test(ivrs),      cmocka_unit_test(ivhd_types), cmocka_unit_test(ivhd_long_entries),
+        cmocka_unit_test(unities),   cmocka_unit_test(dmar),       cmocka_unit_test(nonsense),
+        cmocka_unit_test(encodings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

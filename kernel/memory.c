@@ -146,14 +146,16 @@ static void region_keep(struct boot_info *info, uint64_t base, uint64_t bytes, e
     region_add(info, base, base + bytes, type);
 }
 
-/* Firmware's maps overlap at times: what is not RAM by any entry is not RAM. The RSDP may be the loader's
- * copy. */
+/* Firmware's maps overlap at times: what is not RAM by any entry is not RAM, nor is what a device uses all
+ * the time. The RSDP may be the loader's copy. */
 static void regions_settle(struct boot_info *info)
 {
     for (uint32_t i = 0; i < info->regions; i++) {
         if (info->region[i].type != BOOT_REGION_RAM)
             region_cut(info, info->region[i].base, info->region[i].length);
     }
+    for (uint32_t i = 0; i < info->unities; i++)
+        region_cut(info, info->unity[i].base, info->unity[i].length);
     if (info->acpi_rsdp)
         region_keep(info, info->acpi_rsdp & ~(PAGE_SIZE - 1ul), 2 * PAGE_SIZE, BOOT_REGION_ACPI);
 }

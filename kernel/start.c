@@ -18,7 +18,6 @@
 #include "kernel/sched.h"
 #include "kernel/smp.h"
 #include "kernel/space.h"
-#include "kernel/string.h"
 #include "kernel/vcpu.h"
 
 #define PIC1_DATA 0x21
@@ -52,6 +51,7 @@ void start(uint32_t magic, uint32_t address)
     cpu_init(&boot_cpu, boot_cpu_stack_end);
     multiboot_read(magic, address, &info);
     object_types = types;
+    acpi_unities(&info, &platform.iommu);
     memory_init(&info);
     out8(PIC1_DATA, 0xff); /* the 8259s are not used */
     out8(PIC2_DATA, 0xff);
@@ -69,8 +69,6 @@ void start(uint32_t magic, uint32_t address)
     info.features = virt ? virt->feature : (uint32_t)cpu_features.vm_lacks << BOOT_LACKS_SHIFT;
     info.features |= cpu_features.xsave ? BOOT_FEATURE_FPU_XSAVE : 0;
     info.features |= iommu ? BOOT_FEATURE_IOMMU : 0;
-    info.unities = platform.iommu.unities;
-    memcpy(info.unity, platform.iommu.unity, sizeof(info.unity));
     info.cpus = cpu_count;
     info.tsc_hz = cpu_features.tsc_hz;
     info.wall_seconds = platform_wall_seconds();

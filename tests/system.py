@@ -8,6 +8,7 @@ for the build folder.
 import collections
 import os
 import re
+import struct
 import sys
 import time
 
@@ -214,6 +215,15 @@ def prepare(build):
     for source, name, size in (("target/hello.elf", "truncated.elf", 5000), ("guest/vmlinuz", "truncated-vmlinuz", 3000000)):
         with open(os.path.join(build, source), "rb") as whole, open(os.path.join(build, "test", name), "wb") as part:
             part.write(whole.read(size))
+    for name, base in (("rmrr", 0x5800000), ("rmrr-low", 0x200000)):  # a DMAR with nothing but 32 MiB that some device uses
+        with open(os.path.join(build, "test", name), "wb") as table:
+            table.write(struct.pack("<BB10xHHHHQQ", 38, 0, 1, 24, 0, 0, base, base + (32 << 20) - 1))
+
+
+def memory_is_kept(output):
+    """Of 128 MiB 32 are a device's, 17 the kernel's: neither has any of the other's."""
+    free = int(re.search(r"^\[core\] (\d+) MiB free", output, re.MULTILINE).group(1))
+    return None if free <= 128 - 32 - 16 else f"{free} MiB are free"
 
 
 def bad_config(name, line):
@@ -448,6 +458,11 @@ TESTS = [
         check=says(r"^\[init -> vmm-first\] vm first: first 41$", r"^\[init -> vmm-second\] vm second: second 42$")),
     run("crash", "crash", "--deterministic", "--until", "null: starts again in 320 ms", check=all_have_crashed),
     run("log: a processor without SVM", "log", "--cpu", "qemu64,-svm", "--until", "hello: done"),
+    run("log: memory that a device uses", "log", "--qemu=-acpitable", "--qemu=sig=DMAR,data={build}/test/rmrr", "--until",
+        "hello: done", check=memory_is_kept),
+    run("log: modules in memory that a device uses", "log", "--qemu=-acpitable", "--qemu=sig=DMAR,data={build}/test/rmrr-low",
+        "--until", "no module init: nothing to start",
+        check=says(r"^\[core\] module init lies in memory that a device uses and is left out$", r"^\[core\] module init ")),
     without_vms("neither SVM nor VT-x", "the processor has neither SVM nor VT-x", "--cpu", "EPYC,-svm"),
     without_vms("SVM without nested paging", "the processor has SVM without nested paging", "--cpu", "EPYC,-npt"),
     without_vms("VT-x without EPT", "the processor has VT-x without EPT", "--machine", "bochs-vtx", "--cpu",
