@@ -113,20 +113,19 @@ static const struct table *table_at(uint64_t address)
     return checksum_good(table, table->length) ? table : NULL;
 }
 
+/* The first one that XSDT or RSDT lists: either may be missing, or lack it. */
 static const struct table *table_find(const struct rsdp *rsdp, const char *signature)
 {
-    bool wide = rsdp->revision >= 2 && rsdp->xsdt;
-    const struct table *list = table_at(wide ? rsdp->xsdt : rsdp->rsdt);
-    unsigned size = wide ? 8 : 4;
+    for (uint32_t size = rsdp->revision >= 2 ? 8 : 4; size >= 4; size -= 4) {
+        const struct table *list = table_at(size == 8 ? rsdp->xsdt : rsdp->rsdt);
 
-    if (!list)
-        return NULL;
-    for (uint32_t at = sizeof(*list); at + size <= list->length; at += size) {
-        const uint8_t *entry = (const uint8_t *)list + at;
-        const struct table *table = table_at(wide ? get64(entry) : get32(entry));
+        for (uint32_t at = sizeof(*list); list && at + size <= list->length; at += size) {
+            const uint8_t *entry = (const uint8_t *)list + at;
+            const struct table *table = table_at(size == 8 ? get64(entry) : get32(entry));
 
-        if (table && !memcmp(table->signature, signature, 4))
-            return table;
+            if (table && !memcmp(table->signature, signature, 4))
+                return table;
+        }
     }
     return NULL;
 }
