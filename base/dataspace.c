@@ -32,14 +32,25 @@ enum error dataspace_free(struct dataspace *dataspace)
 
 enum error dataspace_attach(uint64_t handle, uint64_t address, uint64_t rights, void **attached)
 {
-    enum error error = core_call(PD_ATTACH, handle, 0, 0, address, rights);
-    *attached = error ? NULL : (void *)utcb()[1]; /* NOLINT: an address */
+    enum error error;
+    bool begun = false;
+    *attached = NULL;
+    while ((error = core_call(PD_ATTACH, handle, 0, 0, address, rights)) == ERROR_MORE) {
+        address = utcb()[1];
+        begun = true;
+    }
+    if (error == ERROR_OK) {
+        *attached = (void *)utcb()[1]; /* NOLINT: an address */
+    } else if (begun) {
+        enum error detached = dataspace_detach((void *)address); /* NOLINT: an address */
+        (void)detached;                                          /* it goes with the dataspace */
+    }
     return error;
 }
 
 enum error dataspace_detach(void *attached)
 {
-    return core_call(PD_DETACH, (uintptr_t)attached, 0, 0, 0, 0);
+    return core_call_whole(PD_DETACH, (uintptr_t)attached, 0);
 }
 
 enum error memory_alloc(uint64_t bytes, struct dataspace *dataspace, void **attached)

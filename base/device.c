@@ -69,18 +69,13 @@ enum error device_dma(const struct device *device, bool on)
 enum error device_map(const struct device *device, const struct dataspace *dataspace, uint64_t io_address,
                       uint64_t rights)
 {
-    struct message message = message_at(utcb(), UTCB_WORDS);
-    message_put(&message, DEVICE_MAP);
-    message_put(&message, device->session);
-    message_put(&message, dataspace->handle);
-    message_put(&message, 0);
-    message_put(&message, dataspace->bytes);
-    message_put(&message, io_address);
-    message_put(&message, rights);
-    return portal_call(CAP_CORE, &message, NULL);
+    return core_attach(&(struct core_attachment){
+        .attach = DEVICE_MAP,
+        .detach = DEVICE_UNMAP,
+        .words = {device->session, dataspace->handle, 0, dataspace->bytes, io_address, rights}});
 }
 
 enum error device_unmap(const struct device *device, uint64_t io_address)
 {
-    return core_call(DEVICE_UNMAP, device->session, io_address, 0, 0, 0);
+    return core_call_whole(DEVICE_UNMAP, device->session, io_address);
 }

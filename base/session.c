@@ -35,6 +35,35 @@ enum error core_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, uin
     return words_call(CAP_CORE, (uint64_t[]){operation, a, b, c, d, e}, 1);
 }
 
+enum error core_call_whole(uint64_t operation, uint64_t a, uint64_t b)
+{
+    enum error error;
+    do
+        error = core_call(operation, a, b, 0, 0, 0);
+    while (error == ERROR_MORE);
+    return error;
+}
+
+enum error core_attach(const struct core_attachment *attachment)
+{
+    const uint64_t *words = attachment->words;
+    bool begun = false;
+    enum error error;
+    do {
+        struct message message = message_at(utcb(), UTCB_WORDS);
+        message_put(&message, attachment->attach);
+        for (unsigned i = 0; i < sizeof(attachment->words) / sizeof(*words); i++)
+            message_put(&message, words[i]);
+        error = portal_call(CAP_CORE, &message, NULL);
+        begun |= error == ERROR_MORE;
+    } while (error == ERROR_MORE);
+    if (error && begun) {
+        enum error detached = core_call_whole(attachment->detach, words[0], words[4]);
+        (void)detached; /* what remains goes with the session */
+    }
+    return error;
+}
+
 static enum error parent_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, unsigned least)
 {
     return words_call(CAP_PARENT, (uint64_t[]){operation, a, b, c, 0, 0}, least);

@@ -35,20 +35,15 @@ enum error vm_vcpu_create(const struct vm *vm, selector free, unsigned cpu, stru
 enum error vm_attach(const struct vm *vm, const struct dataspace *dataspace, uint64_t offset, uint64_t bytes,
                      uint64_t guest_physical, uint64_t rights)
 {
-    struct message message = message_at(utcb(), UTCB_WORDS);
-    message_put(&message, VM_ATTACH);
-    message_put(&message, vm->session);
-    message_put(&message, dataspace->handle);
-    message_put(&message, offset);
-    message_put(&message, bytes);
-    message_put(&message, guest_physical);
-    message_put(&message, rights);
-    return portal_call(CAP_CORE, &message, NULL);
+    return core_attach(&(struct core_attachment){
+        .attach = VM_ATTACH,
+        .detach = VM_DETACH,
+        .words = {vm->session, dataspace->handle, offset, bytes, guest_physical, rights}});
 }
 
 enum error vm_detach(const struct vm *vm, uint64_t guest_physical)
 {
-    return core_call(VM_DETACH, vm->session, guest_physical, 0, 0, 0);
+    return core_call_whole(VM_DETACH, vm->session, guest_physical);
 }
 
 /* Opens a service of core for one operation and closes it again. */

@@ -105,6 +105,7 @@ struct handle {
 
 struct attachment {
     uint64_t page, pages; /* in the space; pages 0: unused */
+    uint64_t from, to;    /* of these have been entered: to grows in steps, then from does */
     unsigned handle;      /* what is attached: dataspace, or vCPU for its state page */
     unsigned vm;          /* handle of the VM or device, 0: the own HST space */
 };
@@ -229,9 +230,12 @@ struct attach_request {
     unsigned vm;            /* 0: own HST space */
     uint64_t rights;
 };
+/* A step of it: ERROR_MORE until the same request, with *page for the page, has been made often enough. A
+ * failure leaves what earlier steps have entered. */
 MUST_CHECK enum error attachment_create(struct pd *pd, const struct attach_request *request, uint64_t *page);
 /* Pages that are the kernel's or nobody's, kept free of dataspaces. */
 MUST_CHECK enum error attachment_reserve(struct pd *pd, unsigned handle, uint64_t pages, uint64_t *page);
+/* A step, too. */
 MUST_CHECK enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page);
 /* words: dataspace, offset, bytes, address, rights. Into the space of a VM or device, all in whole pages. */
 MUST_CHECK enum error attachment_enter(struct pd *pd, unsigned vm, const uint64_t *words);

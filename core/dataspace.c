@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-#define CLEAR_PAGES 512u /* cleared in one request, which is served at the next one's priority */
+/* What one request does, for others wait for it: */
+#define CLEAR_PAGES 512u /* cleared */
+#define STEP_PAGES  103u /* entered one by one, or taken out: a fifth of a large page */
+#define STEP_LARGE  64u  /* entered as large pages */
 
 enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result)
 {
@@ -64,8 +67,8 @@ static selector attachment_space(const struct pd *pd, unsigned vm)
 
 static void attachment_drop(struct pd *pd, struct attachment *attachment)
 {
-    enum status status =
-        space_remove(attachment_space(pd, attachment->vm), attachment->page, attachment->pages);
+    enum status status = space_remove(attachment_space(pd, attachment->vm),
+                                      attachment->page + attachment->from, attachment->to - attachment->from);
     (void)status;
     *attachment = (struct attachment){0};
 }
@@ -203,11 +206,10 @@ enum error dataspace_share(struct pd *owner, uint64_t handle, struct pd *to, uns
 }
 
 /* An attachment in the same space that has one of the pages; NULL: all free. */
-static const struct attachment *attachment_overlap(const struct pd *pd, unsigned vm, uint64_t page,
-                                                   uint64_t pages)
+static struct attachment *attachment_overlap(struct pd *pd, unsigned vm, uint64_t page, uint64_t pages)
 {
     for (unsigned i = 0; i < ATTACHMENTS; i++) {
-        const struct attachment *other = &pd->attachment[i];
+        struct attachment *other = &pd->attachment[i];
         if (other->pages && other->vm == vm && page < other->page + other->pages &&
             other->page < page + pages)
             return other;
@@ -216,7 +218,7 @@ static const struct attachment *attachment_overlap(const struct pd *pd, unsigned
 }
 
 /* Where this many pages are free in the own HST space; 0: nowhere. */
-static uint64_t attachment_place(const struct pd *pd, uint64_t pages)
+static uint64_t attachment_place(struct pd *pd, uint64_t pages)
 {
     uint64_t align = pages >= LARGE_PAGES ? LARGE_PAGES : 1;
     uint64_t page = ATTACH_BASE / PAGE;
@@ -240,28 +242,47 @@ enum error attachment_reserve(struct pd *pd, unsigned handle, uint64_t pages, ui
     *page = attachment_place(pd, pages);
     if (!attachment || !*page)
         return ERROR_LIMIT;
-    *attachment = (struct attachment){.page = *page, .pages = pages, .handle = handle};
+    *attachment = (struct attachment){.page = *page, .pages = pages, .to = pages, .handle = handle};
     return ERROR_OK;
 }
 
-/* Enters the part [offset, offset + pages) of a dataspace. On failure the caller removes what was entered. */
-static enum status memory_enter(const struct handle *memory, selector space, uint64_t page, uint64_t offset,
-                                uint64_t pages, uint64_t rights)
+/* How much is entered at one go, where `at` has the bits of source and place: as many pages of one size as
+ * the kernel enters in some 20,000 instructions. An IOMMU need not have large ones. */
+static uint64_t step_pages(uint64_t at, uint64_t place, uint64_t left, bool dma)
 {
-    enum status status = STATUS_OK;
-    if (memory->kind == HANDLE_BAR)
-        rights |= MEM_UNCACHED;
-    for (unsigned i = 0; i < RUNS && pages && status == STATUS_OK; i++) {
-        struct run run = memory->memory.run[i];
-        uint64_t skip = offset < run.count ? offset : run.count;
-        uint64_t count = run.count - skip < pages ? run.count - skip : pages;
-        if (count)
-            status = space_copy(ROOT_MEM, run.page + skip, space, page, count, rights);
-        offset -= skip;
-        page += count;
-        pages -= count;
+    uint64_t unit = at % GIANT_PAGES == 0 && left >= GIANT_PAGES && !dma ? GIANT_PAGES
+                    : at % LARGE_PAGES == 0 && left >= LARGE_PAGES       ? LARGE_PAGES
+                                                                         : 1;
+    uint64_t limit = unit == 1 ? STEP_PAGES : unit == LARGE_PAGES && !dma ? STEP_LARGE * LARGE_PAGES : unit;
+    uint64_t larger = unit == 1 ? LARGE_PAGES : GIANT_PAGES; /* may begin where its place does */
+    uint64_t room = larger - place % larger;
+    left -= left % unit;
+    limit = limit < room ? limit : room;
+    return left < limit ? left : limit;
+}
+
+/* The next pages of a dataspace, in one of its runs. What a failure has entered is taken out again. */
+static enum error attachment_step(struct pd *pd, struct attachment *attachment, const struct handle *memory,
+                                  const struct attach_request *request)
+{
+    bool dma = attachment->vm && pd->handle[attachment->vm].kind == HANDLE_DEVICE;
+    uint64_t place = attachment->page + attachment->to, left = attachment->pages - attachment->to;
+    uint64_t offset = request->offset + attachment->to;
+    uint64_t rights = request->rights | (memory->kind == HANDLE_BAR ? MEM_UNCACHED : 0);
+    selector space = attachment_space(pd, attachment->vm);
+    unsigned i = 0;
+    for (; i < RUNS - 1 && offset >= memory->memory.run[i].count; i++)
+        offset -= memory->memory.run[i].count;
+    uint64_t source = memory->memory.run[i].page + offset, room = memory->memory.run[i].count - offset;
+    uint64_t count = step_pages(source | place, place, left < room ? left : room, dma);
+    enum status status = space_copy(ROOT_MEM, source, space, place, count, rights);
+    if (status != STATUS_OK) {
+        enum status removed = space_remove(space, place, count);
+        (void)removed; /* the space has these pages */
+        return kernel_error(status);
     }
-    return status;
+    attachment->to += count;
+    return attachment->to < attachment->pages ? ERROR_MORE : ERROR_OK;
 }
 
 static bool place_valid(const struct attach_request *request, uint64_t pages)
@@ -290,23 +311,26 @@ enum error attachment_create(struct pd *pd, const struct attach_request *request
     if (memory->kind == HANDLE_RAM && memory->memory.cleared < all)
         return ERROR_BUSY;
     *page = request->page;
+    struct attachment *attachment = NULL;
     if (!request->vm && !request->page)
         *page = attachment_place(pd, pages);
     else if (!place_valid(request, pages))
         return ERROR_BAD_ARGUMENT;
-    else if (attachment_overlap(pd, request->vm, request->page, pages))
+    else if ((attachment = attachment_overlap(pd, request->vm, request->page, pages)) &&
+             (attachment->page != request->page || attachment->pages != pages ||
+              attachment->handle != request->handle || attachment->from || attachment->to == pages))
         return ERROR_EXISTS;
-    struct attachment *attachment = attachment_new(pd);
-    if (!attachment || (!request->vm && !*page))
-        return ERROR_LIMIT;
-
-    *attachment = (struct attachment){
-        .page = *page, .pages = pages, .handle = (unsigned)request->handle, .vm = request->vm};
-    enum status status = memory_enter(memory, attachment_space(pd, request->vm), *page, request->offset,
-                                      pages, request->rights);
-    if (status != STATUS_OK)
-        attachment_drop(pd, attachment);
-    return kernel_error(status);
+    if (!attachment) {
+        attachment = attachment_new(pd);
+        if (!attachment || (!request->vm && !*page))
+            return ERROR_LIMIT;
+        *attachment = (struct attachment){
+            .page = *page, .pages = pages, .handle = (unsigned)request->handle, .vm = request->vm};
+    }
+    enum error error = attachment_step(pd, attachment, memory, request);
+    if (!attachment->to)
+        *attachment = (struct attachment){0};
+    return error;
 }
 
 enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page)
@@ -315,7 +339,14 @@ enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page)
         struct attachment *attachment = &pd->attachment[i];
         if (attachment->pages && attachment->vm == vm && attachment->page == page &&
             pd->handle[attachment->handle].kind != HANDLE_VCPU) {
-            attachment_drop(pd, attachment);
+            struct attachment step = *attachment;
+            if (step.to - step.from > STEP_PAGES)
+                step.to = step.from + STEP_PAGES;
+            attachment->from = step.to;
+            attachment_drop(pd, &step);
+            if (attachment->from < attachment->to)
+                return ERROR_MORE;
+            *attachment = (struct attachment){0};
             return ERROR_OK;
         }
     }

@@ -271,6 +271,14 @@ def kernel_on_two(name, scenario, *arguments, check=None):
     return run(name, scenario, "--smp", "2", "--timeout", "800", *arguments, "--until", KTEST_PASSED, check=check)
 
 
+def steps_are_short(output):
+    """No request to attach or detach takes core more than these instructions, the caller's own among them."""
+    longest = {what: int(ticks) for what, ticks in re.findall(r"steps: (.*): \d+ requests, the longest (\d+)", output)}
+    if len(longest) != 5:
+        return f"{len(longest)} of 5 kinds of requests"
+    return next((f"{what}: {ticks} instructions" for what, ticks in longest.items() if ticks > 20000), None)
+
+
 # A machine that executes an instruction in 8 ns instead of 1: the same seconds take an eighth of the time.
 UNHURRIED = ["--qemu=-icount", "--qemu=shift=3,sleep=off"]
 
@@ -451,6 +459,8 @@ TESTS = [
     # Only GRUB puts the RSDP into RAM; the rest of ktest runs below, deterministically.
     *(run(f"iso: {firmware.upper()} keeps the RSDP", "ktest", "--iso", firmware, "--until", "PASS memory: the RSDP")
       for firmware in ("bios", "uefi")),
+    run("attach and detach in steps", "tests/components/steps/steps.xml", "--deterministic", "--until", "steps: done: 0 failures",
+        check=steps_are_short),
     run("spin", "spin", "--deterministic", "--until", "deadline: done", check=deadline_is_kept(100)),
     # Both shells answer, each at its own terminal.
     run("two-linux", "two-linux", "--type", "echo first $((40+1))\\n", "--after", "^first 41", "--type", "\\n", "--terminal", "2",

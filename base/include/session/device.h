@@ -18,11 +18,12 @@ enum device_operation {
                  */
     /* session, free selector, signal bits -> handle, address, data. The capability (acknowledge) goes to the
      * selector. MSI-X, if the function has that, is on, and the client writes address and data into an
-     * entry of the table in its BAR. Else MSI is set up and on. ERROR_LIMIT: more than the function has, or than 32. */
+     * entry of the table in its BAR. Else MSI is set up and on. ERROR_LIMIT: more than the function has, or
+     * than 32. */
     DEVICE_INTERRUPT,
     DEVICE_DMA,   /* session, 1: the function may do DMA, 0: it may not (bus master) */
     DEVICE_MAP,   /* session, dataspace, offset, bytes, I/O address, MEM_READ or with MEM_WRITE; multiples of
-                     4096 */
+                     4096. ERROR_MORE as of PD_ATTACH */
     DEVICE_UNMAP, /* session, I/O address that DEVICE_MAP got: the whole of that. Out of use when it returns
-                   */
+                     ERROR_OK; ERROR_MORE: not done yet, call again */
 };

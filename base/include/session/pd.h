@@ -11,17 +11,20 @@
 
 enum pd_operation {
     /* -> TSC Hz, wall clock in seconds since 1970, TSC value at that time, boot features (abi/boot.h), CPUs
-     *    that the component may use (0 to that number - 1), free and used RAM bytes, free and used kernel pages,
-     *    highest priority of its threads */
+     *    that the component may use (0 to that number - 1), free and used RAM bytes, free and used kernel
+     * pages, highest priority of its threads */
     PD_INFO = 1,
     PD_DATASPACE_ALLOC, /* bytes -> handle. ERROR_MORE: to be cleared first, by the next operation */
     PD_DATASPACE_CLEAR, /* handle; ERROR_MORE: not done yet, call again */
     PD_DATASPACE_FREE,  /* handle: detached everywhere in this component; memory freed when the owner frees it
                          */
     PD_DATASPACE_INFO,  /* handle -> bytes, rights */
-    PD_ATTACH,          /* handle, offset, bytes (0: to the end), address (0: any), MEM_* rights -> address */
-    PD_DETACH,          /* address that PD_ATTACH gave */
-    PD_THREAD,          /* entry, two words for its stack, priority, stack bytes, CPU -> thread number */
+    /* handle, offset, bytes (0: to the end), address (0: any), MEM_* rights -> address. ERROR_MORE: partly
+     * done, make the same request with the address that came. Where it fails after that, what has been
+     * attached stays until it is detached. */
+    PD_ATTACH,
+    PD_DETACH, /* address that PD_ATTACH gave; ERROR_MORE: not done yet, call again */
+    PD_THREAD, /* entry, two words for its stack, priority, stack bytes, CPU -> thread number */
     PD_ENTRY,  /* entry, stack bytes: makes the local EC (once) on which the component's portals are served */
     PD_PORTAL, /* free selector, id: a portal to the own entry EC -> handle */
     PD_NOTIFICATION, /* free selector: another notification (wait, signal) -> handle */
@@ -35,8 +38,8 @@ enum pd_operation {
 enum child_operation {
     /* ROM handle, RAM bytes, kernel pages, highest priority, bits of the own CAP_NT to be signalled when a
      * thread of the child dies of a fault, free selector for a capability that signals NT_PARENT_NEWS to the
-     * child, how many CPUs it may use (from 0 on, at most the caller's), label -> child. RAM and kernel pages come out of the caller's and cover the program's image and
-     * stacks. */
+     * child, how many CPUs it may use (from 0 on, at most the caller's), label -> child. RAM and kernel pages
+     * come out of the caller's and cover the program's image and stacks. */
     CHILD_CREATE = 0x20,
     CHILD_START,      /* child, id of its CAP_PARENT, a portal on the caller's entry EC */
     CHILD_DESTROY,    /* child: everything of it goes back to the caller */
