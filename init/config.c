@@ -37,7 +37,7 @@
 #define KERNEL_MAXIMUM (1u << 20)
 
 static const char *const module_attributes[] = {"name!", "file!", NULL};
-static const char *const run_attributes[] = {"memory", "append", "terminals", "disks", NULL};
+static const char *const run_attributes[] = {"memory", "append", "terminals", "disks", "failures", NULL};
 static const char *const start_attributes[] = {"name!", "binary!", "ram!",      "kernel", "priority",
                                                "cpus",  "restart", "essential", NULL};
 static const char *const provides_attributes[] = {"service!", NULL};
@@ -147,6 +147,14 @@ static bool config_cpus(const struct xml_node *node, struct config_start *start,
     return true;
 }
 
+static bool config_provides(const struct config_start *start, const char *service)
+{
+    for (unsigned i = 0; i < start->provides; i++)
+        if (strcmp(start->service[i], service) == 0)
+            return true;
+    return false;
+}
+
 static bool config_start_read(const struct xml_node *node, struct config_start *start,
                               struct xml_error *error)
 {
@@ -169,6 +177,8 @@ static bool config_start_read(const struct xml_node *node, struct config_start *
     for (const struct xml_node *n = xml_child(node, "provides"); n != NULL; n = xml_next(n, "provides")) {
         if (!config_name(n, "service", start->service[start->provides], SERVICE_SIZE, error))
             return false;
+        if (config_provides(start, start->service[start->provides]))
+            return xml_fail(error, n->line, "service % is provided twice", start->service[start->provides]);
         start->provides++;
     }
     const struct xml_node *route = xml_child(node, "route");
@@ -233,10 +243,13 @@ static bool config_dump_read(const struct xml_node *node, const struct init_conf
                : xml_fail(error, node->line, "capabilities: no component is called '%'", dump->then);
 }
 
-static bool config_provides(const struct config_start *start, const char *service)
+/* A rule that an earlier one leaves nothing to is a mistake: the request that it was written for goes elsewhere. */
+static bool config_route_hidden(const struct config_start *start, const struct config_route *route)
 {
-    for (unsigned i = 0; i < start->provides; i++)
-        if (strcmp(start->service[i], service) == 0)
+    for (const struct config_route *r = start->route; r < route; r++)
+        if (strcmp(r->service, route->service) == 0 &&
+            (r->any_label || (!route->any_label && strcmp(r->label, route->label) == 0)) &&
+            (r->any_arguments || (!route->any_arguments && strcmp(r->arguments, route->arguments) == 0)))
             return true;
     return false;
 }
@@ -256,6 +269,9 @@ static bool config_check(struct init_config *config, struct xml_error *error)
         rest = start->ram == CONFIG_RAM_REST ? start : rest;
         for (unsigned j = 0; j < start->routes; j++) {
             struct config_route *route = &start->route[j];
+            if (config_route_hidden(start, route))
+                return xml_fail(error, route->line, "route of service %: a rule before it takes all of it",
+                                route->service);
             if (route->to_core)
                 continue;
             if (!config_find(config, route->child, &route->child_index)) {
@@ -288,6 +304,9 @@ bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, 
     for (node = xml_child(document.root, "module"); node != NULL; node = xml_next(node, "module")) {
         if (!config_name(node, "name", config->module[config->modules], CONFIG_NAME_SIZE, error))
             return false;
+        for (unsigned i = 0; i < config->modules; i++)
+            if (strcmp(config->module[i], config->module[config->modules]) == 0)
+                return xml_fail(error, node->line, "a second module is called '%'", config->module[i]);
         config->module_line[config->modules++] = node->line;
     }
     for (node = xml_child(document.root, "start"); node != NULL; node = xml_next(node, "start")) {

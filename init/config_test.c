@@ -154,6 +154,26 @@ static void test_refuses_with_line_and_reason(void **state)
     refused("<donjon>" START "</start>\n<capabilities name=\"a\" milliseconds=\"1\" then=\"y\"/></donjon>", 2,
             "'y'");
     refused("<donjon>\n" START "</donjon>", 2, "");
+    refused("<donjon><module name=\"a\" file=\"x\"/>\n<module name=\"a\" file=\"y\"/></donjon>", 2, "second module");
+    refused("<donjon>" START "<provides service=\"X\"/>\n<provides service=\"X\"/></start></donjon>", 2, "provided twice");
+}
+
+#define ROUTES(first, second)                                                                                \
+    "<donjon>" START "<route><service name=\"X\"" first "><core/></service>\n<service name=\"X\"" second        \
+    "><core/></service></route></start></donjon>"
+
+/* The first rule that matches wins, so one that no request can reach was meant otherwise. */
+static void test_refuses_a_rule_behind_all(void **state)
+{
+    (void)state;
+    refused(ROUTES("", ""), 2, "before it");
+    refused(ROUTES("", " label=\"a\""), 2, "before it");
+    refused(ROUTES(" label=\"a\"", " label=\"a\" arguments=\"1\""), 2, "before it");
+    refused(ROUTES(" label=\"a\" arguments=\"1\"", " label=\"a\" arguments=\"1\""), 2, "before it");
+    assert_true(read_text(ROUTES(" label=\"a\"", "")));
+    assert_true(read_text(ROUTES(" label=\"a\"", " label=\"b\"")));
+    assert_true(read_text(ROUTES(" label=\"a\" arguments=\"1\"", " label=\"a\"")));
+    assert_true(read_text(ROUTES(" arguments=\"1\"", " label=\"a\"")));
 }
 
 static void test_refuses_too_many(void **state)
@@ -192,6 +212,7 @@ int main(void)
         cmocka_unit_test(test_reads_what_is_written),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_refuses_with_line_and_reason),
+        cmocka_unit_test(test_refuses_a_rule_behind_all),
         cmocka_unit_test(test_refuses_too_many),
         cmocka_unit_test(test_refuses_every_cut),
     };
