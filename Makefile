@@ -18,8 +18,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 V ?= 0
 Q := $(if $(filter 1,$(V)),,@)
-# $(call say,WHAT,NAME): the one line that a build step prints.
-say = @printf '  %-5s %s\n' '$(1)' '$(2)'
+# $(call say,WHAT,NAME): the one line that a build step prints; QUIET=1: none.
+QUIET ?= 0
+say = @$(if $(filter 1,$(QUIET)),:,printf '  %-5s %s\n' '$(1)' '$(2)')
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wimplicit-fallthrough -Werror
 
@@ -30,9 +31,12 @@ no_tests = $(filter-out %_test.c %_fuzz.c,$(1))
 include mk/host.mk
 include mk/target.mk
 
-.PHONY: all run test test-host test-slow bench iso guest tcb format clean help
+# What one boot needs: tools/run names the programs in PROGRAMS. Those that there are no sources for are left to it.
+scenario: kernel check $(filter $(PROGRAMS:%=$(TARGET)/%),$(COMPONENTS) $(GUESTS))
 
-all: kernel components
+.PHONY: all scenario run test test-host test-slow bench iso guest tcb format clean help
+
+all: kernel components check
 
 guest:
 	$(Q)tools/bootstrap
@@ -75,6 +79,7 @@ clean:
 help:
 	@echo 'make [all]      kernel and components, into $(BUILD)/'
 	@echo 'make run        build, fetch the guest, boot scenarios/$(SCENARIO).xml in QEMU and connect to the guest (Ctrl-] quits)'
+	@echo 'make check      $(BUILD)/host/check, by which tools/check looks at a scenario before it boots'
 	@echo 'make test       host unit tests and booted scenarios; installs missing Debian packages first'
 	@echo 'make test-host  the unit tests only; HOST_DIRS="lib/xml ..." builds and tests no more than those'
 	@echo 'make test-slow  the tests that take long, and the mutants of the kernel; tools/test.py --slow PATTERN for some'

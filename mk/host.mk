@@ -89,5 +89,25 @@ fuzz: fuzzers
 	        -artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus/$$f $$seed || exit 1; \
 	done
 
+# tools/check's program: the readers of scenarios, without sanitizers, as a user waits for it.
+CHECK_SOURCES := tools/check.c init/config.c init/route.c core/elf.c $(wildcard drivers/*/config.c) \
+	vmm/config/config.c vmm/config/builtin.c vmm/config/builtin.S vmm/machine/e820.c vmm/machine/linux.c \
+	vmm/machine/multiboot.c $(call no_tests,$(call sources,lib/xml,c))
+CHECK_OBJECTS := $(patsubst %,$(HOST)/check.obj/%.o,$(CHECK_SOURCES))
+
+.PHONY: check
+
+check: $(HOST)/check
+
+$(HOST)/check.obj/%.o: % Makefile mk/host.mk
+	$(call say,HOST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -g -O1 $(WARNINGS) -I. -MMD -MP $(if $(filter %.S,$<),$(ASSEMBLER)) -c $< -o $@
+
+$(HOST)/check: $(CHECK_OBJECTS)
+	$(call say,HOST,$@)
+	$(Q)$(CC) -no-pie -o $@ $(CHECK_OBJECTS)
+
+-include $(CHECK_OBJECTS:.o=.d)
 -include $(HOST_SOURCES:%.c=$(HOST)/obj/%.d) $(HOST_TEST_SOURCES:%.c=$(HOST)/obj/%.d)
 -include $(HOST_SOURCES:%.c=$(FUZZ)/obj/%.d) $(HOST_FUZZ_SOURCES:%.c=$(FUZZ)/obj/%.d)

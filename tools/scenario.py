@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: ISC
 """A scenario: the XML file that says which modules boot and what init starts.
 
-Only what concerns the boot is read here (<module> and <run>); the rest is init's, which checks it strictly and names
-line and reason. Used by everything that boots a scenario: tools/run, tools/iso, the tests and the benchmarks.
+Only what concerns the boot is read here (<module> and <run>, and of <start> what tells whether it comes again); the rest is
+checked by check_scenario(), by the sources that read it in the system. Used by everything that boots a scenario: tools/run,
+tools/iso, the tests and the benchmarks.
 """
 
+import collections
 import os
 import re
+import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
+import xml.parsers.expat
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD") or "build"
@@ -19,6 +22,10 @@ FILE = re.compile(r"[A-Za-z0-9_./+-]+\Z")
 VM_MEMORY = re.compile(r"""(<vm\b[^<>]*?\bmemory\s*=\s*["'])[^"'<>]*""")
 VM_VCPUS = re.compile(r"""(<vm\b[^<>]*?)\s+vcpus\s*=\s*(?:"[^"<>]*"|'[^'<>]*')""")
 VM = re.compile(r"<vm\b(?![^<>]*\bexits\s*=)")
+
+
+# parents: the tags around it, from the root.
+Element = collections.namedtuple("Element", "tag attributes line parents")
 
 
 class Refused(Exception):
@@ -36,7 +43,8 @@ def build_environment():
 
 
 class Scenario:
-    """name, path, root (the root task's file), modules [(name, file)] without core and config, the defaults of <run>."""
+    """name, path, root (the root task's file), modules [(name, file)] without core and config, the defaults of <run>; starts:
+    {name of a component: its <start>}, clients: the components with a route to a Terminal."""
 
     def __init__(self, name):
         self.name = name
@@ -63,37 +71,65 @@ class Scenario:
         return f" (there are: {', '.join(names)})" if names else ""
 
     def _parse(self):
-        try:
-            root = ElementTree.fromstring(self.text.encode())
-        except ElementTree.ParseError as error:
-            reason = str(error).split(":")[0]
-            raise Refused(f"{self.path}:{error.position[0]}: {reason}") from None
+        elements = self._elements()
+        root = elements[0]
         if root.tag != "donjon":
-            raise Refused(f"{self.path}: the root element is <{root.tag}>, expected <donjon>")
-        self.root = root.get("root", "core.elf")
-        self.modules = []
-        for element in root.findall("module"):
-            name, file = element.get("name", ""), element.get("file", "")
-            if not NAME.match(name) or name in ("core", "config"):
-                raise Refused(f"{self.path}: <module name=\"{name}\">: not a name for a module")
-            if name in (known for known, _ in self.modules):
-                raise Refused(f"{self.path}: <module name=\"{name}\"> is there twice")
-            self.modules.append((name, file))
-        run = root.find("run")
-        defaults = run.attrib if run is not None else {}
+            raise Refused(f"{self.path}:{root.line}: the root element is <{root.tag}>, expected <donjon>")
+        self.root = root.attributes.get("root", "core.elf")
+        self.modules, self.module_lines, self.starts, self.clients = [], {}, {}, set()
+        run = None
+        for element in elements[1:]:
+            if element.parents == ["donjon"] and element.tag == "module":
+                self._add_module(element)
+            elif element.parents == ["donjon"] and element.tag == "start":
+                self.starts[element.attributes.get("name", "")] = element
+            elif element.parents == ["donjon"] and element.tag == "run":
+                run = run or element
+            elif element.tag == "service" and element.attributes.get("name") == "Terminal" and self.starts:
+                self.clients.add(list(self.starts)[-1])
+        self._read_run(run or Element("run", {}, root.line, []))
+
+    def _elements(self):
+        """All elements in their order, with their lines."""
+        elements, parents = [], []
+        parser = xml.parsers.expat.ParserCreate()
+
+        def start(tag, attributes):
+            elements.append(Element(tag, attributes, parser.CurrentLineNumber, list(parents)))
+            parents.append(tag)
+
+        parser.StartElementHandler = start
+        parser.EndElementHandler = lambda _: parents.pop()
         try:
-            self.memory = int(defaults.get("memory", "1024"))
-        except ValueError:
-            raise Refused(f"{self.path}: <run memory=\"{defaults['memory']}\">: expected a number of MiB") from None
-        self.append = defaults.get("append", "")
-        terminals = defaults.get("terminals", "1")
-        if terminals not in ("1", "2", "3"):
-            raise Refused(f"{self.path}: <run terminals=\"{terminals}\">: expected 1 to 3, as there are COM2 to COM4")
-        self.terminals = int(terminals)
-        disks = defaults.get("disks", "0")
-        if disks not in ("0", "1", "2", "3", "4"):
-            raise Refused(f"{self.path}: <run disks=\"{disks}\">: expected 0 to 4")
-        self.disks = int(disks)
+            parser.Parse(self.text.encode(), True)
+        except xml.parsers.expat.ExpatError as error:
+            raise Refused(f"{self.path}:{error.lineno}: {xml.parsers.expat.ErrorString(error.code)}") from None
+        return elements
+
+    def _add_module(self, element):
+        name, file = element.attributes.get("name", ""), element.attributes.get("file", "")
+        if not NAME.match(name) or name in ("core", "config"):
+            raise Refused(f"{self.path}:{element.line}: <module name=\"{name}\">: not a name for a module")
+        if name in self.module_lines:
+            raise Refused(f"{self.path}:{element.line}: <module name=\"{name}\"> is there twice")
+        self.modules.append((name, file))
+        self.module_lines[name] = element.line
+
+    def _read_run(self, run):
+        def number(name, fallback, low, high, what):
+            text = run.attributes.get(name, str(fallback))
+            if not text.isdecimal() or not low <= int(text) <= high:
+                raise Refused(f"{self.path}:{run.line}: <run {name}=\"{text}\">: expected {what}")
+            return int(text)
+
+        self.memory = number("memory", 1024, 16, 1 << 20, "a number of MiB, 16 or more")
+        self.append = run.attributes.get("append", "")
+        self.terminals = number("terminals", 1, 1, 3, "1 to 3, as there are COM2 to COM4")
+        self.disks = number("disks", 0, 0, 4, "0 to 4")
+        failures = run.attributes.get("failures", "end")
+        if failures not in ("end", "expected"):
+            raise Refused(f"{self.path}:{run.line}: <run failures=\"{failures}\">: expected end or expected")
+        self.expects_failures = failures == "expected"
 
     def needs_guest(self):
         """Whether tools/guest has to build something first."""
@@ -139,10 +175,25 @@ class Scenario:
         modules += [(name, self.module_path(file)) for name, file in self.modules]
         for name, path in modules:
             if not FILE.match(path):
-                raise Refused(f"module '{name}': the loader takes no such file name: '{path}'")
+                line = f":{self.module_lines[name]}" if name in self.module_lines else ""
+                raise Refused(f"{self.path}{line}: module '{name}': the loader takes no such file name: '{path}'")
             if not os.path.isfile(os.path.join(ROOT, path)):
-                raise Refused(f"{self.path}: module '{name}': {path} does not exist")
+                line = f":{self.module_lines[name]}" if name in self.module_lines else ""
+                raise Refused(f"{self.path}{line}: module '{name}': {path} does not exist")
         return modules
+
+
+def check_scenario(scenario, config, memory):
+    """Ends the program with status 2 and a line for each fault if the scenario cannot run as it is written: tools/check.c, for
+    a scenario that init reads. config: the file that core is handed, None: the scenario's own; memory: the machine's, in MiB."""
+    program = build_path("host", "check")
+    if scenario.root != "core.elf" or not os.path.isfile(os.path.join(ROOT, program)):
+        return
+    modules = [f"{name}={scenario.module_path(file)}" for name, file in scenario.modules]
+    status = subprocess.run([program, config or scenario.path, str(memory), str(scenario.terminals), *modules],
+                            cwd=ROOT, check=False).returncode
+    if status:
+        sys.exit(status if status in (1, 2) else 1)
 
 
 def refuse(message):
