@@ -4,7 +4,7 @@
  *
  *   <donjon>
  *     <module name="uart16550" file="uart16550.elf"/>          what boots; init checks that it is there
- *     <run memory="1024" terminals="2"/>                       for tools/run only
+ *     <run memory="1024" terminals="2" failures="expected"/>   for tools/run only
  *     <start name="uart" binary="uart16550" ram="1M" kernel="64" priority="40" cpus="1" restart="yes">
  *       <provides service="Terminal"/>
  *       <route>

@@ -17,7 +17,9 @@ LIMIT = 120
 # The shell asks the terminal where its cursor is; nobody answers here, which it takes well.
 PROMPT = r"# (\x1b\[6n)?\Z"
 # What is waited for, and the keys that are typed then. The sum is not in what is typed: only the guest can have said it.
-DIALOGUE = [("guest: ready", b""), (PROMPT, b"echo sum $((40+2))\r"), (r"sum 42\r?\n", b""), (PROMPT, b"\x1d")]
+# The first text is typed before there is a guest.
+DIALOGUE = [(r"Ctrl-\] quits", b"echo early $((20+2))\r"), ("guest: ready", b""), (r"early 22\r?\n", b""),
+            (PROMPT, b"echo sum $((40+2))\r"), (r"sum 42\r?\n", b""), (PROMPT, b"\x1d")]
 
 
 def talk(terminal):

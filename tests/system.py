@@ -228,7 +228,7 @@ def memory_is_kept(output):
 
 def bad_config(name, line):
     """A configuration that init refuses as a whole, by one line; core goes on."""
-    return run(f"bad: {name}", "log", "--config", f"tests/bad/{name}.xml", "--until", "init has ended",
+    return run(f"bad: {name}", "log", "--faulty", "--config", f"tests/bad/{name}.xml", "--until", "init has ended",
                check=says(r"^\[init\] " + line, r"^\[init\] "))
 
 
@@ -427,7 +427,7 @@ def hostile_is_contained(milliseconds, latency=100):
 
 def without_vms(name, reason, *arguments):
     """The system boots and its components run; a VM says in one line what the processor lacks."""
-    return run(f"without VMs: {name}", "spin", *arguments, "--until", "deadline: done",
+    return run(f"without VMs: {name}", "spin", "--faulty", *arguments, "--until", "deadline: done",
                check=says(rf"^\[init -> vmm\] vm \w+: cannot run here: {reason}$"))
 
 
@@ -442,7 +442,8 @@ TESTS = [
     run("evil", "evil", "--deterministic", "--until", "evil: done", check=evil_is_contained),
     # 96 MiB is the least in which this kernel boots, on plain QEMU too: it wants 64 MiB for itself from 16 MiB on.
     linux(96),
-    run("linux: 64 MiB are too few", "linux", "--guest-memory", "64", "--until", r"needs \d+ MiB of memory.*has 64 MiB"),
+    refused("linux: 64 MiB are too few", r"linux-64M.xml:32: .*needs \d+ MiB of memory.*has 64 MiB", "linux", "--guest-memory", "64",
+            "--no-build"),
     linux(1024),
     linux(6144),
     linux(1024, "--machine", "q35"),
@@ -453,6 +454,8 @@ TESTS = [
     run("linux: sleep", "linux", "--type", "sleep 10; echo awake\\n", "--until", "^awake", check=has_slept),
     run("linux: interrupts", "linux", "--type", "cat /proc/interrupts; sleep 1; cat /proc/interrupts; echo counted\\n",
         "--until", "^counted", check=interrupts_count),
+    Test("wrong: scenarios with a mistake each", ["python3", "tests/wrong.py", "{build}"],
+         output=r"^wrong: [4-9]\d scenarios, 0 not as expected$"),
     Test("make run: a shell that answers", ["python3", "tests/interactive.py", "{build}", "{log}"]),
     run("iso: BIOS", "linux", "--iso", "bios", "--until", READY),
     run("iso: UEFI", "linux", "--iso", "uefi", "--until", READY),
@@ -484,9 +487,9 @@ TESTS = [
     vtx("kernel: VT-x", "ktest", KTEST_PASSED, "--config", "tests/kernel/bochs.xml"),
     guest_on_vtx("real"),
     guest_on_vtx("long"),
-    run("bad: components", "tests/bad/components.xml", "--until", "hello: done", check=BAD_COMPONENTS),
-    run("bad: guests", "tests/bad/guests.xml", "--until", "hello: done", check=BAD_GUESTS),
-    run("bad: module missing", "log", "--config", "tests/bad/module.xml", "--until", "hello: done",
+    run("bad: components", "tests/bad/components.xml", "--faulty", "--until", "hello: done", check=BAD_COMPONENTS),
+    run("bad: guests", "tests/bad/guests.xml", "--faulty", "--until", "hello: done", check=BAD_GUESTS),
+    run("bad: module missing", "log", "--faulty", "--config", "tests/bad/module.xml", "--until", "hello: done",
         check=says(r"^\[init\] config:4: module 'nosuch': not among the boot modules")),
     bad_config("syntax", "config:6: </start> where </route> is expected"),
     bad_config("element", "config:3: <strat> has no place in <donjon>"),
@@ -507,7 +510,7 @@ TESTS = [
     dma("intel"),
     *(run(f"bad: devices, {vendor} IOMMU", "tests/bad/devices.xml", "--machine", f"q35-{vendor}-iommu", "--until",
           r"grabber: \d+ tried, 0 wrong") for vendor in ("amd", "intel")),
-    run("dma: without an IOMMU", "dma", "--until", "canary: 0 words changed",
+    run("dma: without an IOMMU", "dma", "--faulty", "--until", "canary: 0 words changed",
         check=says(r"^\[core\] init -> rogue: device 00:05.0: there is no IOMMU",
                    r"^\[init -> rogue\] device 00:05.0: not supported by this machine")),
     run("linux: two CPUs", "linux", "--smp", "2", "--until", r"guest: ready"),

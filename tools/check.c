@@ -59,8 +59,11 @@ struct check {
 static const char *const core_services[] = {ROM_SERVICE, LOG_SERVICE,      IRQ_SERVICE,  IO_PORT_SERVICE,
                                             VM_SERVICE,  PLATFORM_SERVICE, INFO_SERVICE, DEVICE_SERVICE};
 
-/* Of COM2 on, as a PC has them. */
-static const uint16_t com_bases[] = {0x2f8, 0x3e8, 0x2e8};
+/* From COM2 on, as a PC has them; COM1 is the log's. */
+static const struct {
+    uint16_t base;
+    unsigned irq;
+} com[] = {{0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
 
 __attribute__((format(printf, 3, 4))) static void refuse(struct check *check, unsigned line, const char *format, ...)
 {
@@ -199,6 +202,22 @@ static char *config_text(struct check *check, const struct config_start *start, 
     return text;
 }
 
+static void check_com(struct check *check, const struct config_start *start, const struct uart_config *port)
+{
+    unsigned line = start->config_line, n = 0;
+
+    while (n < sizeof com / sizeof com[0] && com[n].base != port->base)
+        n++;
+    if (n == sizeof com / sizeof com[0])
+        refuse(check, line, "%s: port %s: base 0x%x: expected 0x2f8 (COM2), 0x3e8 (COM3) or 0x2e8 (COM4)", start->name,
+               port->label, (unsigned)port->base);
+    else if (com[n].irq != port->irq)
+        refuse(check, line, "%s: port %s: irq %u: expected %u, that of COM%u", start->name, port->label, port->irq, com[n].irq,
+               n + 2);
+    else if (n >= check->terminals)
+        refuse(check, line, "%s: port %s is COM%u, which needs <run terminals=\"%u\"/>", start->name, port->label, n + 2, n + 1);
+}
+
 static void check_uart(struct check *check, const struct config_start *start)
 {
     struct uart_configs *uart = &check->uart[start - check->config.start];
@@ -220,10 +239,7 @@ static void check_uart(struct check *check, const struct config_start *start)
         (void)snprintf(irq, sizeof irq, "%u", uart->port[i].irq);
         check_request(check, start, start->config_line, IO_PORT_SERVICE, base, "8");
         check_request(check, start, start->config_line, IRQ_SERVICE, irq, "");
-        for (unsigned com = check->terminals; com < sizeof com_bases / sizeof com_bases[0]; com++)
-            if (com_bases[com] == uart->port[i].base)
-                refuse(check, start->config_line, "%s: port %s is COM%u, which needs <run terminals=\"%u\"/>", start->name, base,
-                       com + 2, com + 1);
+        check_com(check, start, &uart->port[i]);
     }
 }
 

@@ -11,13 +11,18 @@ import subprocess
 import sys
 
 import bochs
+from ends import Ends
 from machine import MACHINES, Keyboard, Machine, disk_arguments, qemu_arguments
-from scenario import BUILD, ROOT, Refused, Scenario, build_environment, build_path, refuse
+from scenario import BUILD, ROOT, Refused, Scenario, build_environment, build_path, check_scenario, refuse
 
 PROMPT = "# $"
 READY = "guest: ready"
 EXITS = r"\d+ exits: "
 LOG_TAIL = 40
+# Seconds of silence after an unfinished line, by which a guest is taken to wait for input; and without one.
+PROMPT_QUIET, QUIET = 0.3, 5.0
+# How long the log may go on after a line that ends the scenario: its neighbours say more.
+LAST_WORDS = 0.5
 
 EPILOG = r"""
 Patterns are Python regular expressions, searched line by line in the log and in the terminal's output.
@@ -50,7 +55,13 @@ Patterns are Python regular expressions, searched line by line in the log and in
     tools/run linux --headless --exits
 
 Without --until, the user's terminal is connected to the first guest (or to that of the last --terminal) until the machine
-is powered off or Ctrl-] is typed. Standard output then carries this guest's terminal only; the log is in its file.
+is powered off or Ctrl-] is typed. Standard output then carries this guest's terminal only; the log is in its file. What is
+typed before the guest waits for input is kept and sent when it does. A scenario without terminals shows its log instead.
+
+A scenario is looked at before it boots, as by tools/check. The run ends as soon as no more can come: when kernel, core or
+init have said their last, when a component fails and is not started again (not with <run failures="expected"/> in the
+scenario), or when all have ended. --unchecked leaves it to the system to find what is wrong; with --faulty the run also goes
+on when components fail, for scenarios that are wrong on purpose.
 
   Machines in Bochs boot from a CD by GRUB; with some 100 million instructions a second all takes its time.
 
@@ -58,7 +69,8 @@ Exit status:
   0  the pattern was seen; without --until: the machine ended in order, or the user quit
   1  the pattern was not seen in time, or the machine ended before; the last lines of the log are printed.
      Also when the build failed or a package could not be installed
-  2  bad arguments or a bad scenario: one line says what is wrong. Nothing was started
+  2  bad arguments or a bad scenario: a line for each fault. Nothing was started, or init or a component has refused its
+     part of the configuration
 """
 
 
@@ -146,6 +158,8 @@ def parse_arguments(arguments):
                         help="count instructions for time: every run the same, for benchmarks")
     parser.add_argument("--gdb", action="store_true", help="wait for gdb (target remote :1234); no time limit")
     parser.add_argument("--exits", action="store_true", help="count the guests' exits by reason; see below")
+    parser.add_argument("--unchecked", action="store_true", help="do not look at the scenario first; see below")
+    parser.add_argument("--faulty", action="store_true", help="unchecked, and components may fail; see below")
     parser.add_argument("--no-build", action="store_true", help="boot what is built already")
     parser.add_argument("--qemu", metavar="WORD", action="append", default=[],
                         help="one more word for QEMU's command line; may be repeated (--qemu=-trace --qemu=...)")
@@ -190,10 +204,42 @@ def command(*arguments):
         sys.exit(1)
 
 
+def configure(scenario, options):
+    """options.config and options.memory as the machine needs them, with what --guest-memory and the like change."""
+    if options.guest_memory or options.vcpus or options.exits:
+        if options.guest_memory:
+            scenario.text = scenario.config_with_guest_memory(options.guest_memory)
+        if options.vcpus:
+            scenario.text = scenario.config_with_vcpus(options.vcpus)
+        if options.exits:
+            scenario.text = scenario.config_with_exits(READY)
+        options.config = build_path("run", scenario.name + (f"-{options.guest_memory}M" if options.guest_memory else "")
+                                    + (f"-{options.vcpus}cpus" if options.vcpus else "")
+                                    + ("-exits" if options.exits else "") + ".xml")
+        os.makedirs(os.path.dirname(options.config), exist_ok=True)
+        temporary = f"{options.config}.{os.getpid()}"
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(scenario.text)
+        os.replace(temporary, options.config)
+    if options.memory is None:
+        options.memory = max(scenario.memory, (options.guest_memory or 0) + 384 if options.guest_memory else 0)
+
+
+def look_at(scenario, options):
+    """Ends the program if tools/check finds something, in the configuration that core is to be handed."""
+    if not options.faulty and not options.unchecked:
+        check_scenario(scenario, options.config, options.memory)
+
+
 def build(scenario, options):
     with build_lock():
+        command("tools/bootstrap")
+        command("make", "-s", "check", "QUIET=1", f"BUILD={BUILD}")
+        look_at(scenario, options)
         command("tools/bootstrap", *(["iso"] if options.iso else ["iso", "bochs"] if options.bochs else []))
-        command("make", "-s", f"-j{os.cpu_count() or 1}", "all", f"BUILD={BUILD}")
+        programs = [scenario.root, *(file for _, file in scenario.modules if "/" not in file and ":" not in file)]
+        print("donjon: building", file=sys.stderr)
+        command("make", "-s", f"-j{os.cpu_count() or 1}", "scenario", "QUIET=1", f"BUILD={BUILD}", f"PROGRAMS={' '.join(programs)}")
         if scenario.needs_guest():
             command("tools/guest", *(["--work"] if scenario.needs_work() else []))
         if options.iso:
@@ -203,31 +249,13 @@ def build(scenario, options):
 def prepare(scenario, options):
     """Everything that the machine needs: (its class, the arguments)."""
     options.name = scenario.name
-    config = options.config
-    if options.guest_memory or options.vcpus or options.exits:
-        if options.guest_memory:
-            scenario.text = scenario.config_with_guest_memory(options.guest_memory)
-        if options.vcpus:
-            scenario.text = scenario.config_with_vcpus(options.vcpus)
-        if options.exits:
-            scenario.text = scenario.config_with_exits(READY)
-        text = scenario.text
-        config = build_path("run", scenario.name + (f"-{options.guest_memory}M" if options.guest_memory else "")
-                            + (f"-{options.vcpus}cpus" if options.vcpus else "")
-                            + ("-exits" if options.exits else "") + ".xml")
-        os.makedirs(os.path.dirname(config), exist_ok=True)
-        temporary = f"{config}.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, config)
-    if options.memory is None:
-        options.memory = max(scenario.memory, (options.guest_memory or 0) + 384 if options.guest_memory else 0)
     kernel = build_path("kernel", "kernel.mb1")
     if not os.path.isfile(kernel):
         raise Refused(f"{kernel} does not exist: is there a kernel/?")
     if options.iso and not os.path.isfile(build_path(f"donjon-{scenario.name}.iso")):
         raise Refused(f"{build_path(f'donjon-{scenario.name}.iso')} does not exist: make it with tools/iso")
-    modules = scenario.boot_modules(config)
+    modules = scenario.boot_modules(options.config)
+    look_at(scenario, options)
     log = options.log or build_path("log", scenario.name + ".log")
     os.makedirs(os.path.dirname(log) or ".", exist_ok=True)
     highest = max([options.terminal, *(terminal for terminal, _, _ in options.type or [])])
@@ -243,17 +271,27 @@ def prepare(scenario, options):
         if len(terminals) > 1:
             raise Refused(f"Bochs machines have one terminal here, {scenario.path} has {len(terminals)}")
         image = os.path.abspath(log + ".iso")
-        command("tools/iso", "--no-build", "--text", "--output", image, *(["--config", config] if config else []),
+        command("tools/iso", "--no-build", "--text", "--output", image, *(["--config", options.config] if options.config else []),
                 options.scenario)
         return bochs.BochsMachine, (options, image, log, terminals)
     return Machine, (qemu_arguments(options, kernel, modules, scenario.append)
                      + disk_arguments(scenario.disks) + options.qemu, log, terminals)
 
 
+def configured(scenario, options):
+    """The scenario that core's configuration makes; None when it cannot be read."""
+    if options.config is None:
+        return scenario
+    try:
+        return Scenario(os.path.join(".", options.config))
+    except Refused:
+        return None
+
+
 class Session:
     """One boot: what is still to be typed, what is waited for, and who listens."""
 
-    def __init__(self, machine, options):
+    def __init__(self, machine, options, scenario):
         self.machine, self.options = machine, options
         self.until = options.until
         self.connected = machine.terminals[options.terminal - 1]
@@ -267,6 +305,12 @@ class Session:
             self.texts.append((terminal, line, wanted, unescape(text)))
         self.interactive = not options.headless and self.until is None
         self.seen = None
+        # A scenario without a terminal has only its log to show.
+        self.shown = machine.log if self.interactive and not scenario.clients else self.connected
+        self.ends = Ends(configured(scenario, options), options.config or scenario.path,
+                         scenario.expects_failures or options.faulty, self.until is None and not self.texts)
+        self.ends_at = None
+        self.held, self.is_ready, self.spoke_at = b"", False, None
 
     def limit(self):
         if self.options.gdb:
@@ -314,8 +358,7 @@ class Session:
             if left <= 0 or self.machine.ended():
                 break
             for source, data in self.machine.read(left):
-                if source is self.connected:
-                    self.show(data)
+                self.take(source, data)
         found = line.search(self.until)
         self.seen = found[0] if found else self.seen
 
@@ -324,14 +367,40 @@ class Session:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
+    def send_held(self):
+        """Sends what the user has typed as soon as the guest waits for it: what comes before, its kernel throws away."""
+        if not self.is_ready and self.spoke_at is not None:
+            quiet = self.machine.elapsed() - self.spoke_at
+            self.is_ready = quiet > (PROMPT_QUIET if self.connected.pending.strip() else QUIET)
+        if self.is_ready and self.held:
+            self.connected.send(self.held)
+            self.held = b""
+
+    def take(self, source, data):
+        """What the machine has said on a line."""
+        if source is self.shown:
+            self.show(data)
+        if source is self.connected:
+            self.spoke_at = self.machine.elapsed()
+        if source is self.machine.log:
+            self.ends.feed(data)
+            if self.ends.reason and self.ends_at is None:
+                self.ends_at = self.machine.elapsed() + LAST_WORDS
+
+    def left(self, limit):
+        """Seconds until something is to be done though nothing comes."""
+        moments = [moment for moment in (limit, self.ends_at) if moment is not None]
+        left = min(moments) - self.machine.elapsed() if moments else 3600.0
+        return min(left, PROMPT_QUIET) if self.held else left
+
     def run(self, keyboard):
-        """Until the pattern is seen, the machine ends, the user quits or the time is over: the reason's name."""
+        """Until the pattern is seen, the machine or the scenario ends, the user quits or the time is over: the reason's name."""
         machine, limit = self.machine, self.limit()
         keys = [keyboard.descriptor] if keyboard else []
         while not machine.ended():
-            left = 3600.0 if limit is None else limit - machine.elapsed()
+            left = self.left(limit)
             if left <= 0:
-                return "timeout"
+                return "over" if self.ends_at is not None else "timeout"
             for source, data in machine.read(left, keys):
                 if source in keys:
                     typed = keyboard.read()
@@ -339,12 +408,13 @@ class Session:
                         return "quit"
                     if not typed:
                         keys = []
-                    self.connected.send(typed)
-                elif source is self.connected:
-                    self.show(data)
+                    self.held += typed
+                else:
+                    self.take(source, data)
             if self.advance():
                 self.finish_line()
                 return "seen"
+            self.send_held()
         return "ended"
 
 
@@ -367,6 +437,14 @@ def verdict(session, reason):
         return 0
     if reason == "quit":
         return 0
+    if reason == "over" or (reason == "ended" and session.ends.status):
+        if options.headless:
+            print_tail(machine)
+        waited = session.texts[0][2] if session.texts else options.until
+        if waited:
+            print(f"donjon: '{waited.pattern}' not seen after {spent}", file=sys.stderr)
+        print(f"donjon: {session.ends.reason}", file=sys.stderr)
+        return session.ends.status
     reset = reason == "ended" and machine.was_reset()
     if reason == "ended" and options.until is None and not session.texts and machine.is_orderly() and not reset:
         print(f"donjon: the machine has powered off after {spent}", file=sys.stderr)
@@ -397,6 +475,7 @@ def main():
         scenario = Scenario(options.scenario)
         if options.config and not os.path.isfile(options.config):
             raise Refused(f"--config {options.config}: no such file")
+        configure(scenario, options)
         if not options.no_build:
             build(scenario, options)
         kind, arguments = prepare(scenario, options)
@@ -411,9 +490,10 @@ def main():
             signal.signal(number, lambda *_: sys.exit(1))
     machine = kind(*arguments)
     try:
-        session = Session(machine, options)
+        session = Session(machine, options, scenario)
         if session.interactive:
-            print(f"donjon: log in {machine.log.path}; Ctrl-] quits", file=sys.stderr)
+            where = "the log follows and is" if session.shown is machine.log else "log"
+            print(f"donjon: {where} in {machine.log.path}; Ctrl-] quits", file=sys.stderr)
         if options.gdb:
             print(f"donjon: gdb {build_path('kernel', 'kernel.elf')} -ex 'target remote :1234'", file=sys.stderr)
         with Keyboard() if session.interactive else contextlib.nullcontext() as keyboard:

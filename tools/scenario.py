@@ -44,7 +44,7 @@ def build_environment():
 
 class Scenario:
     """name, path, root (the root task's file), modules [(name, file)] without core and config, the defaults of <run>; starts:
-    {name of a component: its <start>}, clients: the components with a route to a Terminal."""
+    {name of a component: its <start>}, clients: the components with a route to a driver of serial ports."""
 
     def __init__(self, name):
         self.name = name
@@ -76,17 +76,21 @@ class Scenario:
         if root.tag != "donjon":
             raise Refused(f"{self.path}:{root.line}: the root element is <{root.tag}>, expected <donjon>")
         self.root = root.attributes.get("root", "core.elf")
-        self.modules, self.module_lines, self.starts, self.clients = [], {}, {}, set()
-        run = None
+        self.modules, self.module_lines, self.starts = [], {}, {}
+        run, name, ports, routes = None, "", set(), []
         for element in elements[1:]:
             if element.parents == ["donjon"] and element.tag == "module":
                 self._add_module(element)
             elif element.parents == ["donjon"] and element.tag == "start":
-                self.starts[element.attributes.get("name", "")] = element
+                name = element.attributes.get("name", "")
+                self.starts[name] = element
             elif element.parents == ["donjon"] and element.tag == "run":
                 run = run or element
-            elif element.tag == "service" and element.attributes.get("name") == "Terminal" and self.starts:
-                self.clients.add(list(self.starts)[-1])
+            elif element.tag == "port" and element.parents[-1] == "config":
+                ports.add(name)
+            elif element.tag == "child" and element.parents[-1] == "service":
+                routes.append((name, element.attributes.get("name", "")))
+        self.clients = {client for client, server in routes if server in ports}
         self._read_run(run or Element("run", {}, root.line, []))
 
     def _elements(self):
