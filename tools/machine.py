@@ -19,7 +19,7 @@ import termios
 import time
 import tty
 
-from scenario import ROOT, build_path
+from scenario import ROOT, Refused, build_path
 
 CTRL_BRACKET = b"\x1d"
 ESCAPES = re.compile("\x1b\\[[0-9;?=]*[A-Za-z]|\x1b[()][A-B0-2]|\x1b[=>78]|\r|\0")
@@ -29,19 +29,34 @@ FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 # Names of machines: QEMU's, and what else they have.
 MACHINES = {"pc": [], "q35": [], "q35-amd-iommu": ["-device", "amd-iommu,intremap=on"],
             "q35-intel-iommu": ["-device", "intel-iommu,intremap=on,caching-mode=on"]}
+# What the second QEMU (tools/backports) wants otherwise: its amd-iommu lets everything through unless told not to.
+BACKPORTS_MACHINES = {**MACHINES, "q35-amd-iommu": ["-device", "amd-iommu,intremap=on,pt=off"]}
+EMULATORS = ("stock", "backports")
 # What a kernel under test writes to the exit device makes QEMU's status odd; 0x10 stands for an orderly end.
 ORDERLY = (0, 0x10 << 1 | 1)
 DISK_PATTERN = 0x9e3779b97f4a7c15
 DISK_BYTES = 4 << 20
 
 
+def emulator_arguments(emulator):
+    """The first words of QEMU's command line: its program, and where that finds its firmware."""
+    if emulator == "stock":
+        return ["qemu-system-x86_64"]
+    folder = build_path("backports", "root", "usr")
+    if not os.path.isfile(os.path.join(ROOT, folder, "bin", "qemu-system-x86_64")):
+        raise Refused(f"--emulator {emulator}: {folder} is not there: tools/bootstrap backports fetches it")
+    return [os.path.join(folder, "bin", "qemu-system-x86_64"), "-L", os.path.join(folder, "share", "qemu"), "-L",
+            os.path.join(folder, "share", "seabios")]
+
+
 def qemu_arguments(options, kernel, modules, append):
     """The command line but for the serial lines. modules is [(name, path)], paths relative to ROOT."""
-    arguments = ["qemu-system-x86_64", "-accel", "tcg", "-machine", options.machine.split("-")[0], "-m", str(options.memory)]
+    machines = MACHINES if options.emulator == "stock" else BACKPORTS_MACHINES
+    arguments = [*emulator_arguments(options.emulator), "-accel", "tcg", "-machine", options.machine.split("-")[0], "-m", str(options.memory)]
     cpu = options.cpu or "EPYC"
     arguments += ["-cpu", cpu + ",-rdrand" if options.deterministic else cpu, "-smp", str(options.smp)]
     arguments += ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none"]
-    arguments += ["-device", "isa-debug-exit,iobase=0xf4", *MACHINES[options.machine]]
+    arguments += ["-device", "isa-debug-exit,iobase=0xf4", *machines[options.machine]]
     if options.deterministic:
         arguments += DETERMINISTIC
     if options.gdb:

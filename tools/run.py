@@ -12,7 +12,7 @@ import sys
 
 import bochs
 from ends import Ends
-from machine import MACHINES, Keyboard, Machine, disk_arguments, qemu_arguments
+from machine import EMULATORS, MACHINES, Keyboard, Machine, disk_arguments, qemu_arguments
 from scenario import BUILD, ROOT, Refused, Scenario, build_environment, build_path, check_scenario, refuse
 
 PROMPT = "# $"
@@ -146,6 +146,8 @@ def parse_arguments(arguments):
     parser.add_argument("--smp", metavar="N", type=number(1, 256), default=1, help="CPUs of the machine")
     parser.add_argument("--vcpus", metavar="N", type=number(1, 8), help="virtual CPUs of every guest; see below")
     parser.add_argument("--machine", metavar="NAME", default="pc", help=", ".join(MACHINES) + " (default pc); in Bochs: " + ", ".join(bochs.MACHINES))
+    parser.add_argument("--emulator", choices=EMULATORS, default="stock",
+                        help="which QEMU: Debian's, or that of its backports, which is fetched into the build folder (default stock)")
     parser.add_argument("--cpu", metavar="MODEL", help="the emulator's name of the processor; QEMU's with features: 'EPYC,-svm'")
     parser.add_argument("--memory", metavar="MIB", type=number(16, 1 << 20),
                         help="the machine's memory (default: the scenario's <run memory=...>, or 1024)")
@@ -177,6 +179,8 @@ def parse_arguments(arguments):
     options.bochs = options.machine in bochs.MACHINES
     if options.bochs and (options.iso or options.deterministic or options.gdb or options.print_only):
         refuse(f"--machine {options.machine} boots a CD of its own in Bochs: no --iso, --deterministic, --gdb, --print")
+    if options.bochs and options.emulator != "stock":
+        refuse(f"--emulator {options.emulator}: --machine {options.machine} is one of Bochs")
     if options.bochs_commands and not options.bochs:
         refuse(f"--bochs: --machine {options.machine} is not one of Bochs")
     if options.iso and (options.config or options.guest_memory or options.vcpus or options.exits):
@@ -236,7 +240,8 @@ def build(scenario, options):
         command("tools/bootstrap")
         command("make", "-s", "check", "QUIET=1", f"BUILD={BUILD}")
         look_at(scenario, options)
-        command("tools/bootstrap", *(["iso"] if options.iso else ["iso", "bochs"] if options.bochs else []))
+        groups = ["backports"] if options.emulator == "backports" else []
+        command("tools/bootstrap", *groups, *(["iso"] if options.iso else ["iso", "bochs"] if options.bochs else []))
         programs = [scenario.root, *(file for _, file in scenario.modules if "/" not in file and ":" not in file)]
         print("donjon: building", file=sys.stderr)
         command("make", "-s", f"-j{os.cpu_count() or 1}", "scenario", "QUIET=1", f"BUILD={BUILD}", f"PROGRAMS={' '.join(programs)}")

@@ -44,11 +44,21 @@ static void undefined(void)
     (void)expect_trap("LOCK NOP", VECTOR_UD, 0);
     TRAP(".byte 0x0f, 0xff, 0xc0", : : : "memory");
     (void)expect_trap("UD0", VECTOR_UD, 0);
-    TRAP(".byte 0x8e, 0xc8", : : : "memory");
-    (void)expect_trap("MOV to CS", VECTOR_UD, 0);
     TRAP(".byte 0x0f, 0x20, 0xc8", : : : "memory", "eax");
     (void)expect_trap("MOV from CR1", VECTOR_UD, 0);
 }
+
+/* A suite of its own, behind all others: QEMU 10 gets it so wrong that nothing can go on (reference.py). */
+static void mov_to_cs(void)
+{
+    TRAP(".byte 0x8e, 0xc8", : : : "memory");
+    (void)expect_trap("MOV to CS", VECTOR_UD, 0);
+}
+
+const struct test fatal_tests[] = {
+    {"exception.mov-to-cs", mov_to_cs},
+    {NULL, NULL},
+};
 
 static void no_device(void)
 {

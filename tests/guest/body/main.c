@@ -11,6 +11,7 @@ static const struct test *const suites[] = {
     code_tests,      interrupt_tests,
     apic_tests,      timer_tests,
     priority_tests,  last_tests,
+    fatal_tests,
 };
 
 void guest_main(void)
