@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define ABI_VERSION_MAJOR 1
-#define ABI_VERSION_MINOR 1
+#define ABI_VERSION_MINOR 2
 
 enum call {
     CALL_IPC_CALL,         /* portal, words -> -, words */
@@ -34,7 +34,7 @@ enum call {
     CALL_CAP_INFO,         /* OBJ space, selector -> type | permissions << 8, NT bits */
     CALL_NT_NARROW,        /* nt, selector, bits */
     CALL_NT_SIGNAL,        /* nt */
-    CALL_NT_WAIT,          /* nt, deadline -> bits */
+    CALL_NT_WAIT,          /* nt, deadline, bits that are left alone -> bits */
     CALL_INTERRUPT_BIND,   /* interrupt, nt */
     CALL_INTERRUPT_ACK,    /* interrupt */
     CALL_VCPU_RUN,         /* vcpu, nt, deadline -> bits */

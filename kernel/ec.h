@@ -67,6 +67,7 @@ struct ec {
     struct fpu *fpu;   /* NULL: without */
     struct sc *sc;     /* global: its time; not referenced (the SC references the EC) */
     struct nt *waits;  /* WAITING: on this; not referenced: the notification's death wakes */
+    uint64_t leaves; /* WAITING: bits of it that do not wake; set before waits->waiter, read by signallers */
     struct vcpu *runs; /* global: in a vcpu_run of it; not referenced: its death clears */
     struct timer timer;
     struct ec *next, *previous; /* in the PD's list */

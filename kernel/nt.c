@@ -25,11 +25,19 @@ static void nt_pass_on(struct object *object)
         smp_request(object, REQUEST_WAKE, home);
 }
 
+/* There is nothing for this EC, which waits, to see. */
+static bool nt_is_left(const struct nt *nt, const struct ec *waiter)
+{
+    return !(__atomic_load_n(&nt->word, __ATOMIC_ACQUIRE) &
+             ~__atomic_load_n(&waiter->leaves, __ATOMIC_RELAXED)) &&
+           !nt->object.dead;
+}
+
 void nt_wake(struct nt *nt)
 {
     struct ec *waiter = __atomic_load_n(&nt->waiter, __ATOMIC_ACQUIRE);
 
-    if (!waiter)
+    if (!waiter || nt_is_left(nt, waiter))
         return;
     if (waiter->cpu == this_cpu()->number)
         ec_wake(waiter); /* clears nt->waiter */
@@ -40,9 +48,11 @@ void nt_wake(struct nt *nt)
 /* The home is another CPU, or this one and has been told. */
 static __attribute__((noinline)) void nt_look_elsewhere(struct nt *nt, uint32_t home)
 {
+    const struct ec *waiter = __atomic_load_n(&nt->waiter, __ATOMIC_ACQUIRE);
+
     if ((home & ~NT_TOLD) == this_cpu()->number) {
         nt_wake(nt);
-    } else if (!(home & NT_TOLD) || __atomic_load_n(&nt->waiter, __ATOMIC_RELAXED)) {
+    } else if (waiter ? !nt_is_left(nt, waiter) : !(home & NT_TOLD)) {
         home = __atomic_fetch_or(&nt->home, NT_TOLD, __ATOMIC_SEQ_CST);
         smp_request(&nt->object, REQUEST_WAKE, home & ~NT_TOLD);
     }

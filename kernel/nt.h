@@ -7,6 +7,10 @@
  * who signals looks for the home after setting it: so one of the two sees the other, and no signal is missed.
  * One signal interrupts the home, and no other one until somebody has come again or waits: who signals in a
  * loop does not have the other CPU.
+ *
+ * A wait may leave bits alone. They stay set and wake nobody: a signaller on any CPU compares the word, which
+ * it has changed, with the `leaves` of the waiter that it finds. If that EC has begun another wait meanwhile,
+ * it did so after the word was changed, and has looked at the word itself.
  */
 #pragma once
 
@@ -31,7 +35,8 @@ extern const struct object_operations nt_operations;
 /* Set bits; wakes who waits. */
 void nt_signal(struct nt *nt, uint64_t bits);
 
-/* Wake who waits, on this CPU or another. */
+/* Wake the EC that waits, on this CPU or another, if a bit that it does not leave is set or the notification
+ * is dead. */
 void nt_wake(struct nt *nt);
 
 /* This CPU is about to look at the word. */
@@ -41,14 +46,17 @@ static inline void nt_claim(struct nt *nt, uint32_t cpu)
         __atomic_exchange_n(&nt->home, cpu, __ATOMIC_SEQ_CST);
 }
 
-/* Take the bits; 0: there are none. */
-static inline uint64_t nt_take(struct nt *nt)
+/* Take the bits but for those in `leaves`; 0: there are none. */
+static inline uint64_t nt_take(struct nt *nt, uint64_t leaves)
 {
-    return __atomic_load_n(&nt->word, __ATOMIC_ACQUIRE) ? __atomic_exchange_n(&nt->word, 0, __ATOMIC_ACQ_REL)
-                                                        : 0;
+    if (!(__atomic_load_n(&nt->word, __ATOMIC_ACQUIRE) & ~leaves))
+        return 0;
+    if (!leaves)
+        return __atomic_exchange_n(&nt->word, 0, __ATOMIC_ACQ_REL);
+    return __atomic_fetch_and(&nt->word, leaves, __ATOMIC_ACQ_REL) & ~leaves;
 }
 
-/* Become the one who waits. False: somebody else does. */
+/* Become the one who waits, for all bits but those in ec->leaves. False: somebody else does. */
 static inline bool nt_enter(struct nt *nt, struct ec *ec)
 {
     struct ec *nobody = NULL;
@@ -63,9 +71,9 @@ static inline void nt_leave(struct nt *nt)
 
 /* Having entered: there is nothing to see, and whoever signals from now on sees the waiter. False: it has
  * left again, and looks once more. */
-static inline bool nt_is_quiet(struct nt *nt)
+static inline bool nt_is_quiet(struct nt *nt, uint64_t leaves)
 {
-    if (!__atomic_load_n(&nt->word, __ATOMIC_ACQUIRE) && !nt->object.dead)
+    if (!(__atomic_load_n(&nt->word, __ATOMIC_ACQUIRE) & ~leaves) && !nt->object.dead)
         return true;
     nt_leave(nt);
     return false;

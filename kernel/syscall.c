@@ -238,7 +238,8 @@ void syscall_nt_signal(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3,
         nt_signal(nt, bits);
 }
 
-void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t leaves, uint64_t a3, uint64_t a4,
+                     uint64_t a5)
 {
     struct cpu *cpu = this_cpu();
     struct ec *ec = cpu->ec;
@@ -246,13 +247,14 @@ void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t a2, uint64_t
     struct nt *nt;
     enum status status = look_up_wait(ec, selector, &nt);
 
-    UNUSED2;
+    UNUSED3;
     if (status != STATUS_OK) {
         finish(status);
         return;
     }
     nt_claim(nt, cpu->number);
-    bits = nt_take(nt);
+    __atomic_store_n(&ec->leaves, leaves, __ATOMIC_RELAXED);
+    bits = nt_take(nt, leaves);
     if (bits) {
         finish_values(STATUS_OK, bits, 0);
     } else if (rdtsc() >= deadline) {
@@ -260,8 +262,8 @@ void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t a2, uint64_t
     } else if (!nt_enter(nt, ec)) {
         finish(STATUS_BUSY);
     } else {
-        ec_restart(ec, CALL_NT_WAIT, selector, deadline, 0, 0, 0, 0);
-        if (nt_is_quiet(nt))
+        ec_restart(ec, CALL_NT_WAIT, selector, deadline, leaves, 0, 0, 0);
+        if (nt_is_quiet(nt, leaves))
             ec_wait(ec, nt, deadline);
     }
 }

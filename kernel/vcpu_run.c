@@ -31,15 +31,16 @@ static void vcpu_rest(struct ec *ec, struct vcpu *vcpu, struct nt *nt, const uin
 
     if (signal || now >= deadline) {
         vcpu_look(vcpu);
-        vcpu_leave(ec, vcpu, signal ? STATUS_SIGNAL : STATUS_TIMEOUT, signal ? nt_take(nt) : 0);
+        vcpu_leave(ec, vcpu, signal ? STATUS_SIGNAL : STATUS_TIMEOUT, signal ? nt_take(nt, 0) : 0);
         return;
     }
+    __atomic_store_n(&ec->leaves, 0, __ATOMIC_RELAXED);
     if (!nt_enter(nt, ec)) {
         vcpu_leave(ec, vcpu, STATUS_BUSY, 0);
         return;
     }
     ec_restart(ec, CALL_VCPU_RUN, arguments[0], arguments[1], deadline, 0, 0, 0);
-    if (nt_is_quiet(nt))
+    if (nt_is_quiet(nt, 0))
         ec_wait(ec, nt, deadline);
 }
 

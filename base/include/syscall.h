@@ -164,13 +164,21 @@ MUST_CHECK static inline enum status nt_signal(selector nt)
     return system_call_status(CALL_NT_SIGNAL, nt, 0, 0, 0, 0, 0);
 }
 
-/* deadline: absolute TSC value or DEADLINE_NEVER; *bits is 0 unless STATUS_OK. */
-MUST_CHECK static inline enum status nt_wait(selector nt, uint64_t deadline, uint64_t *bits)
+/* For the bits of `mask`; the others stay. deadline: absolute TSC value or DEADLINE_NEVER; *bits is 0 unless
+ * STATUS_OK. */
+MUST_CHECK static inline enum status nt_wait_for(selector nt, uint64_t mask, uint64_t deadline,
+                                                 uint64_t *bits)
 {
     uint64_t first, second;
-    enum status status = system_call(CALL_NT_WAIT, nt, deadline, 0, 0, 0, 0, &first, &second);
+    enum status status = system_call(CALL_NT_WAIT, nt, deadline, ~mask, 0, 0, 0, &first, &second);
     *bits = status == STATUS_OK ? first : 0;
     return status;
+}
+
+/* For all bits. */
+MUST_CHECK static inline enum status nt_wait(selector nt, uint64_t deadline, uint64_t *bits)
+{
+    return nt_wait_for(nt, UINT64_MAX, deadline, bits);
 }
 
 MUST_CHECK static inline enum status interrupt_bind(selector interrupt, selector nt)

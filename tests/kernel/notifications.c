@@ -10,7 +10,7 @@ static volatile uint64_t count[8];
 
 struct wait {
     selector nt;
-    uint64_t deadline;
+    uint64_t deadline, leaves;
     unsigned index;
 };
 static struct wait waits[8];
@@ -19,18 +19,23 @@ static void waiter(uint64_t index)
 {
     uint64_t bits = 0;
 
-    how[index] = nt_wait(waits[index].nt, waits[index].deadline, &bits);
+    how[index] = nt_wait_for(waits[index].nt, ~waits[index].leaves, waits[index].deadline, &bits);
     got[index] = bits;
     when[index] = now();
     thread_end();
 }
 
-static selector start_waiter(unsigned index, selector nt, uint64_t deadline, unsigned priority)
+static selector start_leaver(unsigned index, selector nt, uint64_t leaves, uint64_t deadline)
 {
-    waits[index] = (struct wait){.nt = nt, .deadline = deadline, .index = index};
+    waits[index] = (struct wait){.nt = nt, .deadline = deadline, .leaves = leaves, .index = index};
     how[index] = STATUSES;
     got[index] = 0;
-    return thread_start(&own, index + 1, waiter, index, priority, 0);
+    return thread_start(&own, index + 1, waiter, index, 20, 0);
+}
+
+static selector start_waiter(unsigned index, selector nt, uint64_t deadline)
+{
+    return start_leaver(index, nt, 0, deadline);
 }
 
 static void bits(void)
@@ -54,17 +59,63 @@ static void bits(void)
     EXPECT(taken, UINT64_MAX);
 }
 
+/* Bits that a wait leaves stay set and wake nobody, the others do as ever. */
+static void bits_left(void)
+{
+    selector nt = notification(), low = fresh(), high = fresh();
+    uint64_t taken;
+
+    OK(nt_narrow(nt, low, 0x5));
+    OK(nt_narrow(nt, high, 1ull << 63));
+    OK(nt_signal(low));
+    OK(nt_signal(high));
+    EXPECT_STATUS(nt_wait_for(nt, 0x2, now() + milliseconds(1), &taken), STATUS_TIMEOUT);
+    EXPECT_STATUS(nt_wait_for(nt, 0, 0, &taken), STATUS_TIMEOUT);
+    OK(nt_wait_for(nt, 0x4, 0, &taken));
+    EXPECT(taken, 0x4);
+    OK(nt_wait_for(nt, ~0x1ull, DEADLINE_NEVER, &taken));
+    EXPECT(taken, 1ull << 63);
+    OK(nt_wait(nt, 0, &taken));
+    EXPECT(taken, 0x1);
+
+    /* One that waits already. */
+    (void)start_leaver(0, nt, 0x5, now() + milliseconds(20));
+    pass(milliseconds(1));
+    OK(nt_signal(low));
+    pass(milliseconds(1));
+    EXPECT_STATUS(how[0], STATUSES);
+    OK(nt_signal(high));
+    pass(milliseconds(1));
+    EXPECT_STATUS(how[0], STATUS_OK);
+    EXPECT(got[0], 1ull << 63);
+    /* What was left ends the next wait at once. */
+    (void)start_leaver(1, nt, 0, DEADLINE_NEVER);
+    pass(milliseconds(1));
+    EXPECT_STATUS(how[1], STATUS_OK);
+    EXPECT(got[1], 0x5);
+    (void)start_leaver(2, nt, 0x5, now() + milliseconds(3));
+    pass(milliseconds(1));
+    OK(nt_signal(low));
+    pass(milliseconds(5));
+    EXPECT_STATUS(how[2], STATUS_TIMEOUT);
+    (void)start_leaver(3, nt, UINT64_MAX, DEADLINE_NEVER);
+    pass(milliseconds(1));
+    OK(destroy(nt));
+    pass(milliseconds(1));
+    EXPECT_STATUS(how[3], STATUS_DEAD);
+}
+
 static void signal_and_wait(void)
 {
     selector nt = notification(), bit = fresh(), third;
     uint64_t taken;
 
     OK(nt_narrow(nt, bit, 0x10));
-    (void)start_waiter(0, nt, DEADLINE_NEVER, 20);
+    (void)start_waiter(0, nt, DEADLINE_NEVER);
     pass(milliseconds(1));
     EXPECT_STATUS(how[0], STATUSES);
     /* One at a time. */
-    (void)start_waiter(1, nt, DEADLINE_NEVER, 20);
+    (void)start_waiter(1, nt, DEADLINE_NEVER);
     pass(milliseconds(1));
     EXPECT_STATUS(how[1], STATUS_BUSY);
     EXPECT_STATUS(nt_wait(nt, 0, &taken), STATUS_BUSY);
@@ -73,7 +124,7 @@ static void signal_and_wait(void)
     EXPECT_STATUS(how[0], STATUS_OK);
     EXPECT(got[0], 0x10);
     /* Dead: who waits is told. */
-    (void)start_waiter(2, nt, DEADLINE_NEVER, 20);
+    (void)start_waiter(2, nt, DEADLINE_NEVER);
     pass(milliseconds(1));
     OK(destroy(nt));
     pass(milliseconds(1));
@@ -81,7 +132,7 @@ static void signal_and_wait(void)
     EXPECT_STATUS(nt_signal(bit), STATUS_DEAD);
     /* The waiter dies: the place is free. */
     nt = notification();
-    third = start_waiter(3, nt, DEADLINE_NEVER, 20);
+    third = start_waiter(3, nt, DEADLINE_NEVER);
     pass(milliseconds(1));
     OK(destroy(third));
     EXPECT_STATUS(nt_wait(nt, 0, &taken), STATUS_TIMEOUT);
@@ -105,14 +156,14 @@ static void deadlines(void)
     expect_range("late at best", best, 0, ms);
     /* Many, in any order: each is woken, in the order of the deadlines. */
     for (unsigned i = 0; i < 7; i++)
-        (void)start_waiter(i, notification(), now() + ms * (5 + i * 3 % 7), 20);
+        (void)start_waiter(i, notification(), now() + ms * (5 + i * 3 % 7));
     pass(40 * ms);
     for (unsigned i = 0; i < 7; i++) {
         EXPECT_STATUS(how[i], STATUS_TIMEOUT);
         expect_range("not early", when[i], waits[i].deadline, UINT64_MAX);
     }
     /* One that is signalled before, and one far away. */
-    (void)start_waiter(0, nt, now() + (1ull << 62), 20);
+    (void)start_waiter(0, nt, now() + (1ull << 62));
     pass(ms);
     OK(nt_signal(nt));
     pass(ms);
@@ -220,6 +271,7 @@ void test_notifications(void)
 {
     static const struct test tests[] = {
         {"notifications: bits", bits},
+        {"notifications: bits that a wait leaves", bits_left},
         {"notifications: signal, wait, death", signal_and_wait},
         {"notifications: deadlines", deadlines},
         {"scheduling: equal turns", turns},

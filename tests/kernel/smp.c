@@ -137,6 +137,74 @@ static void flood(void)
     expect("it has some of its time", beside > alone / 8, true);
 }
 
+static void leaves_all_but_the_top(uint64_t deadline)
+{
+    uint64_t bits = 0;
+
+    result = nt_wait_for(ping, 1ull << 63, deadline, &bits);
+    shared[2] = bits;
+    thread_end();
+}
+
+/* One waits here and leaves the bits that come from there: it is not woken, and the others have their time.
+ */
+static void flood_of_left_bits(void)
+{
+    selector top = fresh();
+    uint64_t alone, beside;
+
+    ping = notification();
+    pong = fresh();
+    OK(nt_narrow(ping, pong, 0x5));
+    OK(nt_narrow(ping, top, 1ull << 63));
+    shared[2] = shared[3] = shared[4] = 0;
+    result = STATUSES;
+    alone = turns();
+    (void)thread_start(&own, 2, leaves_all_but_the_top, DEADLINE_NEVER, PRIORITY, 0);
+    pass(milliseconds(1));
+    (void)thread_start(&own, 1, floods, 0, PRIORITY, OTHER);
+    while (shared[4] < 10)
+        __builtin_ia32_pause();
+    beside = turns();
+    say("two CPUs: %u turns alone, %u beside %u signals that are left", alone, beside, shared[4]);
+    expect("it has its time", beside > alone / 8, true);
+    EXPECT_STATUS(result, STATUSES);
+    OK(nt_signal(top));
+    pass(milliseconds(1));
+    EXPECT_STATUS(result, STATUS_OK);
+    EXPECT(shared[2], 1ull << 63);
+    shared[3] = 1;
+}
+
+static void sends_left(uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        while (shared[1])
+            __builtin_ia32_pause();
+        shared[1] = 1;
+        (void)!nt_signal(pong);
+    }
+    thread_end();
+}
+
+/* A bit that one wait leaves and the next one wants comes while the EC goes from one to the other. */
+static void no_left_bit_lost(void)
+{
+    uint64_t bits;
+
+    ping = notification();
+    pong = fresh();
+    OK(nt_narrow(ping, pong, 1));
+    shared[1] = 0;
+    (void)thread_start(&own, 1, sends_left, ROUNDS, PRIORITY, OTHER);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        EXPECT_STATUS(nt_wait_for(ping, ~1ull, i % 2 ? now() + 2000 : 0, &bits), STATUS_TIMEOUT);
+        if (!OK(nt_wait_for(ping, 1, now() + PATIENCE, &bits)))
+            return;
+        shared[1] = 0;
+    }
+}
+
 static void waits_for_ping(uint64_t deadline)
 {
     uint64_t bits;
@@ -418,6 +486,8 @@ static const struct test tests[] = {
     {"two CPUs: ping-pong of signals", ping_pong},
     {"two CPUs: no signal is lost", no_signal_lost},
     {"two CPUs: signals that nobody waits for", flood},
+    {"two CPUs: signals that the wait leaves", flood_of_left_bits},
+    {"two CPUs: no bit that was left is lost", no_left_bit_lost},
     {"two CPUs: a deadline", deadline_there},
     {"two CPUs: a deadline behind one of nobody's", deadline_behind},
     {"two CPUs: a notification dies under its waiter", waits_on_the_dead},
