@@ -146,8 +146,7 @@ static void leaves_all_but_the_top(uint64_t deadline)
     thread_end();
 }
 
-/* One waits here and leaves the bits that come from there: it is not woken, and the others have their time.
- */
+/* One waits here and leaves the bits that come from there: it is not woken, and others have their time. */
 static void flood_of_left_bits(void)
 {
     selector top = fresh();
@@ -167,10 +166,11 @@ static void flood_of_left_bits(void)
         __builtin_ia32_pause();
     beside = turns();
     say("two CPUs: %u turns alone, %u beside %u signals that are left", alone, beside, shared[4]);
-    expect("it has its time", beside > alone / 8, true);
+    expect("it has some of its time", beside > alone / 8, true);
     EXPECT_STATUS(result, STATUSES);
     OK(nt_signal(top));
-    pass(milliseconds(1));
+    for (unsigned i = 0; i < 10000 && !shared[2]; i++)
+        pass(milliseconds(1));
     EXPECT_STATUS(result, STATUS_OK);
     EXPECT(shared[2], 1ull << 63);
     shared[3] = 1;
