@@ -14,6 +14,7 @@
 
 static request_handler handle_request;
 static notification_handler handle_notification;
+static uint64_t deferred, deferred_until; /* bits that the loop leaves alone; TSC value */
 
 void component_begin(void)
 {
@@ -61,6 +62,24 @@ enum error component_serve(request_handler request)
     return core_call(PD_PORTAL, CAP_SELF, PORTAL_ID_SELF, 0, 0, 0);
 }
 
+void component_defer(uint64_t bits, uint64_t until)
+{
+    deferred = bits;
+    deferred_until = until;
+}
+
+static enum status loop_wait(uint64_t deadline, uint64_t *bits)
+{
+    enum status status = STATUS_TIMEOUT;
+    if (deferred)
+        status = nt_wait_for(CAP_NT, ~deferred, deadline < deferred_until ? deadline : deferred_until, bits);
+    if (status == STATUS_TIMEOUT && tsc_read() >= deferred_until) {
+        deferred = 0;
+        status = nt_wait(CAP_NT, deadline, bits);
+    }
+    return status;
+}
+
 void component_loop(notification_handler notified)
 {
     uint64_t bits = 0;
@@ -71,7 +90,7 @@ void component_loop(notification_handler notified)
         if (ipc_call(CAP_SELF, 1, &words) != STATUS_OK || words != 1)
             __builtin_trap();
         uint64_t deadline = utcb()[0];
-        enum status status = nt_wait(CAP_NT, deadline, &bits);
+        enum status status = loop_wait(deadline, &bits);
         if (status != STATUS_OK && status != STATUS_TIMEOUT)
             __builtin_trap();
     }

@@ -47,6 +47,13 @@ MUST_CHECK enum error component_serve(request_handler request);
 /* Calls notified with bits 0 first, then for every wake-up, on the entry EC. After component_serve(). */
 void component_loop(notification_handler notified) __attribute__((noreturn));
 
+/*
+ * For a notification handler: until this TSC value the loop leaves these bits of CAP_NT alone. A server calls
+ * it when it has served its clients, so that their signals, however many and from whichever CPU, cost it one
+ * turn in that time. The last call counts.
+ */
+void component_defer(uint64_t bits, uint64_t until);
+
 static inline uint64_t tsc_read(void)
 {
     uint32_t low, high;
@@ -56,9 +63,9 @@ static inline uint64_t tsc_read(void)
 
 struct pd_info {
     uint64_t tsc_hz;
-    uint64_t wall_seconds, wall_tsc; /* seconds since 1970-01-01 UTC, at this TSC value */
-    uint64_t features;               /* enum boot_feature */
-    uint64_t cpus;                   /* that it may use: 0 to cpus - 1 */
+    uint64_t wall_seconds, wall_tsc;   /* seconds since 1970-01-01 UTC, at this TSC value */
+    uint64_t features;                 /* enum boot_feature */
+    uint64_t cpus;                     /* that it may use: 0 to cpus - 1 */
     uint64_t ram_free, ram_used;       /* bytes */
     uint64_t kernel_free, kernel_used; /* pages */
     uint64_t priority;                 /* highest of its threads, and the main thread's */

@@ -14,7 +14,9 @@
 static const char *const port_attributes[] = {"service-label!", "base!", "irq!", NULL};
 static const struct xml_schema port_schema = {.name = "port", .attributes = port_attributes};
 static const struct xml_child_rule config_children[] = {{&port_schema, 1, UART_CONFIGS}, {NULL, 0, 0}};
-static const struct xml_schema config_schema = {.name = "config", .children = config_children};
+static const char *const config_attributes[] = {"period", NULL};
+static const struct xml_schema config_schema = {
+    .name = "config", .attributes = config_attributes, .children = config_children};
 
 bool uart_label_equal(const struct uart_config *config, const char *label)
 {
@@ -42,14 +44,18 @@ static bool port_read(const struct xml_node *node, struct uart_config *config, s
 
 bool uart_config_read(char *text, size_t bytes, struct uart_configs *configs, struct xml_error *error)
 {
+    static const struct xml_range periods = {.min = 100, .max = 1000000};
+    uint64_t period = 0;
     struct xml_node nodes[NODES];
     struct xml_attribute attributes[ATTRIBUTES];
     struct xml_document document = {
         .nodes = nodes, .attributes = attributes, .node_limit = NODES, .attribute_limit = ATTRIBUTES};
     *configs = (struct uart_configs){0};
-    if (!xml_parse(&document, text, bytes, error) || !xml_check(document.root, &config_schema, error)) {
+    if (!xml_parse(&document, text, bytes, error) || !xml_check(document.root, &config_schema, error) ||
+        !xml_get_unsigned_or(document.root, "period", &periods, UART_PERIOD, &period, error)) {
         return false;
     }
+    configs->period = (unsigned)period;
     for (const struct xml_node *n = xml_child(document.root, "port"); n != NULL; n = xml_next(n, "port")) {
         if (!port_read(n, &configs->port[configs->count], error)) {
             return false;

@@ -13,6 +13,7 @@
 #define UART_CONFIGS      4u
 #define UART_LABEL_SIZE   32u
 #define UART_CONFIG_BYTES 16384u
+#define UART_PERIOD       1000u /* microseconds */
 
 struct uart_config {
     char label[UART_LABEL_SIZE]; /* of the session */
@@ -21,6 +22,7 @@ struct uart_config {
 };
 
 struct uart_configs {
+    unsigned period; /* microseconds: clients' signals are served at most once in that time */
     unsigned count;
     struct uart_config port[UART_CONFIGS];
 };

@@ -3,9 +3,13 @@
  * uart16550: serial ports as Terminal sessions, raw bytes both ways. The configuration says which ports there
  * are:
  *
- *   <config>
+ *   <config period="1000">
  *     <port service-label="com2" base="0x2f8" irq="3"/>
  *   </config>
+ *
+ * Signals of clients and news of sessions are served at most once in `period` microseconds (1000 without), as
+ * the time of this CPU is not the clients' to spend; the chip's interrupts are served at once, and they alone
+ * carry a stream.
  *
  * A session whose label is a port's service-label gets that port; any other label (a VM calls its terminal as
  * it likes) gets the first port that is free. One session a port. The driver asks its parent for IO_PORT
@@ -45,6 +49,7 @@ struct port {
 /* The kernel enters a handler with nothing but bits, so the state is here. */
 static struct uart_configs configs;
 static struct port ports[UART_CONFIGS];
+static uint64_t period, clients; /* TSC ticks; the bits that clients signal, and the parent for them */
 
 static uint8_t port_in(void *context, uint16_t number)
 {
@@ -117,7 +122,8 @@ static enum error port_attach(struct port *port)
     return ERROR_OK;
 }
 
-/* The lines are written on our time, so a client that asks again and again is not to have as many as it likes. */
+/* The lines are written on our time, so a client that asks again and again is not to have as many as it
+ * likes. */
 static void request_refuse(const struct server_request *request, enum error reason)
 {
     static unsigned lines;
@@ -189,6 +195,9 @@ static uint64_t notified(uint64_t bits)
             port_service(i);
         }
     }
+    if ((bits & clients) != 0) {
+        component_defer(clients, tsc_read() + period);
+    }
     return DEADLINE_NEVER;
 }
 
@@ -251,15 +260,22 @@ static bool read_config(void)
 
 int component_main(void)
 {
+    struct pd_info info;
     if (!read_config()) {
         return 1;
     }
-    enum error error = component_serve(NULL);
+    enum error error = pd_info(&info);
+    if (error == ERROR_OK) {
+        error = component_serve(NULL);
+    }
     if (error != ERROR_OK) {
         log_line("cannot serve: %s", error_text(error));
         return 1;
     }
+    period = info.tsc_hz / 1000000 * configs.period;
+    clients = NT_PARENT_NEWS;
     for (unsigned i = 0; i < configs.count; i++) {
+        clients |= BIT_CLIENT(i);
         port_init(i);
     }
     component_loop(notified);
