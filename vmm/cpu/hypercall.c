@@ -18,6 +18,13 @@
 #define ICR_LEVEL  0x4000u
 #define MODE_SHIFT 8
 
+/* A call names single APIC IDs. What is a broadcast on the APIC bus names no processor here, and the numbers
+ * of a call's bits do not wrap. */
+static bool is_apic_id(uint64_t number)
+{
+    return number < LAPIC_BROADCAST;
+}
+
 /* Two words of bits, of APIC IDs from `first` on; what would be sent to each. How many have taken it. */
 static int64_t send_ipi(const struct vcpu *vcpu, const uint64_t *bits, unsigned width, uint32_t first,
                         uint32_t icr)
@@ -30,7 +37,7 @@ static int64_t send_ipi(const struct vcpu *vcpu, const uint64_t *bits, unsigned 
         (message.delivery != LAPIC_FIXED && message.delivery != LAPIC_NMI))
         return -KVM_EINVAL;
     for (unsigned i = 0; i < 2 * width; i++) {
-        if (!(bits[i / width] >> i % width & 1))
+        if (!(bits[i / width] >> i % width & 1) || !is_apic_id((uint64_t)first + i))
             continue;
         message.destination = first + i;
         taken += lapic_route(vcpu->machine->lapics, vcpu->machine->cpus, &message);
@@ -41,7 +48,7 @@ static int64_t send_ipi(const struct vcpu *vcpu, const uint64_t *bits, unsigned 
 /* The first HLT after it does not wait, which may be one that waits already. */
 static int64_t kick(const struct vcpu *vcpu, uint32_t apic_id)
 {
-    for (unsigned i = 0; i < vcpu->machine->cpus; i++) {
+    for (unsigned i = 0; i < vcpu->machine->cpus && is_apic_id(apic_id); i++) {
         struct machine_cpu *cpu = &vcpu->machine->cpu[i];
 
         if (!lapic_matches(&cpu->lapic, apic_id, false))

@@ -62,7 +62,8 @@ static void test_interrupts(void **state)
     assert_int_equal(call(bench, SEND, 0xf, 0, 1, 0x51), 3); /* there is no fifth */
     assert_int_equal(got(bench, 0x51), 0xe);
     assert_int_equal(call(bench, SEND, 0, UINT64_MAX, 0, 0x51), 0);
-    assert_int_equal(call(bench, SEND, 0, 2, UINT32_MAX - 31, 0x51), 1); /* 32 bits a word: it is number 1 */
+    bench->machine.cpu[1].lapic.id = 33;
+    assert_int_equal(call(bench, SEND, 1ull << 33, 2, 0, 0x51), 1); /* 32 bits a word */
     assert_int_equal(got(bench, 0x51), 2);
     assert_int_equal(call(bench, SEND, 1u << 2, 0, 0, 0x400), 1);
     assert_true(bench->machine.cpu[2].nmi);
@@ -79,9 +80,39 @@ static void test_64_bits(void **state)
     several(bench);
     bench->state.efer = X86_EFER_LMA;
     bench->state.cs.attributes |= X86_SEGMENT_LONG;
-    assert_int_equal(call(bench, SEND, 1ull << 63, 1, UINT32_MAX - 62, 0x51), 2); /* 64 bits a word */
-    assert_int_equal(got(bench, 0x51), 3);
+    bench->machine.cpu[1].lapic.id = 65;
+    bench->machine.cpu[2].lapic.id = 33;
+    assert_int_equal(call(bench, SEND, 1ull << 33, 2, 0, 0x51), 2); /* 64 bits a word */
+    assert_int_equal(got(bench, 0x51), 6);
     assert_int_equal(call(bench, 1ull << 32 | SEND, 1, 0, 0, 0x51), ENOSYS);
+}
+
+/* 0xffffffff is no APIC ID, and none comes after it: nobody is reached, by any of the 128 bits, in either
+ * mode. */
+static void test_no_broadcast(void **state)
+{
+    struct bench *bench = *state;
+
+    several(bench);
+    for (unsigned wide = 0; wide < 2; wide++) {
+        bench->state.efer = wide ? X86_EFER_LMA : 0;
+        bench->state.cs.attributes =
+            (uint16_t)((bench->state.cs.attributes & ~X86_SEGMENT_LONG) | (wide ? X86_SEGMENT_LONG : 0));
+        for (unsigned bit = 0; bit < (wide ? 128 : 64); bit++) {
+            uint64_t low = bit < (wide ? 64 : 32) ? 1ull << bit : 0;
+            uint64_t high = low ? 0 : 1ull << (bit - (wide ? 64 : 32));
+
+            assert_int_equal(call(bench, SEND, low, high, UINT32_MAX - bit, 0x51), 0);
+            assert_int_equal(call(bench, SEND, low, high, UINT32_MAX - bit, 0x400), 0);
+            assert_int_equal(call(bench, SEND, low, high, UINT32_MAX - bit + 1, 0x51), bit ? 0 : 1);
+            assert_int_equal(got(bench, 0x51), bit ? 0 : 1);
+        }
+        assert_int_equal(call(bench, SEND, UINT64_MAX, UINT64_MAX, UINT32_MAX - 2, 0x51), 0);
+        assert_int_equal(call(bench, KICK, 0, UINT32_MAX, 0, 0), 0);
+    }
+    assert_int_equal(got(bench, 0x51), 0);
+    for (unsigned i = 0; i < CPUS; i++)
+        assert_false(bench->machine.cpu[i].nmi || bench->machine.cpu[i].kicked);
 }
 
 /* A kick ends the HLT that waits, or the next one, and none twice; who waits for a STARTUP stays. */
@@ -125,10 +156,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_interrupts),
-        TEST(test_64_bits),
-        TEST(test_kicks),
-        TEST(test_refused),
+        TEST(test_interrupts), TEST(test_64_bits), TEST(test_no_broadcast),
+        TEST(test_kicks),      TEST(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
