@@ -221,9 +221,12 @@ static bool pat_valid(uint64_t pat)
     return true;
 }
 
+/* Of RIP as VM entry has it (SDM vol. 3, 27.3.1.4): bit 47 may differ from those above it. That is RIP behind
+ * an instruction that ends at 0x7fffffffffff, and the guest gets #GP when it fetches the next one. */
 static bool rip_valid(const struct vcpu_state *s)
 {
-    return address_is_canonical(s->rip) && !(s->rflags & RFLAGS_RESERVED) && (s->rflags & RFLAGS_FIXED);
+    return (uint64_t)((int64_t)(s->rip << 15) >> 15) == s->rip && !(s->rflags & RFLAGS_RESERVED) &&
+           (s->rflags & RFLAGS_FIXED);
 }
 
 /* The first group that is refused, 0 if all is well. `s` holds all registers that the checks relate. */

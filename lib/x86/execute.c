@@ -57,12 +57,13 @@ static bool is_form_valid(const struct operation *operation, const struct x86_in
     return !(operation->flags & OPERATION_MEMORY) || insn->is_memory;
 }
 
-/* In code with 16-bit default size IP wraps; in 32-bit code and compatibility mode RIP has 32 bits. */
+/*
+ * Behind the instruction RIP has 32 bits in 16-bit code, too, where only branches cut it to 16: what runs
+ * past 0xffff goes on at 0x10000 or, that being beyond the segment's limit, gets #GP there.
+ */
 static uint64_t following_rip(const struct x86_cpu *cpu, const struct x86_insn *insn)
 {
-    static const unsigned widths[] = {[X86_MODE_16] = 2, [X86_MODE_32] = 4, [X86_MODE_64] = 8};
-
-    return (cpu->rip + insn->length) & x86_size_mask(widths[insn->mode]);
+    return (cpu->rip + insn->length) & x86_size_mask(insn->mode == X86_MODE_64 ? 8 : 4);
 }
 
 enum x86_result x86_execute(struct x86_cpu *cpu, const struct x86_insn *insn, const struct x86_ops *ops,

@@ -236,8 +236,11 @@ static void real_mode(void **state)
     cpu.gpr[X86_RBP] = 0xffff;
     run_faults("8b 46 00", X86_VECTOR_SS, false);
     run_faults("f0 8b 07", X86_VECTOR_UD, false);
-    cpu.rip = 0xffff;
+    cpu.rip = 0xffff; /* no wrap: the next fetch is beyond the limit */
     run_done("90");
+    assert_int_equal(cpu.rip, 0x10000);
+    cpu.rip = 0xfffe;
+    run_done("eb 00"); /* a branch's target has 16 bits */
     assert_int_equal(cpu.rip, 0);
     run_done("2e 89 06 00 02"); /* code segments can be written */
     assert_int_equal(load(MEMORY_BASE + 0x200, 2), 0x1234);

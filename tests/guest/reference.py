@@ -28,6 +28,7 @@ BOTH = {
     "pit.modes": "mode 4's output is low while it counts; there is no null-count flag (8254 data sheet)",
     "pit.gate": "channel 2 counts in mode 0 while its gate is low (8254 data sheet)",
     "clock.tsc-write": "the TSC cannot be written",
+    "end.limit": "goes on at 0 behind the end of real mode's code segment, a processor at 0x10000, which is #GP",
 }
 KNOWN = {
     "stock": BOTH | {"apic.off": "an APIC that was disabled by its MSR takes nothing from the 8259s and stays off"},

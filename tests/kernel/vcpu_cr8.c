@@ -6,9 +6,7 @@
  */
 #include "tests/kernel/vm.h"
 
-#define TABLES 0x9000u
-#define LONG   0x500u /* EFER.LME, LMA */
-#define HIGH   9u
+#define HIGH 9u
 
 static const uint8_t code_sti_spin[] = {0xfb, 0x90, 0xeb, 0xfe};
 /* 1: mov cr8, rax; out 0x80, al; jmp 1b */
@@ -16,31 +14,13 @@ static const uint8_t code_out[] = {0x44, 0x0f, 0x22, 0xc0, 0xe6, 0x80, 0xeb, 0xf
 static const uint8_t code_stay[] = {0x44, 0x0f, 0x22, 0xc0,
                                     0xfa, 0xeb, 0xfd}; /* mov cr8, rax; 1: cli; jmp 1b */
 
-/* 64-bit code at CODE; the first 2 MiB are mapped. */
-static void start_long(void)
-{
-    volatile uint64_t *tables = (uint64_t *)(vm.memory + TABLES);
-    volatile struct vcpu_state *s = vm.state;
-
-    tables[0] = (TABLES + PAGE) | 3;
-    tables[PAGE / 8] = (TABLES + 2 * PAGE) | 3;
-    tables[2 * PAGE / 8] = 0x83;
-    s->cs = (struct vcpu_segment){.attributes = 0xa9b, .limit = 0xffffffff};
-    s->ss = s->ds = s->es = (struct vcpu_segment){.attributes = 0xc93, .limit = 0xffffffff};
-    s->cr0 = 0x80000011;
-    s->cr3 = TABLES;
-    s->cr4 = 0x20;
-    s->efer = LONG;
-    s->dirty |= VCPU_CR | VCPU_EFER;
-}
-
 static void always_valid(void)
 {
     volatile struct vcpu_state *s;
 
     MAKE(code_out);
     s = vm.state;
-    start_long();
+    vm_start_long();
     for (uint64_t value = 0; value < 16; value++) {
         s->gpr[VCPU_RAX] = value;
         vm_exits(VCPU_EXIT_IO, CODE + 4);
@@ -55,7 +35,7 @@ static void always_valid(void)
     EXPECT(s->cr8, 15);
     vm_load(code_stay, sizeof(code_stay));
     vm_start();
-    start_long();
+    vm_start_long();
     s->gpr[VCPU_RAX] = 7;
     EXPECT_STATUS(vm_run(milliseconds(2)), STATUS_TIMEOUT);
     EXPECT(s->cr8, 7);
@@ -149,7 +129,7 @@ static void guest_opens_it(void)
 {
     MAKE(code_out);
     ask(HIGH, 5);
-    start_long();
+    vm_start_long();
     vm.state->rflags = RFLAGS_IF | 2;
     write_cr8(15, VCPU_EXIT_IO);
     write_cr8(6, VCPU_EXIT_IO);

@@ -66,6 +66,24 @@ void vm_start(void)
     s->dirty = VCPU_CS_SS | VCPU_DS_ES | VCPU_RIP | VCPU_TABLES | VCPU_EVENT;
 }
 
+/* 64-bit code at CODE; the first 2 MiB are mapped. */
+void vm_start_long(void)
+{
+    volatile uint64_t *tables = (uint64_t *)(vm.memory + LONG_TABLES);
+    volatile struct vcpu_state *s = vm.state;
+
+    tables[0] = (LONG_TABLES + PAGE) | 3;
+    tables[PAGE / 8] = (LONG_TABLES + 2 * PAGE) | 3;
+    tables[2 * PAGE / 8] = 0x83;
+    s->cs = (struct vcpu_segment){.attributes = 0xa9b, .limit = 0xffffffff};
+    s->ss = s->ds = s->es = (struct vcpu_segment){.attributes = 0xc93, .limit = 0xffffffff};
+    s->cr0 = 0x80000011;
+    s->cr3 = LONG_TABLES;
+    s->cr4 = 0x20;
+    s->efer = 0x500; /* LME, LMA */
+    s->dirty |= VCPU_CR | VCPU_EFER;
+}
+
 void vm_make(const struct pd_space *pd, const uint8_t *code, size_t bytes)
 {
     vm.gst = fresh();
@@ -386,7 +404,8 @@ static void nonsense_refused(void)
         uint64_t value;
     } rows[] = {
 #define FIELD(group, field, value) {#field, group, offsetof(struct vcpu_state, field), value}
-        FIELD(VCPU_RIP, rip, 0x800000000000),
+        FIELD(VCPU_RIP, rip, 0x1000000000000),
+        FIELD(VCPU_RIP, rip, 0xffff000000000000 - 1),
         FIELD(VCPU_RIP, rflags, 0),
         FIELD(VCPU_TSC, tsc_aux, 0x100000000),
         FIELD(VCPU_RIP, rflags, 1ull << 32 | 2),
@@ -450,6 +469,47 @@ static void nonsense_refused(void)
     }
 }
 
+/* What runs to the end of the lower canonical addresses: RIP is 0x800000000000 then, on its way out and on
+ * its way in again, and the fetch of the next instruction is #GP. */
+#define FAR_PAGE    0x7ffffffff000ull
+#define FAR_END     0x800000000000ull
+#define LONG_GDT    0x4000u
+#define LONG_IDT    0x5000u
+#define LONG_STACK  0x8ff0u
+#define FRAME_BYTES 48u
+
+static void last_address(void)
+{
+    static const uint8_t code_handler64[] = {0xf4}; /* hlt */
+    const uint64_t *frame;
+    uint64_t *tables, *gate;
+
+    MAKE(code_hlt);
+    for (unsigned i = 0; i < 2; i++) {
+        vm_start();
+        vm_start_long();
+        vm.memory[CODE + PAGE - 1] = 0x90;
+        tables = (uint64_t *)(vm.memory + LONG_TABLES);
+        tables[255] = tables[0];
+        tables[PAGE / 8 + 511] = tables[PAGE / 8];
+        tables[2 * PAGE / 8 + 511] = (LONG_TABLES + 3 * PAGE) | 3;
+        tables[3 * PAGE / 8 + 511] = CODE | 3;
+        ((uint64_t *)(vm.memory + LONG_GDT))[1] = 0x00af9b000000ffff;
+        gate = (uint64_t *)(vm.memory + LONG_IDT) + 2 * 13;
+        gate[0] = HANDLER | 8u << 16 | 0x8eull << 40;
+        memcpy(vm.memory + HANDLER, code_handler64, sizeof(code_handler64));
+        vm.state->gdtr = (struct vcpu_segment){.base = LONG_GDT, .limit = 0xf};
+        vm.state->idtr = (struct vcpu_segment){.base = LONG_IDT, .limit = 0xfff};
+        vm.state->gpr[VCPU_RSP] = LONG_STACK;
+        vm.state->rip = i ? FAR_END : FAR_PAGE + PAGE - 1;
+        vm_exits(VCPU_EXIT_HLT, HANDLER);
+        frame = (const uint64_t *)(vm.memory + LONG_STACK - FRAME_BYTES);
+        EXPECT(vm.state->gpr[VCPU_RSP], LONG_STACK - FRAME_BYTES);
+        EXPECT(frame[0], 0);
+        EXPECT(frame[1], FAR_END);
+    }
+}
+
 /* On a processor without SVM. */
 static void unsupported(void)
 {
@@ -471,6 +531,7 @@ void test_vcpus(void)
         {"vcpu: MSRs of a space", msrs},
         {"vcpu: PAE paging from outside", pae_from_outside},
         {"vcpu: TSC_AUX", tsc_aux},
+        {"vcpu: the last canonical address", last_address},
         {"vcpu: the guest's own VMRUN", undefined},
         {"vcpu: triple fault", triple_fault},
         {"vcpu: registers", registers},

@@ -33,6 +33,10 @@ void vm_make(const struct pd_space *pd, const uint8_t *code, size_t bytes);
 void vm_load(const uint8_t *code, size_t bytes);
 void vm_start(void);
 
+/* After vm_start: long mode, with the first 2 MiB mapped. */
+#define LONG_TABLES 0x9000u /* three pages */
+void vm_start_long(void);
+
 /* For so long at most. */
 enum status vm_run(uint64_t ticks);
 

@@ -54,6 +54,29 @@ static void test_cpuid_length(void **state)
     assert_int_equal(bench->state.rip, CODE + 3);
 }
 
+/* CPUID as the last instruction of a segment: RIP behind it has 32 bits in 16-bit code, too, and wraps at no
+ * less. */
+static void test_end_of_code(void **state)
+{
+    static const struct {
+        uint16_t attributes;
+        uint64_t rip, next;
+    } rows[] = {{0xc9b, 0xfffffffe, 0}, {0x9b, 0xfffe, 0x10000}, {0x89b, 0xfffffffe, 0}};
+    struct bench *bench = *state;
+
+    put_code(bench, CODE, "\x0f\xa2", 2);
+    bench->state.want[VCPU_EXIT_CPUID] = VCPU_FETCH_GROUPS;
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bench->state.cs = (struct vcpu_segment){
+            .attributes = rows[i].attributes, .limit = UINT32_MAX, .base = (uint32_t)(CODE - rows[i].rip)};
+        bench->state.rip = rows[i].rip;
+        bench->state.gpr[VCPU_RAX] = 0x40000000;
+        assert_true(leave(bench, VCPU_EXIT_CPUID, 0, 0));
+        assert_int_equal(bench->state.rip, rows[i].next);
+        assert_int_equal(bench->vcpu.exception, 0);
+    }
+}
+
 static void test_resets(void **state)
 {
     struct bench *bench = *state;
@@ -85,7 +108,8 @@ static void test_power_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_out), TEST(test_in_sizes), TEST(test_cpuid_length), TEST(test_resets), TEST(test_power_off),
+        TEST(test_out),         TEST(test_in_sizes), TEST(test_cpuid_length),
+        TEST(test_end_of_code), TEST(test_resets),   TEST(test_power_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
