@@ -212,9 +212,13 @@ static void update_modem(struct uart16550 *uart)
     uart->reg.msr = (uint8_t)(levels | (uart->reg.msr & MSR_DELTAS) | changed);
 }
 
+/* A change of FCR0 clears the FIFOs; while it is written as 0 no other bit counts, so that the byte in RBR
+ * survives a reset of FIFOs that are off (PC16550D, 8.5). */
 static void write_fcr(struct uart16550 *uart, uint8_t value)
 {
-    if ((value ^ uart->reg.fcr) & FCR_ENABLE || value & FCR_CLEAR_RX)
+    bool clears = value & FCR_ENABLE && value & FCR_CLEAR_RX;
+
+    if ((value ^ uart->reg.fcr) & FCR_ENABLE || clears)
         clear_rx(uart);
     uart->reg.fcr = value & FCR_ENABLE ? value & (FCR_ENABLE | FCR_TRIGGER) : 0;
 }

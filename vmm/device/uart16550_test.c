@@ -149,6 +149,32 @@ static void test_fifo_identification(void **state)
     assert_int_equal(in(&f, 2), 0xc1);
 }
 
+/* What a write of FCR does to a byte that has been received. */
+static void test_fifo_control(void **state)
+{
+    static const struct {
+        uint8_t before, written, lsr;
+    } rows[] = {
+        {0x00, 0x00, 0x61}, {0x00, 0x02, 0x61}, {0x00, 0x04, 0x61}, {0x00, 0x06, 0x61}, {0x00, 0xc6, 0x61},
+        {0x00, 0x01, 0x60}, {0x00, 0x07, 0x60}, {0x01, 0x01, 0x61}, {0x01, 0xc1, 0x61}, {0x01, 0x05, 0x61},
+        {0x01, 0x03, 0x60}, {0x01, 0x07, 0x60}, {0x01, 0x00, 0x60}, {0x01, 0x06, 0x60},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fixture f;
+
+        fresh_fifo(&f, rows[i].before, 0x01);
+        assert_int_equal(feed(&f, 1), 1);
+        out(&f, 2, rows[i].written);
+        assert_int_equal(in(&f, 5), rows[i].lsr);
+        assert_int_equal(f.uart.reg.rx_count, rows[i].lsr & 1);
+        if (rows[i].lsr & 1)
+            assert_int_equal(in(&f, 0), '0');
+        assert_false(in(&f, 5) & 1);
+    }
+}
+
 static void test_receive(void **state)
 {
     static const unsigned levels[] = {1, 4, 8, 14};
@@ -413,11 +439,17 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registers),  cmocka_unit_test(test_fifo_identification),
-        cmocka_unit_test(test_receive),    cmocka_unit_test(test_without_fifo),
-        cmocka_unit_test(test_timeout),    cmocka_unit_test(test_transmit_interrupt),
-        cmocka_unit_test(test_priorities), cmocka_unit_test(test_modem),
-        cmocka_unit_test(test_loopback),   cmocka_unit_test(test_room),
+        cmocka_unit_test(test_registers),
+        cmocka_unit_test(test_fifo_identification),
+        cmocka_unit_test(test_fifo_control),
+        cmocka_unit_test(test_receive),
+        cmocka_unit_test(test_without_fifo),
+        cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_transmit_interrupt),
+        cmocka_unit_test(test_priorities),
+        cmocka_unit_test(test_modem),
+        cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_room),
         cmocka_unit_test(test_random),
     };
 
