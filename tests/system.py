@@ -451,6 +451,8 @@ TESTS = [
     run("linux: power off leaves nothing", "poweroff", *POWEROFF * 3, "--until", "vmm: starts;",
         check=power_off_leaves_nothing),
     run("linux: clock", "linux", "--type", "echo epoch: $(date +%s)\\n", "--until", r"epoch: \d+", check=clock_is_right),
+    run("linux: without KVM's clock", "tests/guest-linux/no-kvmclock.xml", "--deterministic", "--until", READY,
+        check=says(r"\] tsc: Fast TSC calibration using PIT$", r"\] tsc: Detected (1000\.\d+|999\.[89]\d*) MHz processor$")),
     run("linux: sleep", "linux", "--type", "sleep 10; echo awake\\n", "--until", "^awake", check=has_slept),
     run("linux: interrupts", "linux", "--type", "cat /proc/interrupts; sleep 1; cat /proc/interrupts; echo counted\\n",
         "--until", "^counted", check=interrupts_count),
@@ -558,6 +560,9 @@ SLOW_TESTS = [
         machine="bochs-vtx-x2apic"),
     *(guest_on_vtx(mode) for mode in ("protected", "pae", "compat")),
     vtx("linux: VT-x", "linux", READY),
+    # CPUID says the frequency, so nothing is calibrated.
+    vtx("linux: VT-x without KVM's clock", "tests/guest-linux/no-kvmclock.xml", READY,
+        check=lambda output: None if "] tsc: Detected 500." in output and "TSC calibration" not in output else "it calibrated"),
     vtx("linux: VT-x with XSAVEC", "linux", "context size is 832 bytes, using 'compacted' format", "--cpu", "corei7_skylake_x",
         "--type", "dmesg | grep x86/fpu\\n"),
     vtx("guest: several processors on VT-x", "guest-smp", r"verdict long: \d+ passed, 0 failed", check=smp_passes,

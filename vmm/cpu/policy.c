@@ -55,6 +55,8 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave)
                                         .cpus = vcpu->machine->cpus,
                                         .x2apic = true,
                                         .kvm_stable = true,
+                                        .tsc_khz = vcpu->lapic->config.tsc_khz,
+                                        .apic_khz = LAPIC_TIMER_KHZ,
                                         .host = host_cpuid};
     host_cpuid(NULL, LEAF_FEATURES, 0, &regs);
     vcpu->signature = regs.eax;

@@ -51,6 +51,20 @@ static void test_cpuid_apic(void **state)
     }
 }
 
+/* The frequencies are the machine's, and the APIC timer's is what a guest counts. */
+static void test_cpuid_clock(void **state)
+{
+    struct bench *bench = *state;
+    struct lapic *lapic = &bench->machine.cpu[0].lapic;
+
+    bench->state.gpr[VCPU_RAX] = CPUID_CLOCK_LEAF;
+    assert_true(leave(bench, VCPU_EXIT_CPUID, 0, CODE + 2));
+    assert_int_equal(bench->state.gpr[VCPU_RAX], lapic->config.tsc_khz);
+    lapic_timer_set_divide(lapic, 0xb, 0); /* by one */
+    lapic_timer_set_initial(lapic, UINT32_MAX, 0);
+    assert_int_equal(UINT32_MAX - lapic_timer_current(lapic, 1000000), bench->state.gpr[VCPU_RBX]);
+}
+
 /* XCR0 is its kernel's: a program's attempt is #GP and changes nothing. */
 static void test_xsetbv(void **state)
 {
@@ -76,7 +90,8 @@ static void test_xsetbv(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_msrs), TEST(test_cpuid_apic), TEST(test_xsetbv)};
+    const struct CMUnitTest tests[] = {TEST(test_msrs), TEST(test_cpuid_apic), TEST(test_cpuid_clock),
+                                       TEST(test_xsetbv)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

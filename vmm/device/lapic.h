@@ -22,6 +22,7 @@
 #define LAPIC_MMIO_LENGTH 0x1000u
 #define LAPIC_BROADCAST   0xffffffffu /* destination: everyone, whatever the sender's width */
 #define LAPIC_NO_CPU      UINT32_MAX  /* source of a message that is not from a processor */
+#define LAPIC_TIMER_KHZ   1000000u    /* before the divider */
 
 /* Shortest time between two interrupts of a periodic timer. A shorter period is coalesced, so that no guest
  * keeps its monitor busy with nothing but timer events. */

@@ -50,6 +50,10 @@
 #define XSAVE_LEGACY   576u /* FXSAVE region and header */
 #define ARAT           BIT(2)
 #define MAX_BASIC      0xdu
+#define MAX_BASIC_TIME 0x16u /* Intel's leaves for frequencies are the last */
+#define KHZ_PER_MHZ    1000u
+#define HZ_PER_KHZ     1000u
+#define BUS_MHZ        100u
 #define MAX_EXTENDED   0x8000001eu
 
 #define KVM_CLOCKSOURCE        BIT(0)
@@ -179,13 +183,47 @@ static void xsave(const struct cpuid_config *config, uint32_t subleaf, uint64_t 
     }
 }
 
-static void basic(const struct cpuid_config *config, bool intel, uint32_t leaf, uint32_t subleaf,
-                  uint64_t cr4, uint64_t xcr0, struct cpuid_regs *regs)
+/* Leaf 0x15: the TSC runs at ECX * EBX / EAX Hz, and the APIC timer at ECX (SDM vol. 3, 11.5.4). The fraction
+ * is the last convergent with which guests can multiply ECX, in kHz, by EBX in 32 bits, as Linux does. What
+ * it leaves goes to ECX: the TSC is right to two parts in a million, the timer to one in four thousand. */
+static void tsc_ratio(const struct cpuid_config *config, struct cpuid_regs *regs)
 {
-    *regs = host(config, leaf, subleaf);
+    uint64_t value = config->tsc_khz, unit = config->apic_khz, limit = UINT32_MAX / unit - 1;
+    uint64_t up = 1, last_up = 0, down = 0, last_down = 1;
+
+    while (unit && value / unit * up + last_up <= limit) {
+        uint64_t whole = value / unit, next_up = whole * up + last_up, next_down = whole * down + last_down;
+        uint64_t rest = value % unit;
+
+        last_up = up;
+        last_down = down;
+        up = next_up;
+        down = next_down;
+        value = unit;
+        unit = rest;
+    }
+    down = down ? down : 1;
+    *regs = (struct cpuid_regs){.eax = (uint32_t)down,
+                                .ebx = (uint32_t)up,
+                                .ecx = (uint32_t)((config->tsc_khz * down + up / 2) / up * HZ_PER_KHZ)};
+}
+
+static uint32_t max_basic(const struct cpuid_config *config, bool intel, uint32_t host_max)
+{
+    return intel && config->tsc_khz ? MAX_BASIC_TIME : at_most(host_max, MAX_BASIC);
+}
+
+/* `last`: the host's last leaf. *regs is 0. */
+static void basic(const struct cpuid_config *config, bool intel, uint32_t last, uint32_t leaf,
+                  uint32_t subleaf, uint64_t cr4, uint64_t xcr0, struct cpuid_regs *regs)
+{
+    uint32_t mhz = config->tsc_khz / KHZ_PER_MHZ;
+
+    if (leaf <= last)
+        *regs = host(config, leaf, subleaf);
     switch (leaf) {
     case 0x0:
-        regs->eax = at_most(regs->eax, MAX_BASIC);
+        regs->eax = max_basic(config, intel, last);
         return;
     case 0x1:
         features(config, cr4, regs);
@@ -206,6 +244,12 @@ static void basic(const struct cpuid_config *config, bool intel, uint32_t leaf, 
         return;
     case 0xd:
         xsave(config, subleaf, xcr0, regs);
+        return;
+    case 0x15:
+        tsc_ratio(config, regs);
+        return;
+    case 0x16:
+        *regs = (struct cpuid_regs){mhz, mhz, BUS_MHZ, 0};
         return;
     default:
         *regs = (struct cpuid_regs){0, 0, 0, 0};
@@ -268,11 +312,14 @@ static void hypervisor(const struct cpuid_config *config, uint32_t leaf, struct 
 {
     *regs = (struct cpuid_regs){0, 0, 0, 0};
     if (leaf == CPUID_KVM_LEAF) {
-        *regs = (struct cpuid_regs){CPUID_KVM_LEAF + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d}; /* KVMKVMKVM */
+        *regs = (struct cpuid_regs){config->tsc_khz ? CPUID_CLOCK_LEAF : CPUID_KVM_LEAF + 1, 0x4b4d564b,
+                                    0x564b4d56, 0x0000004d}; /* KVMKVMKVM */
     } else if (leaf == CPUID_KVM_LEAF + 1) {
         regs->eax = KVM_CLOCKSOURCE | KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_PV_EOI;
         regs->eax |= config->cpus > 1 ? KVM_PV_UNHALT | KVM_PV_SEND_IPI : 0;
         regs->eax |= config->kvm_stable ? KVM_CLOCKSOURCE_STABLE : 0;
+    } else if (leaf == CPUID_CLOCK_LEAF && config->tsc_khz) {
+        *regs = (struct cpuid_regs){config->tsc_khz, config->apic_khz, 0, 0};
     } else if (leaf == CPUID_OWN_LEAF) {
         *regs = (struct cpuid_regs){CPUID_OWN_LEAF, 0x6a6e6f44, 0x6f446e6f, 0x6e6f6a6e}; /* DonjonDonjon */
     }
@@ -282,6 +329,7 @@ void cpuid_guest(const struct cpuid_config *config, uint32_t leaf, uint32_t subl
                  uint64_t xcr0, struct cpuid_regs *regs)
 {
     struct cpuid_regs range;
+    uint32_t last;
     bool intel;
 
     if (leaf >> 16 == CPUID_KVM_LEAF >> 16) {
@@ -291,16 +339,16 @@ void cpuid_guest(const struct cpuid_config *config, uint32_t leaf, uint32_t subl
     range = host(config, 0, 0);
     intel = is_intel(&range);
     if (leaf >= 0x80000000) {
-        struct cpuid_regs last = host(config, 0x80000000, 0);
+        struct cpuid_regs extension = host(config, 0x80000000, 0);
 
-        if (leaf <= at_most(last.eax, intel ? 0x80000008 : MAX_EXTENDED)) {
+        if (leaf <= at_most(extension.eax, intel ? 0x80000008 : MAX_EXTENDED)) {
             extended(config, intel, leaf, subleaf, regs);
             return;
         }
     }
-    range.eax = at_most(range.eax, MAX_BASIC);
+    last = max_basic(config, intel, range.eax);
     *regs = (struct cpuid_regs){0, 0, 0, 0};
-    if (leaf > range.eax && !intel)
+    if (leaf > last && !intel)
         return;
-    basic(config, intel, leaf > range.eax ? range.eax : leaf, subleaf, cr4, xcr0, regs);
+    basic(config, intel, range.eax, leaf > last ? last : leaf, subleaf, cr4, xcr0, regs);
 }

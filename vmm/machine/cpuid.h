@@ -3,7 +3,8 @@
  * What a guest sees in CPUID: the host's processor, filtered by lists of what the monitor can keep up.
  *
  * Intel SDM vol. 2 CPUID; AMD APM vol. 3 appendix E. Hypervisor leaves: KVM's signature and clock features at
- * 0x40000000 (Linux, Documentation/virt/kvm/x86/cpuid.rst), our own name at 0x40000100.
+ * 0x40000000 (Linux, Documentation/virt/kvm/x86/cpuid.rst), the frequencies of TSC and APIC timer in kHz at
+ * 0x40000010 (where VMware has them, and QEMU beside KVM's signature), our own name at 0x40000100.
  */
 #pragma once
 
@@ -11,6 +12,7 @@
 #include <stdint.h>
 
 #define CPUID_KVM_LEAF    0x40000000u
+#define CPUID_CLOCK_LEAF  0x40000010u
 #define CPUID_OWN_LEAF    0x40000100u
 #define CPUID_CR4_OSXSAVE (1ull << 18)
 
@@ -26,12 +28,14 @@ struct cpuid_regs {
 };
 
 struct cpuid_config {
-    uint32_t cpu;    /* vCPU number = APIC ID */
-    uint32_t cpus;   /* 1.. */
-    uint64_t xcr0;   /* components the guest may enable, of x87, SSE, AVX; 0: no XSAVE */
-    bool x2apic;     /* offered */
-    bool spec_ctrl;  /* IA32_SPEC_CTRL and IA32_PRED_CMD are offered (see struct msr_config) */
-    bool kvm_stable; /* clocks of all vCPUs run from one TSC: KVM_FEATURE_CLOCKSOURCE_STABLE */
+    uint32_t cpu;      /* vCPU number = APIC ID */
+    uint32_t cpus;     /* 1.. */
+    uint64_t xcr0;     /* components the guest may enable, of x87, SSE, AVX; 0: no XSAVE */
+    bool x2apic;       /* offered */
+    bool spec_ctrl;    /* IA32_SPEC_CTRL and IA32_PRED_CMD are offered (see struct msr_config) */
+    bool kvm_stable;   /* clocks of all vCPUs run from one TSC: KVM_FEATURE_CLOCKSOURCE_STABLE */
+    uint32_t tsc_khz;  /* 0: not known, nothing says it */
+    uint32_t apic_khz; /* of the APIC timer before its divider; not 0 if tsc_khz is not */
     /* The host's leaf. */
     void (*host)(void *context, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *regs);
     void *context;

@@ -48,7 +48,7 @@ static struct fake amd = {false, 0x10, 0x80000021, UINT32_MAX};
 
 static struct cpuid_config config_for(struct fake *fake)
 {
-    return (struct cpuid_config){2, 6, 7, true, false, true, fake_host, fake};
+    return (struct cpuid_config){2, 6, 7, true, false, true, 0, 0, fake_host, fake};
 }
 
 static struct cpuid_regs get(const struct cpuid_config *config, uint32_t leaf, uint32_t subleaf)
@@ -227,6 +227,50 @@ static void hypervisor(void **state)
     assert_int_equal(regs.eax | regs.ebx | regs.ecx | regs.edx, 0);
 }
 
+/* The frequencies: in kHz for all, as Intel has them where the host is Intel's. The product is computed as
+ * Linux does it, in 32 bits. */
+static void frequencies(void **state)
+{
+    static const uint32_t khz[] = {1,       266666,  500000,  999999,  1000000, 1000001, 1193182, 1999997,
+                                   2000000, 2100000, 2593905, 2904123, 3000300, 3400007, 3999999, 5700001};
+    struct fake small = {true, 0xb, 0x80000008, UINT32_MAX};
+    struct cpuid_config hosts[] = {config_for(&intel), config_for(&small), config_for(&amd)};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(hosts) / sizeof(hosts[0]) * (sizeof(khz) / sizeof(khz[0])); i++) {
+        struct cpuid_config *c = &hosts[i % 3];
+        struct cpuid_regs regs;
+        uint32_t product;
+
+        c->tsc_khz = khz[i / 3];
+        c->apic_khz = 1000000;
+        assert_int_equal(get(c, 0x40000000, 0).eax, 0x40000010);
+        regs = get(c, 0x40000010, 0);
+        assert_int_equal(regs.eax, c->tsc_khz);
+        assert_int_equal(regs.ebx, 1000000);
+        assert_int_equal(regs.ecx | regs.edx, 0);
+        regs = get(c, 0x15, 0);
+        if (i % 3 == 2) { /* AMD */
+            assert_int_equal(get(c, 0, 0).eax, 0xd);
+            assert_int_equal(regs.eax | regs.ebx | regs.ecx | regs.edx, 0);
+            continue;
+        }
+        assert_int_equal(get(c, 0, 0).eax, 0x16);
+        assert_true(regs.eax && regs.ebx && regs.edx == 0);
+        product = regs.ecx / 1000 * regs.ebx / regs.eax;
+        assert_in_range(product, c->tsc_khz - c->tsc_khz / 500000, c->tsc_khz + c->tsc_khz / 500000);
+        assert_in_range(regs.ecx / 1000, 1000000 - 250, 1000000 + 250);
+        regs = get(c, 0x16, 0);
+        assert_int_equal(regs.eax, c->tsc_khz / 1000);
+        assert_int_equal(regs.ebx, c->tsc_khz / 1000);
+        assert_int_equal(regs.ecx, 100);
+        assert_int_equal(get(c, 0x14, 0).eax | get(c, 0xe, 0).ebx | get(c, 0x13, 0).ecx, 0);
+        assert_int_equal(get(c, 0x99, 0).eax, regs.eax); /* beyond the last */
+    }
+    assert_int_equal(get(&hosts[1], 7, 0).ebx, get(&hosts[0], 7, 0).ebx);
+    assert_int_equal(get(&hosts[1], 0xd, 1).eax, 0); /* the host has no such leaf */
+}
+
 static void every_leaf(void **state)
 {
     struct fake *fakes[] = {&intel, &amd};
@@ -250,7 +294,8 @@ int main(void)
         cmocka_unit_test(vendor_and_range), cmocka_unit_test(leaf_1),
         cmocka_unit_test(leaf_7),           cmocka_unit_test(xsave),
         cmocka_unit_test(topology),         cmocka_unit_test(extended),
-        cmocka_unit_test(hypervisor),       cmocka_unit_test(every_leaf),
+        cmocka_unit_test(hypervisor),       cmocka_unit_test(frequencies),
+        cmocka_unit_test(every_leaf),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
