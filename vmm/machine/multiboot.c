@@ -137,21 +137,24 @@ static bool check_elf(struct loader *loader)
     return true;
 }
 
+/* The magic alone is no header: it may be an operand of the code that comes first. */
+static bool is_header(const uint8_t *bytes)
+{
+    return get32(bytes, 0) == HEADER_MAGIC && HEADER_MAGIC + get32(bytes, 4) + get32(bytes, 8) == 0;
+}
+
 static bool check_header(struct loader *loader)
 {
     const struct multiboot_config *config = loader->config;
     size_t end = config->size < HEADER_SEARCH ? config->size : HEADER_SEARCH;
     size_t at = 0;
-    uint32_t flags, sum;
+    uint32_t flags;
 
-    while (at + HEADER_BYTES <= end && get32(config->image, at) != HEADER_MAGIC)
+    while (at + HEADER_BYTES <= end && !is_header(config->image + at))
         at += 4;
     if (at + HEADER_BYTES > end)
-        return fail_found(loader, "kernel: expected a Multiboot header (0x1badb002) before", end);
+        return fail_found(loader, "kernel: expected a Multiboot header (0x1badb002, sum 0) before", end);
     flags = get32(config->image, at + 4);
-    sum = HEADER_MAGIC + flags + get32(config->image, at + 8);
-    if (sum != 0)
-        return fail_found(loader, "kernel: expected a Multiboot header with sum 0", sum);
     if (flags & WANT_MANDATORY & ~(WANT_ALIGNED | WANT_MEMORY))
         return fail_found(loader, "kernel: expected no Multiboot flags in 0xfffc", flags);
     if (flags & WANT_KLUDGE)

@@ -171,8 +171,8 @@ static const struct refusal refusals[] = {
     {28, UINT32_MAX, 4, "program headers within the file, found 0xffffffff"},
     {24, PLACE - 1, 4, "expected the entry in a loaded segment, found 0x1fffff"},
     {24, PLACE + 0x100, 4, "expected the entry in a loaded segment, found 0x200100"},
-    {HEADER, 0x1badb003, 4, "expected a Multiboot header (0x1badb002) before, found 0x400"},
-    {HEADER + 8, 0, 4, "expected a Multiboot header with sum 0, found 0x1badb004"},
+    {HEADER, 0x1badb003, 4, "expected a Multiboot header (0x1badb002, sum 0) before, found 0x400"},
+    {HEADER + 8, 0, 4, "expected a Multiboot header (0x1badb002, sum 0) before, found 0x400"},
     {SEGMENT(4), BYTES - 0xff, 4, "truncated: expected a segment's bytes within the file, at, found 0x301"},
     {SEGMENT(4), UINT32_MAX, 4, "truncated: "},
     {SEGMENT(16), 0x301, 4, "expected segments not shorter in memory than in the file, found 0x301"},
@@ -217,6 +217,21 @@ static void test_flags(void **state)
     }
 }
 
+/* The first magic with a sum of 0, on a multiple of four, is the header: its flags count. */
+static void test_header(void **state)
+{
+    (void)state;
+    put(image, HEADER - 0x40, 0x1badb002, 4);
+    put(image, HEADER - 0x40 + 4, 0xfffc, 4);
+    put(image, HEADER - 0x20, 0x1badb002, 4);
+    assert_true(multiboot_load(&ram, &config, &entry, message));
+    put(image, HEADER - 0x40 + 8, -(0x1badb002u + 0xfffcu), 4);
+    refused("expected no Multiboot flags in 0xfffc, found 0xfffc");
+    put(image, HEADER - 0x40, 0, 4);
+    memmove(image + HEADER + 2, image + HEADER, 12);
+    refused("expected a Multiboot header");
+}
+
 static void test_sizes(void **state)
 {
     static char line[MULTIBOOT_COMMAND_MAX + 2];
@@ -230,7 +245,7 @@ static void test_sizes(void **state)
     config.size = 51;
     refused("expected an ELF32 file of at least 0x34 bytes, found 0x33");
     config.size = HEADER + 11;
-    refused("expected a Multiboot header (0x1badb002) before");
+    refused("expected a Multiboot header (0x1badb002, sum 0) before");
     config.size = sizeof image;
     memset(line, 'x', sizeof line - 1);
     config.command_line = line;
@@ -245,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup(test_empty_segments, setup), cmocka_unit_test_setup(test_load, setup),
         cmocka_unit_test_setup(test_information, setup),    cmocka_unit_test_setup(test_refusals, setup),
         cmocka_unit_test_setup(test_flags, setup),          cmocka_unit_test_setup(test_sizes, setup),
+        cmocka_unit_test_setup(test_header, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
