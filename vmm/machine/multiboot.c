@@ -38,6 +38,14 @@ enum info_offset {
 
 #define MAP_ENTRY_BYTES 24u /* with its size word, which does not count itself */
 
+/* What the guest is told lies in one block, the command line behind all else. */
+#define BLOCK_MAP   0x080u
+#define BLOCK_NAME  0x1a0u
+#define BLOCK_TEXTS 0x1b0u
+
+_Static_assert(BLOCK_MAP >= INFO_BYTES && BLOCK_MAP + E820_MAX_ENTRIES * MAP_ENTRY_BYTES <= BLOCK_NAME,
+               "the block's parts are apart");
+
 struct elf_header {
     uint8_t ident[16];
     uint16_t type, machine;
@@ -68,6 +76,7 @@ _Static_assert(sizeof(struct elf_header) == 52 && sizeof(struct elf_segment) == 
 #define TSS_LIMIT      0x67u
 #define CR0_PE_ET      0x11u
 #define KIB            1024u
+#define PAGE           0x1000ull
 
 static const uint8_t elf_magic[4] = {0x7f, 'E', 'L', 'F'};
 
@@ -77,6 +86,9 @@ struct loader {
     struct linux_message message;
     struct elf_header elf;
     struct elf_segment segment[MULTIBOOT_SEGMENTS_MAX];
+    size_t segments; /* that are loaded */
+    uint64_t entry;
+    uint64_t block;
 };
 
 /* "<text>, found 0x<number>" */
@@ -163,9 +175,14 @@ static bool check_header(struct loader *loader)
     return true;
 }
 
+static uint64_t segment_end(const struct elf_segment *segment)
+{
+    return (uint64_t)segment->paddr + segment->memsz;
+}
+
 static bool check_segment(struct loader *loader, const struct elf_segment *segment)
 {
-    uint64_t end = (uint64_t)segment->paddr + segment->memsz;
+    uint64_t end = segment_end(segment);
 
     if (segment->filesz > segment->memsz)
         return fail_found(loader, "kernel: expected segments not shorter in memory than in the file",
@@ -174,8 +191,9 @@ static bool check_segment(struct loader *loader, const struct elf_segment *segme
         (segment->offset > loader->config->size || segment->filesz > loader->config->size - segment->offset))
         return fail_found(loader, "kernel: truncated: expected a segment's bytes within the file, at",
                           segment->offset);
-    if (segment->paddr < E820_HIGH_MEMORY)
-        return fail_found(loader, "kernel: expected segments from 1 MiB on", segment->paddr);
+    if (segment->paddr < MULTIBOOT_LOWEST || (segment->paddr < E820_HIGH_MEMORY && end > E820_EBDA))
+        return fail_found(loader, "kernel: expected segments in 0x500..0x9fc00 or from 1 MiB on",
+                          segment->paddr);
     if (end > loader->config->map->acpi_base) {
         linux_message_text(&loader->message, "kernel: expected segments below 0x");
         linux_message_number(&loader->message, loader->config->map->acpi_base, 16);
@@ -184,11 +202,9 @@ static bool check_segment(struct loader *loader, const struct elf_segment *segme
     return true;
 }
 
+/* What is not loaded is dropped. */
 static bool check_segments(struct loader *loader)
 {
-    uint32_t entry = loader->elf.entry;
-    bool entry_is_loaded = false;
-
     for (size_t i = 0; i < loader->elf.phnum; i++) {
         const struct elf_segment *segment = &loader->segment[i];
 
@@ -196,9 +212,75 @@ static bool check_segments(struct loader *loader)
             continue;
         if (!check_segment(loader, segment))
             return false;
-        entry_is_loaded |= entry >= segment->paddr && entry - segment->paddr < segment->filesz;
+        loader->segment[loader->segments++] = *segment;
     }
-    return entry_is_loaded || fail_found(loader, "kernel: expected the entry in a loaded segment", entry);
+    return true;
+}
+
+/* A linker gives the virtual address; paging is off, so the physical one is entered. Where it lies in no
+ * segment by that measure, it is a physical address already. */
+static bool find_entry(struct loader *loader)
+{
+    uint32_t entry = loader->elf.entry;
+
+    for (size_t i = 0; i < loader->segments; i++) {
+        const struct elf_segment *segment = &loader->segment[i];
+
+        if (entry >= segment->vaddr && entry - segment->vaddr < segment->memsz) {
+            loader->entry = (uint64_t)segment->paddr + (entry - segment->vaddr);
+            return true;
+        }
+    }
+    for (size_t i = 0; i < loader->segments; i++)
+        if (entry >= loader->segment[i].paddr &&
+            entry - loader->segment[i].paddr < loader->segment[i].memsz) {
+            loader->entry = entry;
+            return true;
+        }
+    return fail_found(loader, "kernel: expected the entry in a loaded segment", entry);
+}
+
+static uint64_t whole_pages(uint64_t bytes)
+{
+    return (bytes + PAGE - 1) & ~(PAGE - 1);
+}
+
+static const char *command_line(const struct loader *loader)
+{
+    return loader->config->command_line ? loader->config->command_line : "";
+}
+
+static uint64_t block_bytes(const struct loader *loader)
+{
+    return BLOCK_TEXTS + strlen(command_line(loader)) + 1;
+}
+
+/* The first pages below the EBDA that no segment meets. Each segment moves the place on at most once. */
+static bool place_block(struct loader *loader)
+{
+    uint64_t size = block_bytes(loader);
+    size_t i = 0;
+
+    loader->block = MULTIBOOT_INFO;
+    while (i < loader->segments) {
+        const struct elf_segment *segment = &loader->segment[i++];
+
+        if (segment->paddr < loader->block + size && segment_end(segment) > loader->block) {
+            loader->block = whole_pages(segment_end(segment));
+            i = 0;
+        }
+    }
+    if (loader->block + size <= E820_EBDA)
+        return true;
+    return fail_found(loader, "kernel: expected room below 0x9fc00 beside its segments, for bytes", size);
+}
+
+static bool check_command_line(struct loader *loader)
+{
+    size_t length = strlen(command_line(loader));
+
+    return length <= MULTIBOOT_COMMAND_MAX ||
+           fail_found(loader, "command line: expected at most 0x7ff bytes", length);
 }
 
 static bool write(struct loader *loader, uint64_t gpa, const void *bytes, size_t length)
@@ -210,11 +292,9 @@ static bool write(struct loader *loader, uint64_t gpa, const void *bytes, size_t
 
 static bool write_segments(struct loader *loader)
 {
-    for (size_t i = 0; i < loader->elf.phnum; i++) {
+    for (size_t i = 0; i < loader->segments; i++) {
         const struct elf_segment *segment = &loader->segment[i];
 
-        if (segment->type != ELF_LOAD || segment->memsz == 0)
-            continue;
         if (segment->filesz != 0 &&
             !write(loader, segment->paddr, loader->config->image + segment->offset, segment->filesz))
             return false;
@@ -225,56 +305,46 @@ static bool write_segments(struct loader *loader)
     return true;
 }
 
-static bool write_command_line(struct loader *loader)
+static void put_map(uint8_t *bytes, const struct e820_map *map)
 {
-    const char *line = loader->config->command_line ? loader->config->command_line : "";
-    size_t length = strlen(line);
-
-    if (length > MULTIBOOT_COMMAND_MAX)
-        return fail_found(loader, "command line: expected at most 0x7ff bytes", length);
-    return write(loader, MULTIBOOT_COMMAND_LINE, line, length + 1);
-}
-
-static bool write_map(struct loader *loader)
-{
-    const struct e820_map *map = loader->config->map;
-
-    for (size_t i = 0; i < map->entries; i++) {
-        uint8_t entry[MAP_ENTRY_BYTES];
-
-        put32(entry, 0, MAP_ENTRY_BYTES - 4);
-        memcpy(entry + 4, &map->entry[i].base, 8);
-        memcpy(entry + 12, &map->entry[i].length, 8);
-        put32(entry, 20, map->entry[i].type);
-        if (!write(loader, MULTIBOOT_MAP + i * MAP_ENTRY_BYTES, entry, sizeof entry))
-            return false;
+    for (size_t i = 0; i < map->entries; i++, bytes += MAP_ENTRY_BYTES) {
+        put32(bytes, 0, MAP_ENTRY_BYTES - 4);
+        memcpy(bytes + 4, &map->entry[i].base, 8);
+        memcpy(bytes + 12, &map->entry[i].length, 8);
+        put32(bytes, 20, map->entry[i].type);
     }
-    return true;
 }
 
-static bool write_info(struct loader *loader)
+static bool write_block(struct loader *loader)
 {
     static const char name[] = "Donjon";
     const struct e820_map *map = loader->config->map;
-    uint8_t info[INFO_BYTES] = {0};
+    uint32_t place = (uint32_t)loader->block;
+    size_t size = (size_t)block_bytes(loader);
+    uint8_t *block = guest_ram_at(loader->ram, place, size);
 
-    put32(info, INFO_FLAGS, HAVE_MEMORY | HAVE_COMMAND_LINE | HAVE_MAP | HAVE_NAME);
-    put32(info, INFO_MEM_LOWER, E820_EBDA / KIB);
-    put32(info, INFO_MEM_UPPER, (uint32_t)((map->acpi_base - E820_HIGH_MEMORY) / KIB));
-    put32(info, INFO_CMDLINE, MULTIBOOT_COMMAND_LINE);
-    put32(info, INFO_MMAP_LENGTH, (uint32_t)map->entries * MAP_ENTRY_BYTES);
-    put32(info, INFO_MMAP_ADDR, MULTIBOOT_MAP);
-    put32(info, INFO_LOADER_NAME, MULTIBOOT_NAME);
-    return write(loader, MULTIBOOT_INFO, info, sizeof info) &&
-           write(loader, MULTIBOOT_NAME, name, sizeof name);
+    if (!block)
+        return fail_found(loader, "guest memory: expected RAM", place);
+    memset(block, 0, size);
+    put32(block, INFO_FLAGS, HAVE_MEMORY | HAVE_COMMAND_LINE | HAVE_MAP | HAVE_NAME);
+    put32(block, INFO_MEM_LOWER, E820_EBDA / KIB);
+    put32(block, INFO_MEM_UPPER, (uint32_t)((map->acpi_base - E820_HIGH_MEMORY) / KIB));
+    put32(block, INFO_CMDLINE, place + BLOCK_TEXTS);
+    put32(block, INFO_MMAP_LENGTH, (uint32_t)map->entries * MAP_ENTRY_BYTES);
+    put32(block, INFO_MMAP_ADDR, place + BLOCK_MAP);
+    put32(block, INFO_LOADER_NAME, place + BLOCK_NAME);
+    put_map(block + BLOCK_MAP, map);
+    memcpy(block + BLOCK_NAME, name, sizeof(name));
+    memcpy(block + BLOCK_TEXTS, command_line(loader), strlen(command_line(loader)));
+    return true;
 }
 
 static struct linux_entry entry_of(const struct loader *loader)
 {
     return (struct linux_entry){
-        .rip = loader->elf.entry,
+        .rip = loader->entry,
         .rax = MULTIBOOT_MAGIC,
-        .rbx = MULTIBOOT_INFO,
+        .rbx = loader->block,
         .cr0 = CR0_PE_ET,
         .cs = {BOOT_CS, CODE_32, UINT32_MAX, 0},
         .data = {BOOT_DS, DATA_32, UINT32_MAX, 0},
@@ -289,11 +359,11 @@ bool multiboot_load(const struct guest_ram *ram, const struct multiboot_config *
 
     message[0] = 0;
     *entry = (struct linux_entry){.rip = 0};
-    if (!check_elf(&loader) || !check_header(&loader) || !check_segments(&loader))
+    if (!check_elf(&loader) || !check_header(&loader) || !check_segments(&loader) || !find_entry(&loader))
         return false;
-    if (!write_segments(&loader) || !write_info(&loader) || !write_map(&loader))
+    if (!check_command_line(&loader) || !place_block(&loader))
         return false;
-    if (!write_command_line(&loader))
+    if (!write_segments(&loader) || !write_block(&loader))
         return false;
     *entry = entry_of(&loader);
     return true;

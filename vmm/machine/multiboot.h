@@ -3,7 +3,9 @@
  * Loading a Multiboot kernel (Multiboot Specification 0.6.96, an ELF32 program) into guest RAM and entering
  * it as the specification says: flat 32-bit protected mode, no paging, EAX the magic, EBX the information.
  *
- *     0x1000  information, memory map     0x2000  command line
+ * Segments may lie between the BIOS data area and the EBDA, and from 1 MiB up to the ACPI tables. The
+ * information, with the memory map and all strings, is one block on the first pages from MULTIBOOT_INFO on
+ * that no segment meets.
  *
  * Modules, the a.out kludge and video modes are not offered. The image comes from outside and is checked
  * field by field; nothing in it is believed.
@@ -16,10 +18,8 @@
 
 #include "vmm/machine/linux.h"
 
+#define MULTIBOOT_LOWEST       0x500u /* behind the BIOS data area */
 #define MULTIBOOT_INFO         0x1000u
-#define MULTIBOOT_MAP          0x1100u
-#define MULTIBOOT_NAME         0x1300u
-#define MULTIBOOT_COMMAND_LINE 0x2000u
 #define MULTIBOOT_COMMAND_MAX  2047u /* bytes without the terminating NUL */
 #define MULTIBOOT_MAGIC        0x2badb002u
 #define MULTIBOOT_SEGMENTS_MAX 16u /* program headers */
@@ -34,7 +34,7 @@ struct multiboot_config {
 /* Whether an image is to be loaded by multiboot_load, by its first bytes: an ELF file. */
 bool multiboot_is(const void *image, size_t size);
 
-/* Load and describe the entry. All that is loaded lies from 1 MiB to the ACPI tables. False: `message` has
+/* Load and describe the entry, which the program's header may give as a virtual address. False: `message` has
  * one line that says what was expected and what was found, and guest RAM may be partly written. */
 __attribute__((warn_unused_result)) bool multiboot_load(const struct guest_ram *ram,
                                                         const struct multiboot_config *config,

@@ -2,7 +2,7 @@
 /*
  * Hostile images for the Multiboot loader: the input changes bytes of a good one, or with an odd first byte
  * is the image. The sanitizers watch file and guest RAM; here it is checked that the entry of what was
- * accepted lies in RAM above 1 MiB and that a refusal has its message.
+ * accepted and what it is told lie where they may, and that a refusal has its message.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +28,11 @@ static void make_image(uint8_t image[IMAGE])
     memset(image, 0, IMAGE);
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         memcpy(image + words[i][0], &words[i][1], 4);
+}
+
+static bool is_free(uint64_t gpa, const struct e820_map *map)
+{
+    return gpa >= MULTIBOOT_LOWEST && gpa < map->acpi_base && (gpa < E820_EBDA || gpa >= E820_HIGH_MEMORY);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
@@ -56,7 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
     if (!multiboot_load(&ram, &config, &entry, message)) {
         if (!message[0])
             abort();
-    } else if (entry.rip < E820_HIGH_MEMORY || entry.rip >= map.acpi_base) {
+    } else if (!is_free(entry.rip, &map) || entry.rbx % 0x1000 || entry.rbx >= E820_EBDA ||
+               !is_free(entry.rbx, &map)) {
         abort();
     }
     return 0;

@@ -147,6 +147,63 @@ static void test_information(void **state)
     assert_string_equal((char *)low + get(MULTIBOOT_INFO + 16), "");
 }
 
+/* A virtual address of a segment is translated; any other is a physical one. */
+static void test_entry(void **state)
+{
+    static const struct {
+        uint32_t given, entered;
+    } rows[] = {{0xdead0000, PLACE},
+                {0xdead02ff, PLACE + 0x2ff},
+                {PLACE, PLACE},
+                {PLACE + 0x100, PLACE + 0x100},
+                {PLACE + 0x2ff, PLACE + 0x2ff}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        put(image, 24, rows[i].given, 4);
+        assert_true(multiboot_load(&ram, &config, &entry, message));
+        assert_int_equal(entry.rip, rows[i].entered);
+    }
+    put(image, 44, 3, 2); /* the virtual address counts, even if it is another's physical one */
+    put_segment(2, 1, CODE, 3 * MIB, 0x10, 0x10);
+    put(image, PHOFF + 2 * 32 + 8, PLACE, 4);
+    put(image, 24, PLACE + 4, 4);
+    assert_true(multiboot_load(&ram, &config, &entry, message));
+    assert_int_equal(entry.rip, 3 * MIB + 4);
+}
+
+/* Segments in low memory are loaded, and the information makes way for them. */
+static void test_low(void **state)
+{
+    static const struct {
+        uint32_t address, size, block;
+    } rows[] = {{0x500, 0x300, 0x1000},    {0x7c00, 0x300, 0x1000}, {0xfff, 0x300, 0x2000},
+                {0x1000, 0x300, 0x2000},   {0x11b0, 0x300, 0x2000}, {0x1fff, 0x300, 0x1000},
+                {0x500, 0x9e500, 0x9f000}, {0x9f900, 0x300, 0x1000}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(setup(state), 0);
+        put_segment(0, 1, CODE, rows[i].address, 0x100, rows[i].size);
+        put(image, 24, rows[i].address + 4, 4);
+        assert_true(multiboot_load(&ram, &config, &entry, message));
+        assert_int_equal(entry.rip, rows[i].address + 4);
+        assert_int_equal(entry.rbx, rows[i].block);
+        assert_int_equal(get(rows[i].address), 0x90909090);
+        assert_int_equal(get(rows[i].address + rows[i].size - 4), 0);
+        assert_int_equal(get(rows[i].block), 0x245);
+        assert_string_equal((char *)low + get(rows[i].block + 16), "one two");
+    }
+    put_segment(0, 1, CODE, 0x500, 0x100, 0x9f700);
+    refused("kernel: expected room below 0x9fc00 beside its segments, for bytes, found 0x1b8");
+    put(image, 44, 3, 2); /* in two steps */
+    put_segment(0, 1, CODE, 0x2100, 0x100, 0x300);
+    put_segment(2, 1, CODE, 0x1000, 0x100, 0x1000);
+    put(image, 24, 0x2100, 4);
+    config.command_line = NULL;
+    assert_true(multiboot_load(&ram, &config, &entry, message));
+    assert_int_equal(entry.rbx, 0x3000);
+}
+
 struct refusal {
     size_t offset;
     uint64_t value;
@@ -170,13 +227,18 @@ static const struct refusal refusals[] = {
     {28, BYTES - 63, 4, "program headers within the file, found 0x3c1"},
     {28, UINT32_MAX, 4, "program headers within the file, found 0xffffffff"},
     {24, PLACE - 1, 4, "expected the entry in a loaded segment, found 0x1fffff"},
-    {24, PLACE + 0x100, 4, "expected the entry in a loaded segment, found 0x200100"},
+    {24, PLACE + 0x300, 4, "expected the entry in a loaded segment, found 0x200300"},
+    {24, 0xdead0300, 4, "expected the entry in a loaded segment, found 0xdead0300"},
+    {24, 0, 4, "expected the entry in a loaded segment, found 0x0"},
     {HEADER, 0x1badb003, 4, "expected a Multiboot header (0x1badb002, sum 0) before, found 0x400"},
     {HEADER + 8, 0, 4, "expected a Multiboot header (0x1badb002, sum 0) before, found 0x400"},
     {SEGMENT(4), BYTES - 0xff, 4, "truncated: expected a segment's bytes within the file, at, found 0x301"},
     {SEGMENT(4), UINT32_MAX, 4, "truncated: "},
     {SEGMENT(16), 0x301, 4, "expected segments not shorter in memory than in the file, found 0x301"},
-    {SEGMENT(12), MIB - 1, 4, "expected segments from 1 MiB on, found 0xfffff"},
+    {SEGMENT(12), MIB - 1, 4, "expected segments in 0x500..0x9fc00 or from 1 MiB on, found 0xfffff"},
+    {SEGMENT(12), 0x4ff, 4, "expected segments in 0x500..0x9fc00 or from 1 MiB on, found 0x4ff"},
+    {SEGMENT(12), 0x9fc00 - 0x2ff, 4, "expected segments in 0x500..0x9fc00 or from 1 MiB on, found 0x9f901"},
+    {SEGMENT(12), 0xa0000, 4, "expected segments in 0x500..0x9fc00 or from 1 MiB on, found 0xa0000"},
     {SEGMENT(12), RAM_SIZE - 0x10000 - 0x2ff, 4,
      "expected segments below 0xff0000 (end of memory), found 0xff0001"},
     {SEGMENT(12), UINT32_MAX, 4, "expected segments below 0xff0000 (end of memory), found 0x1000002ff"},
@@ -257,10 +319,15 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_empty_segments, setup), cmocka_unit_test_setup(test_load, setup),
-        cmocka_unit_test_setup(test_information, setup),    cmocka_unit_test_setup(test_refusals, setup),
-        cmocka_unit_test_setup(test_flags, setup),          cmocka_unit_test_setup(test_sizes, setup),
+        cmocka_unit_test_setup(test_empty_segments, setup),
+        cmocka_unit_test_setup(test_load, setup),
+        cmocka_unit_test_setup(test_information, setup),
+        cmocka_unit_test_setup(test_refusals, setup),
+        cmocka_unit_test_setup(test_flags, setup),
+        cmocka_unit_test_setup(test_sizes, setup),
         cmocka_unit_test_setup(test_header, setup),
+        cmocka_unit_test_setup(test_entry, setup),
+        cmocka_unit_test_setup(test_low, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
