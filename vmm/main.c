@@ -37,7 +37,7 @@ struct monitor {
     struct vm_config config;
     struct pd_info info;
     const struct builtin_guest *builtin;
-    struct rom kernel, initrd;
+    struct rom kernel, initrd, module[CONFIG_MODULES];
     struct e820_map map;
     struct guest_ram ram;
     struct dataspace low, high;
@@ -99,6 +99,9 @@ static bool open_rom(const struct vm_config *config, const char *what, const cha
 
 static bool open_images(struct monitor *m)
 {
+    for (size_t i = 0; i < m->config.modules; i++)
+        if (!open_rom(&m->config, "module rom", m->config.module[i].rom, &m->module[i]))
+            return false;
     if (!m->config.guest[0])
         return open_rom(&m->config, "kernel", m->config.kernel, &m->kernel) &&
                open_rom(&m->config, "initrd", m->config.initrd, &m->initrd);
@@ -268,6 +271,10 @@ static bool load_linux(struct monitor *m, uint64_t rsdp, struct linux_entry *ent
         .rsdp = rsdp,
     };
 
+    if (m->config.modules) {
+        log_line("vm %s: module: a Linux kernel takes none, but an initrd", m->config.name);
+        return false;
+    }
     if (linux_load(&m->ram, &config, entry, message))
         return true;
     log_line("vm %s: %s", m->config.name, message);
@@ -277,13 +284,22 @@ static bool load_linux(struct monitor *m, uint64_t rsdp, struct linux_entry *ent
 static bool load_multiboot(struct monitor *m, struct linux_entry *entry)
 {
     char message[LINUX_MESSAGE_BYTES];
-    struct multiboot_config config = {
-        .image = m->kernel.data, .size = m->kernel.bytes, .command_line = m->config.cmdline, .map = &m->map};
+    struct multiboot_module module[CONFIG_MODULES];
+    struct multiboot_config config = {.image = m->kernel.data,
+                                      .size = m->kernel.bytes,
+                                      .command_line = m->config.cmdline,
+                                      .map = &m->map,
+                                      .module = module,
+                                      .modules = m->config.modules};
 
     if (m->initrd.bytes) {
-        log_line("vm %s: initrd: a Multiboot kernel takes none", m->config.name);
+        log_line("vm %s: initrd: a Multiboot kernel takes none, but <module>s", m->config.name);
         return false;
     }
+    for (size_t i = 0; i < m->config.modules; i++)
+        module[i] = (struct multiboot_module){.data = m->module[i].data,
+                                              .size = m->module[i].bytes,
+                                              .command_line = m->config.module[i].cmdline};
     if (multiboot_load(&m->ram, &config, entry, message))
         return true;
     log_line("vm %s: %s", m->config.name, message);

@@ -14,7 +14,11 @@
 
 static const char *const vm_attributes[] = {"name!",    "memory!", "kernel", "initrd", "cmdline", "guest",
                                             "terminal", "vcpus",   "exits",  "churn",  NULL};
-static const struct xml_schema vm_schema = {.name = "vm", .attributes = vm_attributes};
+static const char *const module_attributes[] = {"rom!", "cmdline", NULL};
+static const struct xml_schema module_schema = {.name = "module", .attributes = module_attributes};
+static const struct xml_child_rule vm_children[] = {{&module_schema, 0, CONFIG_MODULES}, {NULL, 0, 0}};
+static const struct xml_schema vm_schema = {
+    .name = "vm", .attributes = vm_attributes, .children = vm_children};
 static const struct xml_child_rule config_children[] = {{&vm_schema, 1, 1}, {NULL, 0, 0}};
 static const struct xml_schema config_schema = {.name = "config", .children = config_children};
 
@@ -26,7 +30,7 @@ static bool copy(const struct xml_node *node, const char *name, char *to, size_t
     size_t length = strlen(value);
 
     if (length >= size)
-        return xml_fail(error, node->line, "<vm>: attribute % is too long: \"%\"", name, value);
+        return xml_fail(error, node->line, "<%>: attribute % is too long: \"%\"", node->name, name, value);
     memcpy(to, value, length + 1);
     return true;
 }
@@ -48,11 +52,28 @@ static bool read_memory(struct vm_config *config, const struct xml_node *vm, str
     return true;
 }
 
+static bool read_modules(struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
+{
+    for (const struct xml_node *node = xml_child(vm, "module"); node; node = xml_next(node, "module")) {
+        struct vm_module *module = &config->module[config->modules++];
+
+        if (!copy(node, "rom", module->rom, sizeof(module->rom), error) ||
+            !copy(node, "cmdline", module->cmdline, sizeof(module->cmdline), error))
+            return false;
+        if (!module->rom[0])
+            return xml_fail(error, node->line, "<module>: expected the name of a ROM, found rom=\"\"");
+    }
+    return true;
+}
+
 static bool check_boot(const struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
 {
     if (config->guest[0] && (config->kernel[0] || config->initrd[0] || config->cmdline[0]))
         return xml_fail(error, vm->line,
                         "<vm>: expected either guest or kernel with initrd and cmdline, found both");
+    if (config->modules && (config->guest[0] || config->initrd[0]))
+        return xml_fail(error, vm->line, "<vm>: expected <module> with a Multiboot kernel, found % too",
+                        config->guest[0] ? "guest" : "initrd");
     if (!config->guest[0] && !config->kernel[0])
         return xml_fail(error, vm->line, "<vm>: expected attribute kernel or guest, found neither");
     return true;
@@ -75,7 +96,7 @@ static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct 
         memcpy(config->terminal, CONFIG_TERMINAL, sizeof CONFIG_TERMINAL);
     if (!config->name[0])
         return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"");
-    return read_memory(config, vm, error) &&
+    return read_memory(config, vm, error) && read_modules(config, vm, error) &&
            xml_get_unsigned_or(vm, "vcpus", &vcpus, 1, &config->vcpus, error) &&
            xml_get_unsigned_or(vm, "churn", &churn, 0, &config->churn, error) &&
            check_boot(config, vm, error);

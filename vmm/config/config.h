@@ -7,9 +7,15 @@
  *     </config>
  *
  * memory: MiB, or with a suffix K, M or G. kernel and initrd name ROMs; kernel is a bzImage, or a
- * Multiboot ELF32 program, which takes no initrd. vcpus: how many
- * processors the guest has, 1 (default) to 8. guest="..." instead of kernel runs
- * one of the guests that are part of the monitor (builtin.h). exits="TEXT": when the guest prints a line with
+ * Multiboot ELF32 program, which takes no initrd but modules, each with a command line of its own:
+ *
+ *       <vm name="xen" memory="512" kernel="xen" cmdline="xen console=com1">
+ *         <module rom="vmlinuz" cmdline="vmlinuz console=hvc0"/>
+ *         <module rom="initrd"/>
+ *       </vm>
+ *
+ * vcpus: how many processors the guest has, 1 (default) to 8. guest="..." instead of kernel runs one of the
+ * guests that are part of the monitor (builtin.h). exits="TEXT": when the guest prints a line with
  * this text, the log gets the number of its exits by reason, as it always does at the guest's end.
  * churn="MS": a test that detaches guest memory under the running guest so often (churn.h). terminal: the
  * label under which the monitor asks for its Terminal session, where there are several.
@@ -21,12 +27,19 @@
 #include <stdint.h>
 
 #include "lib/xml/xml.h"
+#include "vmm/machine/multiboot.h"
 
 #define CONFIG_NAME_SIZE    32u
 #define CONFIG_ROM_SIZE     64u
 #define CONFIG_TERMINAL     "console"
 #define CONFIG_CMDLINE_SIZE 2048u /* Linux: COMMAND_LINE_SIZE */
+#define CONFIG_MODULES      MULTIBOOT_MODULES_MAX
 #define CONFIG_TEXT_MAX     16384u
+
+struct vm_module {
+    char rom[CONFIG_ROM_SIZE];
+    char cmdline[CONFIG_CMDLINE_SIZE];
+};
 
 struct vm_config {
     char name[CONFIG_NAME_SIZE];
@@ -39,6 +52,8 @@ struct vm_config {
     char exits[CONFIG_NAME_SIZE]; /* "": at the end only */
     char terminal[CONFIG_NAME_SIZE];
     uint64_t churn; /* ms; 0: never */
+    size_t modules;
+    struct vm_module module[CONFIG_MODULES];
 };
 
 /* Reads a configuration; `text` (CONFIG_TEXT_MAX bytes at most) is changed. False: *error names element,

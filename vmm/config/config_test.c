@@ -55,6 +55,24 @@ static void test_memory_units(void **state)
     assert_string_equal(config.guest, "spin");
 }
 
+static void test_modules(void **state)
+{
+    struct vm_config config;
+    struct xml_error error;
+
+    (void)state;
+    assert_true(read_text("<config><vm name='a' memory='64' kernel='k'><module rom='one' cmdline='a b'/>"
+                          "<module rom='two'/></vm></config>",
+                          &config, &error));
+    assert_int_equal(config.modules, 2);
+    assert_string_equal(config.module[0].rom, "one");
+    assert_string_equal(config.module[0].cmdline, "a b");
+    assert_string_equal(config.module[1].rom, "two");
+    assert_string_equal(config.module[1].cmdline, "");
+}
+
+#define VM_OPENS "<config>\n<vm name='a' memory='64' kernel='k'"
+
 /* What is wrong, the line it is told for, and a word that the reason must have. */
 static const struct {
     const char *xml;
@@ -77,6 +95,16 @@ static const struct {
     {"<config>\n<vm name='0123456789012345678901234567890123456789' memory='64' kernel='k'/></config>", 2,
      "name"},
     {"<other/>", 1, "config"},
+    {VM_OPENS ">\n<module/></vm></config>", 3, "rom"},
+    {VM_OPENS ">\n<module rom=''/></vm></config>", 3, "ROM"},
+    {VM_OPENS ">\n<module rom='m' line='x'/></vm></config>", 3, "line"},
+    {VM_OPENS ">\n<modul rom='m'/></vm></config>", 3, "modul"},
+    {VM_OPENS ">\n<module rom='m'><module rom='n'/></module></vm></config>", 3, "module"},
+    {VM_OPENS " initrd='i'>\n<module rom='m'/></vm></config>", 2, "initrd"},
+    {"<config>\n<vm name='a' memory='64' guest='spin'>\n<module rom='m'/></vm></config>", 2, "guest"},
+    {VM_OPENS "><module rom='1'/><module rom='2'/><module rom='3'/><module rom='4'/><module rom='5'/>"
+              "<module rom='6'/><module rom='7'/><module rom='8'/>\n<module rom='9'/></vm></config>",
+     3, "module"},
 };
 
 static void test_wrong(void **state)
@@ -97,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linux),
         cmocka_unit_test(test_memory_units),
+        cmocka_unit_test(test_modules),
         cmocka_unit_test(test_wrong),
     };
 

@@ -14,7 +14,7 @@
 #define HEADER_BYTES  12u
 
 /* Flags in the header: the low half must be understood. */
-#define WANT_ALIGNED   0x00000001u /* modules on page boundaries: there are none */
+#define WANT_ALIGNED   0x00000001u /* modules on page boundaries: they always are */
 #define WANT_MEMORY    0x00000002u
 #define WANT_MANDATORY 0x0000ffffu
 #define WANT_KLUDGE    0x00010000u
@@ -22,6 +22,7 @@
 /* Flags in the information. */
 #define HAVE_MEMORY       0x001u
 #define HAVE_COMMAND_LINE 0x004u
+#define HAVE_MODULES      0x008u
 #define HAVE_MAP          0x040u
 #define HAVE_NAME         0x200u
 
@@ -30,6 +31,8 @@ enum info_offset {
     INFO_MEM_LOWER = 4,
     INFO_MEM_UPPER = 8,
     INFO_CMDLINE = 16,
+    INFO_MODS_COUNT = 20,
+    INFO_MODS_ADDR = 24,
     INFO_MMAP_LENGTH = 44,
     INFO_MMAP_ADDR = 48,
     INFO_LOADER_NAME = 64,
@@ -38,12 +41,15 @@ enum info_offset {
 
 #define MAP_ENTRY_BYTES 24u /* with its size word, which does not count itself */
 
-/* What the guest is told lies in one block, the command line behind all else. */
-#define BLOCK_MAP   0x080u
-#define BLOCK_NAME  0x1a0u
-#define BLOCK_TEXTS 0x1b0u
+/* What the guest is told lies in one block, the command lines behind all else: the kernel's, the modules'. */
+#define BLOCK_MAP     0x080u
+#define BLOCK_NAME    0x1a0u
+#define BLOCK_MODULES 0x1b0u
+#define BLOCK_TEXTS   0x230u
+#define MODULE_BYTES  16u
 
-_Static_assert(BLOCK_MAP >= INFO_BYTES && BLOCK_MAP + E820_MAX_ENTRIES * MAP_ENTRY_BYTES <= BLOCK_NAME,
+_Static_assert(BLOCK_MAP >= INFO_BYTES && BLOCK_MAP + E820_MAX_ENTRIES * MAP_ENTRY_BYTES <= BLOCK_NAME &&
+                   BLOCK_MODULES + MULTIBOOT_MODULES_MAX * MODULE_BYTES <= BLOCK_TEXTS,
                "the block's parts are apart");
 
 struct elf_header {
@@ -89,6 +95,7 @@ struct loader {
     size_t segments; /* that are loaded */
     uint64_t entry;
     uint64_t block;
+    uint64_t module[MULTIBOOT_MODULES_MAX];
 };
 
 /* "<text>, found 0x<number>" */
@@ -245,14 +252,22 @@ static uint64_t whole_pages(uint64_t bytes)
     return (bytes + PAGE - 1) & ~(PAGE - 1);
 }
 
-static const char *command_line(const struct loader *loader)
+/* 0: the kernel's, from 1 on the modules'. */
+static const char *command_line(const struct loader *loader, size_t number)
 {
-    return loader->config->command_line ? loader->config->command_line : "";
+    const struct multiboot_config *config = loader->config;
+    const char *line = number ? config->module[number - 1].command_line : config->command_line;
+
+    return line ? line : "";
 }
 
 static uint64_t block_bytes(const struct loader *loader)
 {
-    return BLOCK_TEXTS + strlen(command_line(loader)) + 1;
+    uint64_t bytes = BLOCK_TEXTS;
+
+    for (size_t i = 0; i <= loader->config->modules; i++)
+        bytes += strlen(command_line(loader, i)) + 1;
+    return bytes;
 }
 
 /* The first pages below the EBDA that no segment meets. Each segment moves the place on at most once. */
@@ -275,12 +290,44 @@ static bool place_block(struct loader *loader)
     return fail_found(loader, "kernel: expected room below 0x9fc00 beside its segments, for bytes", size);
 }
 
-static bool check_command_line(struct loader *loader)
+static bool place_modules(struct loader *loader)
 {
-    size_t length = strlen(command_line(loader));
+    const struct multiboot_config *config = loader->config;
+    uint64_t place = E820_HIGH_MEMORY, end = config->map->acpi_base;
 
-    return length <= MULTIBOOT_COMMAND_MAX ||
-           fail_found(loader, "command line: expected at most 0x7ff bytes", length);
+    for (size_t i = 0; i < loader->segments; i++)
+        if (place < segment_end(&loader->segment[i]))
+            place = segment_end(&loader->segment[i]);
+    for (size_t i = 0; i < config->modules; i++) {
+        uint64_t size = config->module[i].size;
+
+        place = whole_pages(place);
+        if (place > end || size > end - place) {
+            linux_message_text(&loader->message, "module ");
+            linux_message_number(&loader->message, i + 1, 10);
+            linux_message_text(&loader->message, ": expected to fit between 0x");
+            linux_message_number(&loader->message, place, 16);
+            linux_message_text(&loader->message, " and the end of memory 0x");
+            linux_message_number(&loader->message, end, 16);
+            return fail_found(loader, "; size", size);
+        }
+        loader->module[i] = place;
+        place += size;
+    }
+    return true;
+}
+
+static bool check_lines(struct loader *loader)
+{
+    if (loader->config->modules > MULTIBOOT_MODULES_MAX)
+        return fail_found(loader, "expected at most 0x8 modules", loader->config->modules);
+    for (size_t i = 0; i <= loader->config->modules; i++) {
+        size_t length = strlen(command_line(loader, i));
+
+        if (length > MULTIBOOT_COMMAND_MAX)
+            return fail_found(loader, "command line: expected at most 0x7ff bytes", length);
+    }
+    return true;
 }
 
 static bool write(struct loader *loader, uint64_t gpa, const void *bytes, size_t length)
@@ -315,27 +362,60 @@ static void put_map(uint8_t *bytes, const struct e820_map *map)
     }
 }
 
+static bool write_modules(struct loader *loader)
+{
+    for (size_t i = 0; i < loader->config->modules; i++)
+        if (!write(loader, loader->module[i], loader->config->module[i].data, loader->config->module[i].size))
+            return false;
+    return true;
+}
+
+/* The command lines, and the modules' list, whose entries point to them. */
+static void put_modules(const struct loader *loader, uint8_t *block)
+{
+    const struct multiboot_config *config = loader->config;
+    uint32_t at = BLOCK_TEXTS;
+
+    for (size_t i = 0; i <= config->modules; i++) {
+        const char *line = command_line(loader, i);
+        size_t length = strlen(line);
+
+        memcpy(block + at, line, length);
+        if (i) {
+            uint8_t *entry = block + BLOCK_MODULES + (i - 1) * MODULE_BYTES;
+
+            put32(entry, 0, (uint32_t)loader->module[i - 1]);
+            put32(entry, 4, (uint32_t)(loader->module[i - 1] + config->module[i - 1].size));
+            put32(entry, 8, (uint32_t)loader->block + at);
+        }
+        at += (uint32_t)length + 1;
+    }
+}
+
 static bool write_block(struct loader *loader)
 {
     static const char name[] = "Donjon";
     const struct e820_map *map = loader->config->map;
     uint32_t place = (uint32_t)loader->block;
+    uint32_t modules = loader->config->modules ? HAVE_MODULES : 0;
     size_t size = (size_t)block_bytes(loader);
     uint8_t *block = guest_ram_at(loader->ram, place, size);
 
     if (!block)
         return fail_found(loader, "guest memory: expected RAM", place);
     memset(block, 0, size);
-    put32(block, INFO_FLAGS, HAVE_MEMORY | HAVE_COMMAND_LINE | HAVE_MAP | HAVE_NAME);
+    put32(block, INFO_FLAGS, HAVE_MEMORY | HAVE_COMMAND_LINE | HAVE_MAP | HAVE_NAME | modules);
     put32(block, INFO_MEM_LOWER, E820_EBDA / KIB);
     put32(block, INFO_MEM_UPPER, (uint32_t)((map->acpi_base - E820_HIGH_MEMORY) / KIB));
     put32(block, INFO_CMDLINE, place + BLOCK_TEXTS);
+    put32(block, INFO_MODS_COUNT, (uint32_t)loader->config->modules);
+    put32(block, INFO_MODS_ADDR, modules ? place + BLOCK_MODULES : 0);
     put32(block, INFO_MMAP_LENGTH, (uint32_t)map->entries * MAP_ENTRY_BYTES);
     put32(block, INFO_MMAP_ADDR, place + BLOCK_MAP);
     put32(block, INFO_LOADER_NAME, place + BLOCK_NAME);
     put_map(block + BLOCK_MAP, map);
     memcpy(block + BLOCK_NAME, name, sizeof(name));
-    memcpy(block + BLOCK_TEXTS, command_line(loader), strlen(command_line(loader)));
+    put_modules(loader, block);
     return true;
 }
 
@@ -361,9 +441,9 @@ bool multiboot_load(const struct guest_ram *ram, const struct multiboot_config *
     *entry = (struct linux_entry){.rip = 0};
     if (!check_elf(&loader) || !check_header(&loader) || !check_segments(&loader) || !find_entry(&loader))
         return false;
-    if (!check_command_line(&loader) || !place_block(&loader))
+    if (!check_lines(&loader) || !place_block(&loader) || !place_modules(&loader))
         return false;
-    if (!write_segments(&loader) || !write_block(&loader))
+    if (!write_segments(&loader) || !write_modules(&loader) || !write_block(&loader))
         return false;
     *entry = entry_of(&loader);
     return true;

@@ -4,10 +4,11 @@
  * it as the specification says: flat 32-bit protected mode, no paging, EAX the magic, EBX the information.
  *
  * Segments may lie between the BIOS data area and the EBDA, and from 1 MiB up to the ACPI tables. The
- * information, with the memory map and all strings, is one block on the first pages from MULTIBOOT_INFO on
- * that no segment meets.
+ * information, with the memory map, the list of modules and all strings, is one block on the first pages from
+ * MULTIBOOT_INFO on that no segment meets. Modules lie on pages of their own, in their order, behind the last
+ * segment.
  *
- * Modules, the a.out kludge and video modes are not offered. The image comes from outside and is checked
+ * The a.out kludge and video modes are not offered. The image comes from outside and is checked
  * field by field; nothing in it is believed.
  */
 #pragma once
@@ -23,12 +24,21 @@
 #define MULTIBOOT_COMMAND_MAX  2047u /* bytes without the terminating NUL */
 #define MULTIBOOT_MAGIC        0x2badb002u
 #define MULTIBOOT_SEGMENTS_MAX 16u /* program headers */
+#define MULTIBOOT_MODULES_MAX  8u
+
+struct multiboot_module {
+    const uint8_t *data;
+    size_t size;
+    const char *command_line; /* NUL-terminated; NULL: empty */
+};
 
 struct multiboot_config {
     const uint8_t *image;
     size_t size;
     const char *command_line; /* NUL-terminated; NULL: empty */
     const struct e820_map *map;
+    const struct multiboot_module *module;
+    size_t modules;
 };
 
 /* Whether an image is to be loaded by multiboot_load, by its first bytes: an ELF file. */

@@ -35,11 +35,34 @@ static bool is_free(uint64_t gpa, const struct e820_map *map)
     return gpa >= MULTIBOOT_LOWEST && gpa < map->acpi_base && (gpa < E820_EBDA || gpa >= E820_HIGH_MEMORY);
 }
 
+static uint32_t get32(const uint8_t *bytes)
+{
+    uint32_t value;
+
+    memcpy(&value, bytes, sizeof(value));
+    return value;
+}
+
+/* Both of the information's modules have their length and lie on pages, one behind the other. */
+static bool are_modules(const uint8_t *info, size_t length, uint64_t end)
+{
+    const uint8_t *list = info + (get32(info + 24) & 0xfff); /* in the block's first page */
+    uint32_t first, second;
+
+    first = get32(list);
+    second = get32(list + 16);
+    return get32(info + 20) == 2 && first % 0x1000 == 0 && second % 0x1000 == 0 &&
+           first >= E820_HIGH_MEMORY && get32(list + 4) - first == length && second >= get32(list + 4) &&
+           get32(list + 20) - second == length * 0x1000 && get32(list + 20) <= end;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
 {
-    static uint8_t low[E820_MIN_RAM];
+    static uint8_t low[E820_MIN_RAM], large[E820_MIN_RAM];
     const struct guest_ram ram = {.low = low, .low_size = sizeof low};
-    struct multiboot_config config = {.image = input, .size = length, .command_line = "x"};
+    const struct multiboot_module module[] = {{input, length, "first"}, {large, length * 0x1000, NULL}};
+    struct multiboot_config config = {
+        .image = input, .size = length, .command_line = "x", .module = module, .modules = 2};
     char message[LINUX_MESSAGE_BYTES];
     struct linux_entry entry;
     struct e820_map map;
@@ -55,14 +78,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
         config.image = image;
         config.size = sizeof image;
         if (length <= 1 &&
-            !multiboot_load(&ram, &(struct multiboot_config){image, IMAGE, "", &map}, &entry, message))
+            !multiboot_load(&ram, &(struct multiboot_config){.image = image, .size = IMAGE, .map = &map},
+                            &entry, message))
             abort();
     }
     if (!multiboot_load(&ram, &config, &entry, message)) {
         if (!message[0])
             abort();
     } else if (!is_free(entry.rip, &map) || entry.rbx % 0x1000 || entry.rbx >= E820_EBDA ||
-               !is_free(entry.rbx, &map)) {
+               !is_free(entry.rbx, &map) || !are_modules(low + entry.rbx, length, map.acpi_base)) {
         abort();
     }
     return 0;

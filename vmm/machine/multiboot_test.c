@@ -73,7 +73,8 @@ static int setup(void **state)
     put(image, HEADER + 8, -(0x1badb002u + 2u), 4);
     memset(image + CODE, 0x90, 0x200);
     assert_true(e820_layout(RAM_SIZE, &map));
-    config = (struct multiboot_config){image, sizeof image, "one two", &map};
+    config = (struct multiboot_config){
+        .image = image, .size = sizeof image, .command_line = "one two", .map = &map};
     return 0;
 }
 
@@ -178,7 +179,7 @@ static void test_low(void **state)
     static const struct {
         uint32_t address, size, block;
     } rows[] = {{0x500, 0x300, 0x1000},    {0x7c00, 0x300, 0x1000}, {0xfff, 0x300, 0x2000},
-                {0x1000, 0x300, 0x2000},   {0x11b0, 0x300, 0x2000}, {0x1fff, 0x300, 0x1000},
+                {0x1000, 0x300, 0x2000},   {0x1230, 0x300, 0x2000}, {0x1fff, 0x300, 0x1000},
                 {0x500, 0x9e500, 0x9f000}, {0x9f900, 0x300, 0x1000}};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -194,7 +195,7 @@ static void test_low(void **state)
         assert_string_equal((char *)low + get(rows[i].block + 16), "one two");
     }
     put_segment(0, 1, CODE, 0x500, 0x100, 0x9f700);
-    refused("kernel: expected room below 0x9fc00 beside its segments, for bytes, found 0x1b8");
+    refused("kernel: expected room below 0x9fc00 beside its segments, for bytes, found 0x238");
     put(image, 44, 3, 2); /* in two steps */
     put_segment(0, 1, CODE, 0x2100, 0x100, 0x300);
     put_segment(2, 1, CODE, 0x1000, 0x100, 0x1000);
@@ -202,6 +203,73 @@ static void test_low(void **state)
     config.command_line = NULL;
     assert_true(multiboot_load(&ram, &config, &entry, message));
     assert_int_equal(entry.rbx, 0x3000);
+}
+
+static struct multiboot_module modules[MULTIBOOT_MODULES_MAX + 1];
+
+/* Behind the kernel, each on pages of its own, and their list with the strings. */
+static void test_modules(void **state)
+{
+    static const char first[] = "The first module's bytes", second[0x1001];
+    uint32_t list;
+
+    (void)state;
+    modules[0] = (struct multiboot_module){(const uint8_t *)first, sizeof(first), "first line"};
+    modules[1] = (struct multiboot_module){(const uint8_t *)second, sizeof(second), NULL};
+    modules[2] = (struct multiboot_module){(const uint8_t *)first, 1, "third"};
+    config.module = modules;
+    config.modules = 3;
+    assert_true(multiboot_load(&ram, &config, &entry, message));
+    assert_int_equal(get(MULTIBOOT_INFO), 0x24d);
+    assert_int_equal(get(MULTIBOOT_INFO + 20), 3);
+    list = get(MULTIBOOT_INFO + 24);
+    assert_int_equal(get(list), PLACE + 0x1000);
+    assert_int_equal(get(list + 4), PLACE + 0x1000 + sizeof(first));
+    assert_string_equal((char *)low + get(list + 8), "first line");
+    assert_int_equal(get(list + 12), 0);
+    assert_int_equal(get(list + 16), PLACE + 0x2000);
+    assert_int_equal(get(list + 20), PLACE + 0x3001);
+    assert_string_equal((char *)low + get(list + 24), "");
+    assert_int_equal(get(list + 32), PLACE + 0x4000);
+    assert_int_equal(get(list + 36), PLACE + 0x4001);
+    assert_string_equal((char *)low + get(list + 40), "third");
+    assert_memory_equal(low + PLACE + 0x1000, first, sizeof(first));
+    assert_memory_equal(low + PLACE + 0x2000, second, sizeof(second));
+    assert_int_equal(low[PLACE + 0x4000], 'T');
+    assert_int_equal(get(PLACE + 0x2fc), 0); /* the kernel's BSS is whole */
+    assert_string_equal((char *)low + get(MULTIBOOT_INFO + 16), "one two");
+    put_segment(0, 1, CODE, 0x8000, 0x100, 0x300); /* a low kernel's are from 1 MiB on */
+    put(image, 24, 0x8000, 4);
+    assert_true(multiboot_load(&ram, &config, &entry, message));
+    assert_int_equal(get(get(MULTIBOOT_INFO + 24)), MIB);
+}
+
+static void test_module_refusals(void **state)
+{
+    static char line[MULTIBOOT_COMMAND_MAX + 2];
+
+    (void)state;
+    for (size_t i = 0; i <= MULTIBOOT_MODULES_MAX; i++)
+        modules[i] = (struct multiboot_module){image, 1, "x"};
+    config.module = modules;
+    config.modules = MULTIBOOT_MODULES_MAX;
+    assert_true(multiboot_load(&ram, &config, &entry, message));
+    config.modules++;
+    refused("expected at most 0x8 modules, found 0x9");
+    config.modules = 2;
+    modules[1].size = RAM_SIZE - 0x10000 - PLACE - 0x2000 + 1;
+    refused(
+        "module 2: expected to fit between 0x202000 and the end of memory 0xff0000; size, found 0xdee001");
+    modules[1].size = SIZE_MAX;
+    refused("module 2: expected to fit");
+    modules[1].size = 1;
+    memset(line, 'x', sizeof(line) - 1);
+    modules[1].command_line = line;
+    refused("command line: expected at most 0x7ff bytes, found 0x800");
+    modules[1].command_line = "";
+    put_segment(0, 1, CODE, RAM_SIZE - 0x10000 - 0x300, 0x100, 0x300); /* no room behind the kernel */
+    put(image, 24, RAM_SIZE - 0x10000 - 0x300, 4);
+    refused("module 1: expected to fit between 0xff0000 and the end of memory 0xff0000; size, found 0x1");
 }
 
 struct refusal {
@@ -328,6 +396,8 @@ int main(void)
         cmocka_unit_test_setup(test_header, setup),
         cmocka_unit_test_setup(test_entry, setup),
         cmocka_unit_test_setup(test_low, setup),
+        cmocka_unit_test_setup(test_modules, setup),
+        cmocka_unit_test_setup(test_module_refusals, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
