@@ -3,7 +3,7 @@
  * Guest-physical memory: where RAM lies, what firmware says about it (E820, ACPI 6 table 15.4), and the one
  * way by which loaders and device models reach it.
  *
- *     0          .. 0x9fc00      RAM
+ *     0          .. 0x9fc00      RAM; the BIOS data area at 0x400 (bda.h)
  *     0x9fc00    .. 0xa0000      RAM, reserved (extended BIOS data area)
  *     0xa0000    .. 0xc0000      VGA window, not RAM
  *     0xc0000    .. 0x100000     RAM that shadows ROMs, reserved; the RSDP lies here

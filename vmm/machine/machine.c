@@ -6,6 +6,7 @@
 #include "vmm/machine/machine.h"
 
 #include "vmm/machine/acpi.h"
+#include "vmm/machine/bda.h"
 #include "vmm/machine/mptable.h"
 
 #include <string.h>
@@ -327,6 +328,7 @@ void machine_start_tsc(struct machine *machine, uint64_t tsc)
 
 uint64_t machine_write_tables(struct machine *machine, uint32_t signature, uint32_t features)
 {
+    const struct bda_config bda = {.com1 = MACHINE_COM1, .mouse = true};
     const struct mptable_config mp = {
         .cpus = machine->cpus,
         .signature = signature,
@@ -354,5 +356,8 @@ uint64_t machine_write_tables(struct machine *machine, uint32_t signature, uint3
         .pci_last = I82093AA_MMIO_BASE - 1,
     };
 
-    return mptable_build(&machine->ram, &mp) && acpi_build(&machine->ram, &config) ? config.rsdp : 0;
+    if (!bda_write(&machine->ram, &bda) || !mptable_build(&machine->ram, &mp) ||
+        !acpi_build(&machine->ram, &config))
+        return 0;
+    return config.rsdp;
 }
