@@ -258,6 +258,7 @@ static void *guest_memory(uint64_t bytes)
 static void check_kernel(struct check *check, const struct config_start *start, unsigned line, const struct vm_config *vm)
 {
     const struct module *kernel = module_find(check, vm->kernel), *initrd = module_find(check, vm->initrd);
+    struct multiboot_module modules[CONFIG_VM_MODULES];
     struct e820_map map;
     struct linux_entry entry;
     char message[LINUX_MESSAGE_BYTES];
@@ -265,10 +266,18 @@ static void check_kernel(struct check *check, const struct config_start *start, 
 
     if (!kernel || !kernel->data || (vm->initrd[0] && (!initrd || !initrd->data)) || !e820_layout(vm->memory, &map))
         return;
+    for (size_t i = 0; i < vm->modules; i++) {
+        const struct module *module = module_find(check, vm->module[i].rom);
+
+        if (!module || !module->data)
+            return;
+        modules[i] = (struct multiboot_module){module->data, module->bytes, vm->module[i].cmdline};
+    }
     struct guest_ram ram = {guest_memory(map.low_size), map.low_size, guest_memory(map.high_size), map.high_size};
     if (multiboot_is(kernel->data, kernel->bytes)) {
         struct multiboot_config config = {
-            .image = kernel->data, .size = kernel->bytes, .command_line = vm->cmdline, .map = &map};
+            .image = kernel->data, .size = kernel->bytes, .command_line = vm->cmdline, .map = &map,
+            .module = modules, .modules = vm->modules};
 
         good = multiboot_load(&ram, &config, &entry, message);
     } else {
@@ -320,6 +329,12 @@ static void check_vmm(struct check *check, const struct config_start *start)
         check_request(check, start, line, ROM_SERVICE, vm.kernel, "");
     if (vm.initrd[0])
         check_request(check, start, line, ROM_SERVICE, vm.initrd, "");
+    for (size_t i = 0; i < vm.modules; i++) {
+        check_request(check, start, line, ROM_SERVICE, vm.module[i].rom, "");
+        if (!module_find(check, vm.module[i].rom))
+            refuse(check, line, "%s: vm %s: module rom=\"%s\" is not among the modules", start->name, vm.name,
+                   vm.module[i].rom);
+    }
     if (offers_terminals(check))
         check_request(check, start, line, TERMINAL_SERVICE, vm.terminal, "");
     if (vm.guest[0] && !builtin_find(vm.guest))

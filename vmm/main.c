@@ -37,7 +37,7 @@ struct monitor {
     struct vm_config config;
     struct pd_info info;
     const struct builtin_guest *builtin;
-    struct rom kernel, initrd, module[CONFIG_MODULES];
+    struct rom kernel, initrd, module[CONFIG_VM_MODULES];
     struct e820_map map;
     struct guest_ram ram;
     struct dataspace low, high;
@@ -284,7 +284,7 @@ static bool load_linux(struct monitor *m, uint64_t rsdp, struct linux_entry *ent
 static bool load_multiboot(struct monitor *m, struct linux_entry *entry)
 {
     char message[LINUX_MESSAGE_BYTES];
-    struct multiboot_module module[CONFIG_MODULES];
+    struct multiboot_module module[CONFIG_VM_MODULES];
     struct multiboot_config config = {.image = m->kernel.data,
                                       .size = m->kernel.bytes,
                                       .command_line = m->config.cmdline,

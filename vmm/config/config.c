@@ -16,7 +16,7 @@ static const char *const vm_attributes[] = {"name!",    "memory!", "kernel", "in
                                             "terminal", "vcpus",   "exits",  "churn",  NULL};
 static const char *const module_attributes[] = {"rom!", "cmdline", NULL};
 static const struct xml_schema module_schema = {.name = "module", .attributes = module_attributes};
-static const struct xml_child_rule vm_children[] = {{&module_schema, 0, CONFIG_MODULES}, {NULL, 0, 0}};
+static const struct xml_child_rule vm_children[] = {{&module_schema, 0, CONFIG_VM_MODULES}, {NULL, 0, 0}};
 static const struct xml_schema vm_schema = {
     .name = "vm", .attributes = vm_attributes, .children = vm_children};
 static const struct xml_child_rule config_children[] = {{&vm_schema, 1, 1}, {NULL, 0, 0}};

@@ -33,7 +33,7 @@
 #define CONFIG_ROM_SIZE     64u
 #define CONFIG_TERMINAL     "console"
 #define CONFIG_CMDLINE_SIZE 2048u /* Linux: COMMAND_LINE_SIZE */
-#define CONFIG_MODULES      MULTIBOOT_MODULES_MAX
+#define CONFIG_VM_MODULES   MULTIBOOT_MODULES_MAX
 #define CONFIG_TEXT_MAX     16384u
 
 struct vm_module {
@@ -53,7 +53,7 @@ struct vm_config {
     char terminal[CONFIG_NAME_SIZE];
     uint64_t churn; /* ms; 0: never */
     size_t modules;
-    struct vm_module module[CONFIG_MODULES];
+    struct vm_module module[CONFIG_VM_MODULES];
 };
 
 /* Reads a configuration; `text` (CONFIG_TEXT_MAX bytes at most) is changed. False: *error names element,
