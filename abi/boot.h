@@ -16,6 +16,7 @@
 #define BOOT_MODULES     24
 #define BOOT_MODULE_NAME 64
 #define BOOT_UNITIES     16
+#define BOOT_DEVICES     32
 
 enum boot_feature {
     BOOT_FEATURE_SVM = 1u << 0,       /* virtual machines can run: SVM with nested paging */
@@ -80,10 +81,11 @@ struct boot_info {
     uint32_t framebuffer_width, framebuffer_height, framebuffer_pitch, framebuffer_bpp;
     uint32_t isa_gsi[16]; /* GSI | INTERRUPT_* of each ISA interrupt */
     uint32_t regions, modules;
-    uint32_t unities, reserved;
+    uint32_t unities, devices;
     struct boot_region region[BOOT_REGIONS];
     struct boot_module module[BOOT_MODULES];
     struct boot_unity unity[BOOT_UNITIES];
+    uint64_t device[BOOT_DEVICES]; /* pages of registers that the kernel uses: APICs, IOMMUs */
 };
 
 _Static_assert(sizeof(struct boot_info) <= 4096, "the boot information is one page");

@@ -280,3 +280,11 @@ volatile void *memory_map_device(uint64_t physical)
     }
     return (volatile char *)DEVICE_BASE + slot * PAGE_SIZE + physical % PAGE_SIZE;
 }
+
+void memory_devices(struct boot_info *info)
+{
+    while (info->devices < devices) {
+        info->device[info->devices] = device_l1[info->devices] & PTE_ADDRESS;
+        info->devices++;
+    }
+}

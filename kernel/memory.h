@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct boot_info;
+#include "abi/boot.h"
 
 /* Choose the pool's place, build the final page tables and switch to them. The one-to-one mapping of boot.S
  * ends with memory_drop_identity. Fills in the boot information's kernel region. */
@@ -20,8 +20,10 @@ void *memory_map_cpu(unsigned number);
 uint64_t memory_low_page(const struct boot_info *info);
 
 /* Map a page of device registers, uncached; at most MEMORY_DEVICES. Nobody else gets it from then on. */
-#define MEMORY_DEVICES 32
+#define MEMORY_DEVICES BOOT_DEVICES
 volatile void *memory_map_device(uint64_t physical);
+/* Which they are, into info->device. */
+void memory_devices(struct boot_info *info);
 
 /* Fill in the kernel's half of a new HST root. */
 void memory_kernel_half(uint64_t *root);

@@ -61,6 +61,7 @@ void start(uint32_t magic, uint32_t address)
     virt_init();
     smp_start(&info);
     iommu_init(&platform.iommu);
+    memory_devices(&info);
 
     info.magic = BOOT_INFO_MAGIC;
     info.version_major = ABI_VERSION_MAJOR;
