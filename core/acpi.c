@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/*
- * Search for \_S5: core/acpi.h.
- */
+/* Static tables: core/acpi.h. */
 #include "core/acpi.h"
 
 #include <string.h>
@@ -11,6 +9,10 @@
 #define TABLES       128u
 #define FADT_DSDT    40u
 #define FADT_X_DSDT  140u
+#define MCFG_ENTRIES 44u
+#define MCFG_BYTES   16u
+#define MCFG_BUS     20u /* log2 of a bus's bytes */
+#define HPET_ADDRESS 44u
 
 /* The pointer to the list of tables, which ends at RSDP_OLD before revision 2. */
 #define RSDP_REVISION 15u
@@ -128,4 +130,23 @@ bool acpi_sleep_types(acpi_memory memory, uint64_t rsdp, unsigned *types)
         if (memcmp(dsdt + i, "_S5_", 4) == 0 && package_read(dsdt + i + 4, dsdt + bytes, types))
             return true;
     return false;
+}
+
+unsigned acpi_ranges(acpi_memory memory, uint64_t rsdp, struct acpi_range *range, unsigned limit)
+{
+    size_t bytes = 0;
+    unsigned count = 0;
+    const uint8_t *table = acpi_table(memory, rsdp, "MCFG", &bytes);
+    for (size_t at = MCFG_ENTRIES; table && at + MCFG_BYTES <= bytes; at += MCFG_BYTES) {
+        uint64_t base = little_endian(table + at, 8), first = table[at + 10], last = table[at + 11];
+        if (count++ < limit)
+            range[count - 1] = (struct acpi_range){"configuration space", base + (first << MCFG_BUS),
+                                                   base + ((last + 1) << MCFG_BUS) - 1};
+    }
+    table = acpi_table(memory, rsdp, "HPET", &bytes);
+    if (table && bytes >= HPET_ADDRESS + 8 && count++ < limit) {
+        uint64_t page = little_endian(table + HPET_ADDRESS, 8) & ~0xfffull;
+        range[count - 1] = (struct acpi_range){"the HPET", page, page + 0xfff};
+    }
+    return count;
 }

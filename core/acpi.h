@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What powers the machine off: the two sleep types of the \_S5 object (ACPI 6.5, 7.4.2 and 4.8.3.2). Read
- * from the static tables by search for the object's name; there is no AML interpreter. The tables are the
- * firmware's and are not believed.
+ * What the static tables say: where some registers are, and what powers the machine off, the two sleep types
+ * of the \_S5 object (ACPI 6.5, 7.4.2 and 4.8.3.2). Read from the static tables by search for the object's
+ * name; there is no AML interpreter. The tables are the firmware's and are not believed.
  */
 #pragma once
 
@@ -19,3 +19,11 @@ typedef const void *(*acpi_memory)(uint64_t physical, size_t bytes);
 const uint8_t *acpi_table(acpi_memory memory, uint64_t rsdp, const char *signature, size_t *bytes);
 /* *types: SLP_TYPa | SLP_TYPb << 8. False: not to be found. */
 MUST_CHECK bool acpi_sleep_types(acpi_memory memory, uint64_t rsdp, unsigned *types);
+
+/* Registers that the tables tell of: configuration space in memory (PCI Firmware 3.2, 4.1.2) and the HPET. */
+struct acpi_range {
+    const char *what;
+    uint64_t base, last;
+};
+/* How many there are; the first `limit` of them are given. */
+unsigned acpi_ranges(acpi_memory memory, uint64_t rsdp, struct acpi_range *range, unsigned limit);

@@ -146,6 +146,38 @@ static void one_of_two_lists_is_enough(void **state)
     assert_false(acpi_sleep_types(physical, sizeof(memory) - 20, &types));
 }
 
+static void registers_are_found(void **state)
+{
+    struct acpi_range range[3];
+    (void)state;
+    machine(2);
+    assert_int_equal(acpi_ranges(physical, RSDP, range, 3), 0);
+    number(ROOT + 4, 36 + 5 * 8, 4);
+    number(ROOT + 60, 0xa00, 8);
+    number(ROOT + 68, 0xb00, 8);
+    table(0xa00, "MCFG", 44 + 2 * 16);
+    number(0xa00 + 44, 0xb0000000, 8);
+    number(0xa00 + 44 + 11, 0xff, 1);
+    number(0xa00 + 60, 0x1000000000, 8);
+    number(0xa00 + 60 + 10, 0x20, 1);
+    number(0xa00 + 60 + 11, 0x21, 1);
+    table(0xb00, "HPET", 56);
+    number(0xb00 + 44, 0xfed00000, 8);
+    assert_int_equal(acpi_ranges(physical, RSDP, range, 3), 3);
+    assert_int_equal(range[0].base, 0xb0000000);
+    assert_int_equal(range[0].last, 0xbfffffff);
+    assert_int_equal(range[1].base, 0x1002000000);
+    assert_int_equal(range[1].last, 0x10021fffff);
+    assert_int_equal(range[2].base, 0xfed00000);
+    assert_int_equal(range[2].last, 0xfed00fff);
+    memset(&range[1], 0, sizeof(range[1]));
+    assert_int_equal(acpi_ranges(physical, RSDP, range, 1), 3); /* that there are more is said */
+    assert_int_equal(range[1].last, 0);
+    number(0xa00 + 4, 44 + 2 * 16 - 1, 4); /* cut off */
+    number(0xb00 + 4, 51, 4);
+    assert_int_equal(acpi_ranges(physical, RSDP, range, 3), 1);
+}
+
 static void nonsense_is_refused(void **state)
 {
     (void)state;
@@ -177,8 +209,10 @@ static void every_byte_may_be_wrong(void **state)
             seed = seed * 6364136223846793005u + 1442695040888963407u;
             memory[RSDP + (seed >> 33) % (sizeof(memory) - RSDP)] = (uint8_t)(seed >> 56);
         }
+        struct acpi_range range[3];
         if (acpi_sleep_types(physical, RSDP, &types))
             assert_true(types <= 0xffff);
+        (void)acpi_ranges(physical, RSDP, range, 3);
     }
 }
 
@@ -188,6 +222,7 @@ int main(void)
         cmocka_unit_test(both_revisions),
         cmocka_unit_test(every_kind_of_integer),
         cmocka_unit_test(one_of_two_lists_is_enough),
+        cmocka_unit_test(registers_are_found),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(every_byte_may_be_wrong),
     };

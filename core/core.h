@@ -258,6 +258,7 @@ MUST_CHECK enum error vm_request(struct pd *pd, uint64_t operation, const uint64
 void vm_close(struct pd *pd, unsigned handle);
 
 /* device.c */
+void devices_start(void); /* before any has a driver */
 MUST_CHECK enum error device_open(struct pd *pd, const struct open_request *request, unsigned handle);
 MUST_CHECK enum error device_request(struct pd *pd, uint64_t operation, const uint64_t *words,
                                      struct reply *reply);

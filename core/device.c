@@ -8,6 +8,7 @@
 
 #include "base/include/component.h"
 #include "base/include/session/device.h"
+#include "core/acpi.h"
 #include "core/pci.h"
 
 #define CONFIG_ADDRESS 0xcf8
@@ -15,8 +16,17 @@
 #define FAULT_LINES    4u   /* in a second; what is more is counted */
 #define FAULTS_MAX     256u /* taken in one look */
 #define MESSAGES_MAX   32u  /* of a function: the machine has 192 vectors for all */
+#define FUNCTIONS_MAX  2048u
+#define RANGES         16u
+#define MESSAGES_BASE  0xfee00000u /* what is written there is an interrupt, local APICs are there */
+#define MESSAGES_LAST  0xfeefffffu
+#define DEVICE_BLOCK   0x4000u /* an IOMMU's registers, of which the kernel has some pages */
 
 static unsigned devices; /* sessions; the main thread reads it */
+
+/* All functions of the machine, as they were before any of them had a driver. */
+static struct pci_function *functions;
+static unsigned function_count;
 
 static void port_out32(uint16_t port, uint32_t value)
 {
@@ -44,32 +54,103 @@ bool devices_there(void)
     return __atomic_load_n(&devices, __ATOMIC_RELAXED);
 }
 
-/* The object of the function, which is nobody's yet. */
-static enum error device_take(struct pd *pd, unsigned id, selector own)
+static bool is_ram(uint64_t base, uint64_t last)
 {
-    if (pci_is_machine(pci_class(&access, id)))
+    for (unsigned i = 0; i < BOOT_INFO->regions; i++) {
+        const struct boot_region *region = &BOOT_INFO->region[i];
+        if (region->type != BOOT_REGION_RESERVED && base < region->base + region->length &&
+            region->base <= last)
+            return true;
+    }
+    return memory_is_devices(base, last - base + 1);
+}
+
+/* What has these addresses, beside other BARs. */
+static const char *place_taken(uint64_t base, uint64_t last)
+{
+    struct acpi_range range[RANGES];
+    unsigned ranges = acpi_ranges(physical_map, BOOT_INFO->acpi_rsdp, range, RANGES);
+    if (is_ram(base, last))
+        return "memory";
+    if (base <= MESSAGES_LAST && last >= MESSAGES_BASE)
+        return "interrupts";
+    for (unsigned i = 0; i < BOOT_INFO->devices && i < BOOT_DEVICES; i++) {
+        uint64_t block = BOOT_INFO->device[i] / DEVICE_BLOCK * DEVICE_BLOCK;
+        if (base < block + DEVICE_BLOCK && last >= block)
+            return "registers of the kernel's";
+    }
+    for (unsigned i = 0; i < ranges && i < RANGES; i++)
+        if (base <= range[i].last && last >= range[i].base)
+            return range[i].what;
+    return ranges > RANGES ? "more tables than core reads" : NULL;
+}
+
+static void refusal_tell(const struct pci_function *function, unsigned number, const char *found,
+                         const struct pci_function *other)
+{
+    const struct pci_bar *bar = &function->bar[number];
+    unsigned id = function->id, by = other ? other->id : 0;
+    char whose[16] = "";
+    if (other)
+        format_text(whose, sizeof(whose), " of %02x:%02x.%u", by >> 8, by >> 3 & 31, by & 7);
+    log_core("device %02x:%02x.%u: BAR %u, 0x%lx bytes at 0x%lx: expected a place of its own, found %s%s",
+             id >> 8, id >> 3 & 31, id & 7, number, bar->bytes, bar->base, found, whose);
+}
+
+void devices_start(void)
+{
+    static const struct pci_check check = {place_taken, refusal_tell};
+    struct run run;
+    unsigned count = 0;
+    if (!(BOOT_INFO->features & BOOT_FEATURE_IOMMU) ||
+        space_copy(ROOT_PORTS, CONFIG_ADDRESS, ROOT_PIO, CONFIG_ADDRESS, 8, MEM_READ | MEM_WRITE) !=
+            STATUS_OK)
+        return;
+    for (unsigned id = 0; (id = pci_next(&access, id)) < PCI_FUNCTIONS; id++)
+        count++;
+    if (count > FUNCTIONS_MAX)
+        log_core("devices: expected %u functions at most, found %u: no drivers", FUNCTIONS_MAX, count);
+    if (!count || count > FUNCTIONS_MAX ||
+        !memory_alloc(&free_memory, (count * sizeof(*functions) + PAGE - 1) / PAGE, &run, 1))
+        return;
+    functions = physical_pointer(run.page * PAGE);
+    for (unsigned id = 0; (id = pci_next(&access, id)) < PCI_FUNCTIONS && function_count < count; id++)
+        pci_function_read(&access, id, &functions[function_count++]);
+    pci_functions_check(functions, function_count, &check);
+}
+
+static struct pci_function *function_find(unsigned id)
+{
+    struct pci_function *function = functions;
+    while (function < functions + function_count && function->id != id)
+        function++;
+    return function < functions + function_count ? function : NULL;
+}
+
+/* The object of the function, which is nobody's yet. While it decodes memory, so do all its BARs. */
+static enum error device_take(struct pd *pd, const struct pci_function *function, selector own)
+{
+    unsigned id = function->id;
+    if (pci_is_machine(function->class_code))
         return ERROR_NOT_FOUND;
+    if (function->refused)
+        return ERROR_UNSUPPORTED;
     enum status status = create_device(own + 1, pd_selector(pd, SEL_ACCOUNT), ROOT_PLATFORM, id);
     return status == STATUS_BAD_ARG ? ERROR_UNSUPPORTED : kernel_error(status);
 }
 
-static enum error device_find(struct pd *pd, const char *label, selector own, unsigned *id)
+static enum error device_find(struct pd *pd, const char *label, selector own, struct pci_function **result)
 {
     bool is_class;
     uint32_t value;
     enum error error = ERROR_NOT_FOUND;
     if (!pci_label(label, &is_class, &value))
         return ERROR_BAD_ARGUMENT;
-    for (*id = pci_next(&access, is_class ? 0 : value); *id < PCI_FUNCTIONS;
-         *id = pci_next(&access, *id + 1)) {
-        if (is_class ? pci_class(&access, *id) != value : *id != value) {
-            if (!is_class)
-                break;
+    for (unsigned i = 0; i < function_count && error; i++) {
+        if ((is_class ? functions[i].class_code : functions[i].id) != value)
             continue;
-        }
-        error = device_take(pd, *id, own);
-        if (!error || !is_class)
-            break;
+        *result = &functions[i];
+        error = device_take(pd, *result, own);
     }
     return error;
 }
@@ -87,11 +168,26 @@ static enum status unities_enter(unsigned id, selector space)
     return status;
 }
 
+/* No DMA, no interrupts, and its registers where they were: what had it before may have moved them. Where
+ * that does not help, it is refused from now on. */
+static bool device_rest(struct pci_function *function)
+{
+    unsigned id = function->id, number;
+    uint32_t found;
+    pci_command(&access, id, false, false);
+    pci_quiet(&access, id);
+    if (pci_restore(&access, function, &number, &found))
+        return true;
+    log_core("device %02x:%02x.%u: BAR %u: expected 0x%x as at boot, found 0x%x", id >> 8, id >> 3 & 31,
+             id & 7, number, function->word[number], found);
+    return false;
+}
+
 enum error device_open(struct pd *pd, const struct open_request *request, unsigned handle)
 {
     selector own = handle_selector(pd, handle);
     struct handle *device = &pd->handle[handle];
-    unsigned id;
+    struct pci_function *function;
     if (!(BOOT_INFO->features & BOOT_FEATURE_IOMMU)) {
         if (!pd->told_no_iommu)
             log_core("%s: device %s: there is no IOMMU to keep it from others' memory", pd->label,
@@ -99,17 +195,16 @@ enum error device_open(struct pd *pd, const struct open_request *request, unsign
         pd->told_no_iommu = true;
         return ERROR_UNSUPPORTED;
     }
-    if (space_copy(ROOT_PORTS, CONFIG_ADDRESS, ROOT_PIO, CONFIG_ADDRESS, 8, MEM_READ | MEM_WRITE) !=
-        STATUS_OK)
-        return ERROR_FAULT;
-    enum error error = device_find(pd, request->label, own, &id);
+    enum error error = device_find(pd, request->label, own, &function);
     if (error)
         return error;
+    unsigned id = function->id;
     device->device.id = id;
     device->device.open = true;
     __atomic_store_n(&devices, devices + 1, __ATOMIC_RELAXED);
+    if (!device_rest(function))
+        return ERROR_FAULT;
     pci_command(&access, id, true, false);
-    pci_quiet(&access, id);
     enum status status = create_space(own, pd_selector(pd, SEL_ACCOUNT), SPACE_DMA, 0);
     if (status == STATUS_OK)
         status = unities_enter(id, own);
@@ -128,8 +223,7 @@ void device_close(struct pd *pd, unsigned handle)
     const struct handle *device = &pd->handle[handle];
     if (!device->device.open)
         return;
-    pci_command(&access, device->device.id, false, false);
-    pci_quiet(&access, device->device.id);
+    (void)device_rest(function_find(device->device.id));
     capability_remove(own + 1);
     attachments_end(pd, handle);
     for (unsigned i = 1; i < HANDLES; i++)
@@ -139,34 +233,21 @@ void device_close(struct pd *pd, unsigned handle)
     __atomic_store_n(&devices, devices - 1, __ATOMIC_RELAXED);
 }
 
-static bool is_ram(uint64_t base, uint64_t bytes)
-{
-    for (unsigned i = 0; i < BOOT_INFO->regions; i++) {
-        const struct boot_region *region = &BOOT_INFO->region[i];
-        if (region->type != BOOT_REGION_RESERVED && base < region->base + region->length &&
-            region->base < base + bytes)
-            return true;
-    }
-    return false;
-}
-
 static enum error device_bar(struct pd *pd, unsigned device, uint64_t number, struct reply *reply)
 {
-    uint64_t base, bytes;
+    const struct pci_bar *place = pci_bar(function_find(pd->handle[device].device.id), number);
     unsigned index;
-    if (number >= PCI_BARS ||
-        !pci_bar(&access, pd->handle[device].device.id, (unsigned)number, &base, &bytes) ||
-        is_ram(base, bytes))
+    if (!place)
         return ERROR_NOT_FOUND;
     enum error error = handle_new(pd, HANDLE_BAR, &index);
     if (error)
         return error;
     struct handle *bar = &pd->handle[index];
     bar->rights = MEM_READ | MEM_WRITE;
-    bar->memory.run[0] = (struct run){base / PAGE, bytes / PAGE};
-    bar->memory.bytes = bytes;
+    bar->memory.run[0] = (struct run){place->base / PAGE, place->bytes / PAGE};
+    bar->memory.bytes = place->bytes;
     bar->memory.device = device;
-    *reply = (struct reply){.word = {index, bytes}, .words = 2};
+    *reply = (struct reply){.word = {index, place->bytes}, .words = 2};
     return ERROR_OK;
 }
 

@@ -313,6 +313,7 @@ void core_main(void)
         modules_trim();
         log_core("%lu MiB free, %u modules, %u CPU, TSC %lu MHz", free_memory.free / 256, BOOT_INFO->modules,
                  BOOT_INFO->cpus, BOOT_INFO->tsc_hz / 1000000);
+        devices_start();
         init_start();
     }
     for (;;) {

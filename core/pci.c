@@ -9,6 +9,7 @@
 #define CLASS        0x08
 #define HEADER       0x0c
 #define BARS         0x10
+#define ROM          0x30
 #define CAPABILITIES 0x34
 
 #define COMMAND_MEMORY      0x002u
@@ -16,7 +17,10 @@
 #define COMMAND_NO_PIN      0x400u
 #define STATUS_CAPABILITIES 0x100000u
 #define HEADER_TYPE         0x7f0000u
+#define HEADER_BRIDGE       0x010000u
 #define HEADER_MANY         0x800000u
+#define BRIDGE_BARS         2u
+#define ROM_ON              1u
 #define BAR_PORTS           1u
 #define BAR_TYPE            6u
 #define BAR_64              4u
@@ -91,30 +95,122 @@ bool pci_is_machine(uint32_t class_code)
     return class_code >> 16 == CLASS_BRIDGE || class_code >> 8 == CLASS_IOMMU;
 }
 
-bool pci_bar(const struct pci_access *access, unsigned id, unsigned number, uint64_t *base, uint64_t *bytes)
+/* The bits that can be written; the register is as before. Of what goes on decoding those that are wired to 1
+ * count, too: it is not to come to where memory is. */
+static uint32_t bits_writable(const struct pci_access *access, const struct pci_function *function,
+                              unsigned at)
+{
+    uint32_t before = access->read(function->id, at), mask;
+    access->write(function->id, at, UINT32_MAX);
+    mask = access->read(function->id, at);
+    if (!pci_is_machine(function->class_code)) {
+        access->write(function->id, at, 0);
+        mask &= ~access->read(function->id, at);
+    }
+    access->write(function->id, at, before);
+    return mask;
+}
+
+/* Its lowest writable bit is its size: higher ones may be wired, to 0 or not. */
+static unsigned bar_read(const struct pci_access *access, struct pci_function *function, unsigned number)
 {
     unsigned at = BARS + 4 * number;
-    uint32_t command = access->read(id, COMMAND) & 0xffff, low, high = 0, size, size_high = UINT32_MAX;
-    if (number >= PCI_BARS || (access->read(id, HEADER) & HEADER_TYPE))
-        return false;
-    low = access->read(id, at);
+    uint32_t low = access->read(function->id, at);
     bool wide = (low & BAR_TYPE) == BAR_64;
-    if ((low & BAR_PORTS) || (wide && number == PCI_BARS - 1))
-        return false;
-    access->write(id, COMMAND, command & ~(COMMAND_MEMORY | COMMAND_MASTER));
-    access->write(id, at, UINT32_MAX);
-    size = access->read(id, at) & ~BAR_FLAGS;
-    access->write(id, at, low);
+    if (low & BAR_PORTS)
+        return 1;
+    if ((low & BAR_TYPE) == BAR_TYPE || (wide && number + 1 == function->bars))
+        return 1;
+    struct pci_bar *bar = &function->bar[number];
+    uint64_t mask = bits_writable(access, function, at) & ~BAR_FLAGS;
+    bar->base = low & ~BAR_FLAGS;
     if (wide) {
-        high = access->read(id, at + 4);
-        access->write(id, at + 4, UINT32_MAX);
-        size_high = access->read(id, at + 4);
-        access->write(id, at + 4, high);
+        mask |= (uint64_t)bits_writable(access, function, at + 4) << 32;
+        bar->base |= (uint64_t)access->read(function->id, at + 4) << 32;
     }
+    bar->bytes = mask & -mask;
+    return wide ? 2 : 1;
+}
+
+void pci_function_read(const struct pci_access *access, unsigned id, struct pci_function *function)
+{
+    uint32_t command = access->read(id, COMMAND) & 0xffff, type = access->read(id, HEADER) & HEADER_TYPE;
+    *function = (struct pci_function){.id = (uint16_t)id,
+                                      .on = command & COMMAND_MEMORY,
+                                      .bars = type == 0               ? PCI_BARS
+                                              : type == HEADER_BRIDGE ? BRIDGE_BARS
+                                                                      : 0,
+                                      .class_code = pci_class(access, id)};
+    if (!pci_is_machine(function->class_code))
+        access->write(id, COMMAND, command & ~(COMMAND_MEMORY | COMMAND_MASTER));
+    for (unsigned i = 0; i < function->bars; i++)
+        function->word[i] = access->read(id, BARS + 4 * i);
+    function->word[PCI_BARS] = access->read(id, ROM) & ~ROM_ON;
+    for (unsigned i = 0; i < function->bars;)
+        i += bar_read(access, function, i);
     access->write(id, COMMAND, command);
-    *base = (uint64_t)high << 32 | (low & ~BAR_FLAGS);
-    *bytes = ~((uint64_t)size_high << 32 | size) + 1;
-    return *base && *bytes >= PAGE_BYTES && *base % PAGE_BYTES == 0 && !(*bytes & (*bytes - 1));
+}
+
+/* The function that has a BAR there, too; NULL: none. */
+static const struct pci_function *bar_overlap(const struct pci_function *functions, unsigned count,
+                                              const struct pci_function *function, unsigned number)
+{
+    const struct pci_bar *bar = &function->bar[number];
+    for (const struct pci_function *other = functions; other < functions + count; other++)
+        for (unsigned i = 0; i < PCI_BARS && (other->on || !function->on || other == function); i++) {
+            const struct pci_bar *b = &other->bar[i];
+            if (b->bytes && b->base && b != bar && bar->base <= b->base + b->bytes - 1 &&
+                b->base <= bar->base + bar->bytes - 1)
+                return other;
+        }
+    return NULL;
+}
+
+void pci_functions_check(struct pci_function *functions, unsigned count, const struct pci_check *check)
+{
+    for (struct pci_function *function = functions; function < functions + count; function++)
+        for (unsigned i = 0; i < PCI_BARS; i++) {
+            const struct pci_bar *bar = &function->bar[i];
+            const struct pci_function *other = NULL;
+            const char *found = NULL;
+            if (!bar->bytes)
+                continue;
+            if (!bar->base)
+                found = "no address";
+            else if (bar->base & (bar->bytes - 1))
+                found = "no multiple of its size";
+            else if ((other = bar_overlap(functions, count, function, i)))
+                found = "a BAR";
+            else
+                found = check->taken(bar->base, bar->base + bar->bytes - 1);
+            if (!found)
+                continue;
+            function->refused |= (uint8_t)(1u << i);
+            check->tell(function, i, found, other);
+        }
+}
+
+const struct pci_bar *pci_bar(const struct pci_function *function, uint64_t number)
+{
+    bool good =
+        number < PCI_BARS && !(function->refused >> number & 1) && function->bar[number].bytes >= PAGE_BYTES;
+    return good ? &function->bar[number] : NULL;
+}
+
+bool pci_restore(const struct pci_access *access, const struct pci_function *function, unsigned *number,
+                 uint32_t *found)
+{
+    bool well = true;
+    for (unsigned i = 0; i <= PCI_BARS && function->bars == PCI_BARS; i++) {
+        unsigned at = i == PCI_BARS ? ROM : BARS + 4 * i;
+        access->write(function->id, at, function->word[i]);
+        if (access->read(function->id, at) == function->word[i])
+            continue;
+        *number = i;
+        *found = access->read(function->id, at);
+        well = false;
+    }
+    return well;
 }
 
 void pci_command(const struct pci_access *access, unsigned id, bool memory, bool dma)

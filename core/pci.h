@@ -28,10 +28,43 @@ uint32_t pci_class(const struct pci_access *access, unsigned id);
 /* Bridges and IOMMUs: the machine stands on them, nobody drives them. */
 bool pci_is_machine(uint32_t class_code);
 
-/* A BAR of memory: false if it is none, was given no address, or is not of whole pages. Its decoding is off
- * meanwhile. */
-MUST_CHECK bool pci_bar(const struct pci_access *access, unsigned id, unsigned number, uint64_t *base,
-                        uint64_t *bytes);
+struct pci_bar {
+    uint64_t base, bytes; /* bytes 0: no memory */
+};
+
+/* A function as the firmware left it: what its registers say later may be its own doing, or its driver's. */
+struct pci_function {
+    uint16_t id;
+    bool on;         /* it decoded memory */
+    uint8_t bars;    /* that its kind of header has room for */
+    uint8_t refused; /* bit a BAR: not where it can be left */
+    uint32_t class_code;
+    uint32_t word[PCI_BARS + 1]; /* BARs as they were read; then the ROM's, off */
+    struct pci_bar bar[PCI_BARS];
+};
+
+/* Its decoding is off meanwhile, but for bridges and IOMMUs, which others need. */
+void pci_function_read(const struct pci_access *access, unsigned id, struct pci_function *function);
+
+struct pci_check {
+    /* What else is there; NULL: nothing. */
+    const char *(*taken)(uint64_t base, uint64_t last);
+    /* A BAR is refused for what was found at its place; other: whose BAR it is, or NULL. */
+    void (*tell)(const struct pci_function *function, unsigned number, const char *found,
+                 const struct pci_function *other);
+};
+
+/* Refuse BARs without an address, at no multiple of their size, and where something else is, which a function
+ * that was off is not. */
+void pci_functions_check(struct pci_function *functions, unsigned count, const struct pci_check *check);
+
+/* A BAR of memory that can be given away: whole pages, and not refused. NULL: none. */
+const struct pci_bar *pci_bar(const struct pci_function *function, uint64_t number);
+
+/* Write BARs back as they were; decoding is off. False: *number, of a BAR or the ROM (6), does not stay so,
+ * but reads *found. */
+MUST_CHECK bool pci_restore(const struct pci_access *access, const struct pci_function *function,
+                            unsigned *number, uint32_t *found);
 
 /* What the function may do: decode memory; beside that, DMA. Pins and ports are off. */
 void pci_command(const struct pci_access *access, unsigned id, bool memory, bool dma);

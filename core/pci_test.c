@@ -97,26 +97,202 @@ static void finds(void **state)
     assert_false(pci_is_machine(0x10802) || pci_is_machine(0x80500) || pci_is_machine(0x70600));
 }
 
+static struct pci_function read_function(unsigned id)
+{
+    struct pci_function function;
+    pci_function_read(&access, id, &function);
+    return function;
+}
+
 static void bars(void **state)
 {
-    uint64_t base, bytes;
+    const struct pci_bar *bar;
     (void)state;
-    assert_true(pci_bar(&access, SINGLE_ID, 0, &base, &bytes));
-    assert_int_equal(base, 0x1febf0000);
-    assert_int_equal(bytes, 0x4000);
-    assert_true(pci_bar(&access, SINGLE_ID, 2, &base, &bytes));
-    assert_int_equal(base, 0xfeb01000);
-    assert_int_equal(bytes, 0x1000);
-    assert_false(pci_bar(&access, SINGLE_ID, 3, &base, &bytes)); /* others' registers may be in its page */
-    assert_false(pci_bar(&access, SINGLE_ID, 4, &base, &bytes)); /* ports */
-    assert_false(pci_bar(&access, SINGLE_ID, 5, &base, &bytes)); /* nothing */
-    assert_false(pci_bar(&access, SINGLE_ID, 6, &base, &bytes));
+    struct pci_function function = read_function(SINGLE_ID);
+    assert_int_equal(function.id, SINGLE_ID);
+    assert_int_equal(function.class_code, 0x10802);
+    assert_true(function.on);
+    assert_non_null(bar = pci_bar(&function, 0));
+    assert_int_equal(bar->base, 0x1febf0000);
+    assert_int_equal(bar->bytes, 0x4000);
+    assert_non_null(bar = pci_bar(&function, 2));
+    assert_int_equal(bar->base, 0xfeb01000);
+    assert_int_equal(bar->bytes, 0x1000);
+    assert_null(pci_bar(&function, 1)); /* the first one's upper half */
+    assert_null(pci_bar(&function, 3)); /* others' registers may be in its page */
+    assert_int_equal(function.bar[3].bytes, 0x100);
+    assert_null(pci_bar(&function, 4)); /* ports */
+    assert_null(pci_bar(&function, 5)); /* nothing */
+    assert_null(pci_bar(&function, 6));
+    assert_null(pci_bar(&function, UINT64_MAX));
     assert_int_equal(functions[2].word[1], 0x100006); /* all as it was */
     assert_int_equal(functions[2].word[4], 0xfebf0004);
     assert_int_equal(functions[2].word[5], 1);
     assert_int_equal(writes_with_decoding, 0);
-    functions[2].word[3] = 0x10000; /* a bridge */
-    assert_false(pci_bar(&access, SINGLE_ID, 0, &base, &bytes));
+    functions[2].word[9] = 0xfec00004; /* 64 bits in the last one */
+    functions[2].writable[9] = 0xfffff000;
+    functions[2].word[8] = 0xfec00006; /* of no kind */
+    functions[2].writable[8] = 0xfffff000;
+    function = read_function(SINGLE_ID);
+    assert_int_equal(function.bar[4].bytes, 0);
+    assert_int_equal(function.bar[5].bytes, 0);
+}
+
+/* The bits above are wired: two machines' BARs. */
+static void bars_with_wired_bits(void **state)
+{
+    const struct pci_bar *bar;
+    (void)state;
+    functions[2].word[4] = 0x15100004;
+    functions[2].writable[4] = 0xfff00000;
+    functions[2].word[5] = 0x60;
+    functions[2].writable[5] = 0x3ff;
+    functions[2].word[6] = 0x0eb01000;
+    functions[2].writable[6] = 0x0ffff000;
+    struct pci_function function = read_function(SINGLE_ID);
+    assert_non_null(bar = pci_bar(&function, 0));
+    assert_int_equal(bar->base, 0x6015100000);
+    assert_int_equal(bar->bytes, 0x100000);
+    assert_non_null(bar = pci_bar(&function, 2));
+    assert_int_equal(bar->base, 0x0eb01000);
+    assert_int_equal(bar->bytes, 0x1000);
+    functions[2].word[4] = 0x4; /* 16 GiB: the lower half has no bit */
+    functions[2].writable[4] = 0;
+    functions[2].word[5] = 0x80;
+    functions[2].writable[5] = 0xfffffffc;
+    function = read_function(SINGLE_ID);
+    assert_non_null(bar = pci_bar(&function, 0));
+    assert_int_equal(bar->base, 0x8000000000);
+    assert_int_equal(bar->bytes, 0x400000000);
+    functions[2].writable[5] = 0; /* none at all */
+    function = read_function(SINGLE_ID);
+    assert_null(pci_bar(&function, 0));
+}
+
+/* Bridges have two, and forward what others are told: they go on meanwhile. */
+static void bars_of_bridges(void **state)
+{
+    (void)state;
+    functions[2].word[2] = 0x06040000;
+    functions[2].word[3] = 0x10000;
+    functions[2].writable[1] = 0;
+    struct pci_function function = read_function(SINGLE_ID);
+    assert_int_equal(function.bar[0].bytes, 0x4000);
+    assert_int_equal(function.bar[2].bytes, 0);
+    assert_int_equal(functions[2].word[1], 0x100006);
+    functions[2].word[3] = 0x20000; /* CardBus */
+    assert_int_equal(read_function(SINGLE_ID).bar[0].bytes, 0);
+}
+
+static struct {
+    unsigned id, number, other, count;
+    const char *found;
+} told;
+
+static void tell(const struct pci_function *function, unsigned number, const char *found,
+                 const struct pci_function *other)
+{
+    told.id = function->id;
+    told.number = number;
+    told.other = other ? other->id : 0;
+    told.found = found;
+    told.count++;
+}
+
+static const char *taken(uint64_t base, uint64_t last)
+{
+    return base <= 0xfeefffff && last >= 0xfee00000 ? "interrupts" : base < 0x80000000 ? "memory" : NULL;
+}
+
+static const struct pci_check check = {taken, tell};
+
+static struct pci_function function_at(unsigned id, uint64_t base, uint64_t bytes)
+{
+    return (struct pci_function){.id = (uint16_t)id, .on = true, .bars = 6, .bar = {{base, bytes}}};
+}
+
+static void bars_have_places_of_their_own(void **state)
+{
+    static const struct {
+        uint64_t base, bytes;
+        const char *found; /* NULL: well */
+        bool both;         /* the other one is refused, too */
+    } rows[] = {
+        {0xfeb00000, 0x4000, NULL, false},
+        {0xfebf0000, 0x4000, "a BAR", true},
+        {0xfebf3000, 0x1000, "a BAR", true},
+        {0xfebf3ff0, 0x10, "a BAR", true},
+        {0xfebe0000, 0x20000, "a BAR", true},
+        {0xfebf4000, 0x4000, NULL, false},
+        {0xfebec000, 0x4000, NULL, false},
+        {0xfebf4000, 0x8000, "no multiple of its size", false},
+        {0, 0x1000, "no address", false},
+        {0xfee00000, 0x1000, "interrupts", false},
+        {0xfeef0000, 0x10000, "interrupts", false},
+        {0xfef00000, 0x1000, NULL, false},
+        {0xfec00000, 0x400000, "interrupts", false},
+        {0x7ffff000, 0x1000, "memory", false},
+        {0x80000000, 0x1000, NULL, false},
+        {0xffffffffffffc000, 0x4000, NULL, false},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (unsigned off = 0; off < 2; off++) {
+            struct pci_function two[2] = {function_at(0x20, rows[i].base, rows[i].bytes),
+                                          function_at(0x28, 0xfebf0000, 0x4000)};
+            bool both = rows[i].both && !off;
+            two[0].on = !off; /* what is off takes nothing from others */
+            memset(&told, 0, sizeof told);
+            pci_functions_check(two, 2, &check);
+            assert_int_equal(told.count, (rows[i].found ? 1 : 0) + (both ? 1 : 0));
+            assert_int_equal(two[0].refused, rows[i].found ? 1 : 0);
+            assert_int_equal(two[1].refused, both ? 1 : 0);
+            assert_true(!pci_bar(&two[0], 0) || !rows[i].found);
+            if (!rows[i].found)
+                continue;
+            assert_string_equal(told.found, rows[i].found);
+            assert_int_equal(told.id, both ? 0x28 : 0x20);
+            assert_int_equal(told.other, both ? 0x20 : rows[i].both ? 0x28 : 0);
+        }
+    struct pci_function one = function_at(0x20, 0xfebf0000, 0x4000); /* with itself */
+    one.bar[3] = (struct pci_bar){0xfebf2000, 0x1000};
+    one.on = false;
+    pci_functions_check(&one, 1, &check);
+    assert_int_equal(one.refused, 9);
+}
+
+/* By a way of its own the device can write its registers, as those of configuration space. */
+static void moved_bars_do_not_count(void **state)
+{
+    const struct pci_bar *bar;
+    unsigned number = 0;
+    uint32_t found = 0;
+    (void)state;
+    functions[2].word[12] = 0xfeb00001; /* the ROM */
+    functions[2].writable[12] = 0xffff0001;
+    struct pci_function function = read_function(SINGLE_ID);
+    functions[2].word[4] = 0xfee00004;
+    functions[2].word[5] = 0;
+    functions[2].word[6] = 0x100000;
+    functions[2].word[12] = 0x1;
+    assert_non_null(bar = pci_bar(&function, 0));
+    assert_int_equal(bar->base, 0x1febf0000);
+    pci_command(&access, SINGLE_ID, false, false);
+    assert_true(pci_restore(&access, &function, &number, &found));
+    assert_int_equal(functions[2].word[4], 0xfebf0004);
+    assert_int_equal(functions[2].word[5], 1);
+    assert_int_equal(functions[2].word[6], 0xfeb01000);
+    assert_int_equal(functions[2].word[12], 0xfeb00000);
+    assert_int_equal(writes_with_decoding, 0);
+    functions[2].word[5] = 2; /* and it does not let go of it */
+    functions[2].writable[5] = 0;
+    assert_false(pci_restore(&access, &function, &number, &found));
+    assert_int_equal(number, 1);
+    assert_int_equal(found, 2);
+    functions[2].writable[5] = UINT32_MAX;
+    functions[2].word[3] |= 0x10000; /* whatever else it says then */
+    assert_true(pci_restore(&access, &function, &number, &found));
+    assert_int_equal(functions[2].word[5], 1);
 }
 
 static void commands(void **state)
@@ -185,6 +361,10 @@ int main(void)
         cmocka_unit_test_setup(labels, setup),
         cmocka_unit_test_setup(finds, setup),
         cmocka_unit_test_setup(bars, setup),
+        cmocka_unit_test_setup(bars_with_wired_bits, setup),
+        cmocka_unit_test_setup(bars_of_bridges, setup),
+        cmocka_unit_test_setup(bars_have_places_of_their_own, setup),
+        cmocka_unit_test_setup(moved_bars_do_not_count, setup),
         cmocka_unit_test_setup(commands, setup),
         cmocka_unit_test_setup(messages, setup),
         cmocka_unit_test_setup(messages_are_counted, setup),

@@ -220,6 +220,8 @@ def prepare(build):
     for name, base in (("rmrr", 0x5800000), ("rmrr-low", 0x200000)):  # a DMAR with nothing but 32 MiB that some device uses
         with open(os.path.join(build, "test", name), "wb") as table:
             table.write(struct.pack("<BB10xHHHHQQ", 38, 0, 1, 24, 0, 0, base, base + (32 << 20) - 1))
+    with open(os.path.join(build, "test", "hpet"), "wb") as table:  # where SeaBIOS puts the first disk's registers
+        table.write(struct.pack("<IB3xQBHB", 0x8086a201, 0, 0xfebf4000, 0, 100, 0))
 
 
 def memory_is_kept(output):
@@ -511,6 +513,10 @@ TESTS = [
     kernel_on_two("kernel: two CPUs", "tests/kernel/two-cpus.xml", check=pairs_are_seen(pairs.TWO_CPUS)),
     kernel_iommu("amd"),
     kernel_iommu("intel"),
+    run("dma: a BAR where something else is", "dma", "--machine", "q35-intel-iommu", "--qemu=-machine", "--qemu=hpet=off",
+        "--qemu=-acpitable", "--qemu=sig=HPET,data={build}/test/hpet", "--until", "DEVICE '00:04.0': not supported",
+        check=says(r"^\[core\] device 00:04\.0: BAR 0, 0x4000 bytes at 0xfebf4000: expected .*, found the HPET$",
+                   r"^\[core\] device .*expected")),
     dma("amd"),
     dma("intel"),
     *(run(f"bad: devices, {vendor} IOMMU", "tests/bad/devices.xml", "--machine", f"q35-{vendor}-iommu", "--until",

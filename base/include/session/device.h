@@ -3,8 +3,9 @@
  * DEVICE: one PCI function, for one client at a time. Label: its place, "00:04.0", or its class, "010802"
  * (base class, subclass, interface): then the first one that is free. It sees no memory but what the client
  * enters with DEVICE_MAP, and sends no interrupt but those of DEVICE_INTERRUPT; without an IOMMU there is no
- * session (ERROR_UNSUPPORTED). When the session ends, the function's DMA is off before any of its memory is
- * used again. What it does by itself is not reset: the client brings it to rest before it lets it do DMA.
+ * session (ERROR_UNSUPPORTED), nor one for a function whose registers have no place of their own; core's log
+ * says so. When the session ends, the function's DMA is off before any of its memory is used again. What it
+ * does by itself is not reset: the client brings it to rest before it lets it do DMA.
  */
 #pragma once
 
