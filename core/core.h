@@ -31,7 +31,8 @@
 #define BOOT_INFO ((const struct boot_info *)BOOT_INFO_ADDRESS)
 
 /* Core's own selectors: its few, then a block for each PD. */
-enum core_selector { CORE_ENTRY_EC = ROOT_SELECTORS, CORE_NT, CORE_SELF };
+enum core_selector { CORE_ENTRY_EC = ROOT_SELECTORS, CORE_NT, CORE_SELF, CORE_LOG };
+#define CORE_LOG_BIT 2u /* of CORE_NT: lines wait to be sent */
 
 #define PD_SELECTORS 512u
 enum pd_selector {
@@ -174,8 +175,14 @@ void core_request(uint64_t id, uint64_t words) __attribute__((noreturn));
 
 /* log.c */
 void log_init(void);
-/* One line; what is no character of it is shown as '?', what is too long is cut off. */
-void log_text(const char *label, const char *session, const char *text, size_t length);
+/* One line; what is no character of it is shown as '?', what is too long is cut off. rate: of whom it is, or
+ * NULL. It waits in memory until the main thread sends it. */
+void log_text(const char *label, const char *session, const char *text, size_t length, struct rate *rate);
+/* What the UART takes now. True: something is left; to be called again in 1 / LOG_TURNS s. Main thread. */
+bool log_send(void);
+/* Sends all that waits, however long it takes: before the machine ends. The main thread has a higher priority
+ * than any request, so that it is not in the middle of log_send(). */
+void log_flush(void);
 void log_core(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* pd.c */

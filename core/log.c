@@ -1,74 +1,97 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The log: COM1, a 16550 driven by polling. Polled, because the log must work when nothing else does. The
- * kernel has used the UART for its own boot messages before; core sets it up again.
+ * The log: COM1, a 16550, without interrupts: nothing but core's main thread is needed to send what waits in
+ * the queue. The kernel has used the UART for its own boot messages before; core sets it up again.
  */
 #include "base/include/log.h"
 
+#include "base/include/component.h"
 #include "base/include/session/log.h"
 #include "core/core.h"
+#include "core/log_queue.h"
 
-#define COM1          0x3f8u
-#define UART_THR      0u
-#define UART_IER      1u
-#define UART_FCR      2u
-#define UART_LCR      3u
-#define UART_MCR      4u
-#define UART_LSR      5u
-#define UART_LSR_THRE 0x20u
-#define PATIENCE      1000000u /* polls; a UART that never gets ready is left alone */
+#include <string.h>
 
-static inline void out(unsigned port, uint8_t value)
+#define COM1      0x3f8u
+#define UART_THR  0u
+#define UART_IER  1u
+#define UART_FCR  2u
+#define UART_LCR  3u
+#define UART_MCR  4u
+#define LOG_BYTES (0x10000u + RING_OVERHEAD) /* of lines that wait: 5.7 s at 115200 baud */
+
+/* The requests that say something and the main thread that sends share these. */
+static uint8_t memory[LOG_BYTES] __attribute__((aligned(64)));
+static struct log_queue queue;
+
+static void out(void *context, unsigned reg, uint8_t value)
 {
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"((uint16_t)port));
+    (void)context;
+    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"((uint16_t)(COM1 + reg)));
 }
 
-static inline uint8_t in(unsigned port)
+static uint8_t in(void *context, unsigned reg)
 {
     uint8_t value;
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"((uint16_t)port));
+    (void)context;
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"((uint16_t)(COM1 + reg)));
     return value;
 }
 
-static void put(char c)
-{
-    for (unsigned i = 0; i < PATIENCE && !(in(COM1 + UART_LSR) & UART_LSR_THRE); i++)
-        ;
-    out(COM1 + UART_THR, (uint8_t)c);
-}
-
-static void put_string(const char *text)
-{
-    while (*text)
-        put(*text++);
-}
+static const struct log_port port = {.in = in, .out = out};
 
 void log_init(void)
 {
-    enum status status = space_copy(ROOT_PORTS, COM1, ROOT_PIO, COM1, 8, MEM_READ | MEM_WRITE);
-    if (status != STATUS_OK)
+    if (!log_queue_init(&queue, memory, sizeof(memory)) ||
+        space_copy(ROOT_PORTS, COM1, ROOT_PIO, COM1, 8, MEM_READ | MEM_WRITE) != STATUS_OK)
         return;
-    out(COM1 + UART_IER, 0);
-    out(COM1 + UART_LCR, 0x80);
-    out(COM1 + UART_THR, 1); /* divisor 1: 115200 baud */
-    out(COM1 + UART_IER, 0);
-    out(COM1 + UART_LCR, 0x03);
-    out(COM1 + UART_FCR, 0x07);
-    out(COM1 + UART_MCR, 0x03);
+    log_flush(); /* the kernel's last line is not to be cut off */
+    out(NULL, UART_IER, 0);
+    out(NULL, UART_LCR, 0x80);
+    out(NULL, UART_THR, 1); /* divisor 1: 115200 baud */
+    out(NULL, UART_IER, 0);
+    out(NULL, UART_LCR, 0x03);
+    out(NULL, UART_FCR, 0x07);
+    out(NULL, UART_MCR, 0x03);
 }
 
-void log_text(const char *label, const char *session, const char *text, size_t length)
+static void put(const char *line, size_t length)
 {
-    put('[');
-    put_string(label);
-    if (*session) {
-        put_string(" -> ");
-        put_string(session);
+    if (log_queue_put(&queue, line, length)) {
+        enum status status = nt_signal(CORE_LOG);
+        (void)status; /* there is none yet: the main thread begins by sending */
     }
-    put_string("] ");
+}
+
+void log_text(const char *label, const char *session, const char *text, size_t length, struct rate *rate)
+{
+    char line[LABEL_SIZE + LOG_LABEL + LOG_LINE + 16];
+    uint64_t dropped = 0, lost;
+    size_t at = format_text(line, sizeof(line), "[%s%s%s] ", label, *session ? " -> " : "", session);
     for (size_t i = 0; i < length && i < LOG_LINE; i++)
-        put(text[i] == '\t' || (text[i] >= 0x20 && text[i] < 0x7f) ? text[i] : '?');
-    put_string(length > LOG_LINE ? "...\r\n" : "\r\n");
+        line[at++] = text[i] == '\t' || (text[i] >= 0x20 && text[i] < 0x7f) ? text[i] : '?';
+    at += format_text(line + at, sizeof(line) - at, length > LOG_LINE ? "...\r\n" : "\r\n");
+    if (rate && !rate_take(rate, tsc_read(), BOOT_INFO->tsc_hz, at, &dropped))
+        return; /* who floods the log is not told */
+    if (dropped)
+        log_core("%s: %lu lines left out, they came too fast", label, dropped);
+    if (!log_queue_room(&queue, at, &lost))
+        return;
+    if (lost) {
+        char note[LOG_QUEUE_NOTE];
+        put(note, format_text(note, sizeof(note), "[core] %lu lines lost, the log is full\r\n", lost));
+    }
+    put(line, at);
+}
+
+bool log_send(void)
+{
+    return log_queue_send(&queue, &port);
+}
+
+void log_flush(void)
+{
+    log_queue_flush(&queue, &port);
 }
 
 void log_core(const char *format, ...)
@@ -78,5 +101,5 @@ void log_core(const char *format, ...)
     va_start(arguments, format);
     size_t length = format_list(text, sizeof(text), format, arguments);
     va_end(arguments);
-    log_text("core", "", text, length);
+    log_text("core", "", text, length, NULL);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The root task's start: the book of memory, the entry EC that serves every request, and init, which gets all
- * the rest. Then the main thread waits for the one thing that core itself watches: init's death.
+ * the rest. Then the main thread sends the log's lines and waits for what core itself watches: init's death
+ * and what the IOMMUs refuse.
  */
 #include "base/include/component.h"
 #include "core/core.h"
+#include "core/log_queue.h"
 
 #include <string.h>
 
@@ -218,6 +220,8 @@ static enum status entry_start(void)
     if (status == STATUS_OK)
         status = create_nt(CORE_NT, ROOT_ACCOUNT);
     if (status == STATUS_OK)
+        status = nt_narrow(CORE_NT, CORE_LOG, CORE_LOG_BIT);
+    if (status == STATUS_OK)
         status = create_pt(CORE_SELF, ROOT_ACCOUNT, CORE_ENTRY_EC, (uintptr_t)core_entry, 0);
     return status;
 }
@@ -316,12 +320,18 @@ void core_main(void)
         devices_start();
         init_start();
     }
-    for (;;) {
-        uint64_t bits;
+    for (uint64_t look = DEADLINE_NEVER;;) {
+        uint64_t bits, turn = log_send() ? tsc_read() + BOOT_INFO->tsc_hz / LOG_TURNS : DEADLINE_NEVER;
         unsigned words;
-        uint64_t deadline = devices_there() ? tsc_read() + BOOT_INFO->tsc_hz / FAULT_LOOKS : DEADLINE_NEVER;
-        enum status status = nt_wait(CORE_NT, deadline, &bits);
-        if ((status == STATUS_OK || status == STATUS_TIMEOUT) && ipc_call(CORE_SELF, 0, &words) == STATUS_OK)
+        if (!devices_there())
+            look = DEADLINE_NEVER;
+        else if (look == DEADLINE_NEVER)
+            look = tsc_read() + BOOT_INFO->tsc_hz / FAULT_LOOKS;
+        enum status status = nt_wait(CORE_NT, look < turn ? look : turn, &bits);
+        if (!(bits & ~(uint64_t)CORE_LOG_BIT) && tsc_read() < look)
             continue;
+        look = DEADLINE_NEVER;
+        status = ipc_call(CORE_SELF, 0, &words);
+        (void)status; /* it is looked again at the next turn */
     }
 }

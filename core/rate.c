@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* A bucket that leaks: see rate.h. A line is tsc_hz parts, of which RATE_SECOND leak with each tick: no
+/* A bucket that leaks: see rate.h. A byte is tsc_hz parts, of which RATE_SECOND leak with each tick: no
  * division. */
 #include "core/rate.h"
 
-bool rate_take(struct rate *rate, uint64_t now, uint64_t tsc_hz, uint64_t *dropped)
+bool rate_take(struct rate *rate, uint64_t now, uint64_t tsc_hz, size_t bytes, uint64_t *dropped)
 {
-    uint64_t passed = now - rate->since, paid, room = rate->dropped ? RATE_AGAIN : 1;
+    uint64_t passed = now - rate->since, paid, room = rate->dropped ? RATE_AGAIN : bytes;
 
     *dropped = 0;
     if (rate->since > now || __builtin_mul_overflow(passed, RATE_SECOND, &paid))
@@ -16,7 +16,7 @@ bool rate_take(struct rate *rate, uint64_t now, uint64_t tsc_hz, uint64_t *dropp
         rate->dropped++;
         return false;
     }
-    rate->spent += tsc_hz;
+    rate->spent += bytes * tsc_hz;
     *dropped = rate->dropped;
     rate->dropped = 0;
     return true;

@@ -82,18 +82,13 @@ enum error session_create(struct pd *pd, const struct open_request *request, str
 static enum error log_write(struct pd *pd, uint64_t handle, struct message *message)
 {
     char text[2 * LOG_LINE];
-    uint64_t dropped;
     const struct handle *session = handle_get(pd, handle, HANDLE_LOG);
     if (!session)
         return ERROR_NOT_FOUND;
     size_t length = message_get_bytes(message, text, sizeof(text));
     if (message->bad)
         return ERROR_BAD_ARGUMENT;
-    if (!rate_take(&pd->log_rate, tsc_read(), BOOT_INFO->tsc_hz, &dropped))
-        return ERROR_OK; /* who floods the log is not told */
-    if (dropped)
-        log_core("%s: %lu lines left out, they came too fast", pd->label, dropped);
-    log_text(pd->label, session->label, text, length);
+    log_text(pd->label, session->label, text, length, &pd->log_rate);
     return ERROR_OK;
 }
 
@@ -108,6 +103,7 @@ static enum error power(uint64_t operation)
         return ERROR_UNSUPPORTED;
     }
     log_core(off ? "power off" : "reset");
+    log_flush();
     enum status status =
         platform_control(ROOT_PLATFORM, off ? PLATFORM_POWER_OFF : PLATFORM_RESET, types, &first, &second);
     log_core("the machine stays on: status %u", status);
