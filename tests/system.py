@@ -12,8 +12,10 @@ import struct
 import sys
 import time
 
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path += [HERE, os.path.join(HERE, "..", "tools")]
 import abi  # pylint: disable=wrong-import-position
+import load  # pylint: disable=wrong-import-position
 import pairs  # pylint: disable=wrong-import-position
 
 # name; command (a list); status it must exit with; regular expression that its output must contain, or None; a function
@@ -26,9 +28,9 @@ def run(name, *arguments, status=0, output=None, check=None):
     return Test(name, ["tools/run", *arguments, "--no-build", "--headless", "--log", "{log}"], status, output, check)
 
 
-def on_one(test):
-    """Both CPUs' threads on one of the build machine's: see the faults of QEMU in doc/caveats.md."""
-    return test._replace(command=["taskset", "--cpu-list", "0", *test.command])
+def backports(test):
+    """On the second QEMU: that of Debian 12 loses a CPU's state when two threads of it run on two CPUs (doc/caveats.md)."""
+    return test._replace(command=[*test.command, "--emulator", "backports"])
 
 
 def refused(name, reason, *arguments):
@@ -40,7 +42,7 @@ def clock_is_right(output):
     """The guest's clock against ours: both are whole seconds, and the guest's line came a moment ago."""
     epoch = int(re.search(r"epoch: (\d+)", output).group(1))
     difference = time.time() - epoch
-    return None if -1 < difference < 2 else f"the guest's clock is {difference:.1f} s behind"
+    return None if -1 < difference < 2 * load.stretch() else f"the guest's clock is {difference:.1f} s behind"
 
 
 def has_slept(output):
@@ -48,7 +50,7 @@ def has_slept(output):
     typed = float(re.search(r"typed after ([\d.]+) s: b'sleep 10;", output).group(1))
     slept = float(re.search(r"seen after ([\d.]+) s", output).group(1)) - typed
     idle = max(map(float, re.findall(r"info: CPU idle ([\d.]+) %", output)), default=0.0)
-    if not 9 <= slept <= 11:
+    if not 9 <= slept <= 10 + load.stretch():
         return f"the guest slept for {slept:.1f} s"
     return None if idle > 90 else f"the CPU was idle for at most {idle:.1f} % of an interval"
 
@@ -265,9 +267,23 @@ def nothing_failed(output):
 KTEST_PASSED = r"^ktest: \d+ passed, 0 failed"
 
 
-def kernel(name, scenario, *arguments, check=None):
+def kernel(name, scenario, *arguments, until=KTEST_PASSED, check=None):
     """The kernel's own test, every run the same."""
-    return run(name, scenario, "--deterministic", "--timeout", "800", *arguments, "--until", KTEST_PASSED, check=check)
+    return run(name, scenario, "--deterministic", "--timeout", "800", *arguments, "--until", until, check=check)
+
+
+# What QEMU 10.0.2 gets wrong, looked up in the manual.
+BACKPORTS_KNOWN = {
+    "vcpu: TSC_AUX": "RDTSCP in a guest leaves out bit 31 of TSC_AUX (APM vol. 3, RDTSCP: ECX is TSC_AUX[31:0])",
+}
+
+
+def fails_as_known(known):
+    """Those tests of the kernel failed, and no other."""
+    def check(output):
+        failed = set(re.findall(r"^FAIL ([^:]+: [^:]+):", output, re.MULTILINE))
+        return None if failed == known.keys() else f"failed: {sorted(failed)}"
+    return check
 
 
 def kernel_on_two(name, scenario, *arguments, check=None):
@@ -373,8 +389,9 @@ def guest(mode):
     """The bare-metal guest on the monitor, with time counted in instructions, and the same image on QEMU itself."""
     return [run(f"guest: {mode}", f"guest-{mode}", "--deterministic", "--until", rf"verdict {mode}: \d+ passed, 0 failed",
                 check=guest_passes(mode)),
-            Test(f"guest: {mode} on QEMU", ["python3", "tests/guest/reference.py", "{build}", mode],
-                 output=r"reference: \w+: \d+ passed, \d+ known differences")]
+            *(Test(f"guest: {mode} on QEMU" + (" 10" if emulator == "backports" else ""),
+                   ["python3", "tests/guest/reference.py", "{build}", mode, emulator],
+                   output=r"reference: \w+: \d+ passed, \d+ known differences") for emulator in ("stock", "backports"))]
 
 
 SMP_RESETS = ["triple fault", "triple fault", "port 0xcf9", "INIT", "port 0xcf9", "triple fault"]
@@ -436,13 +453,19 @@ def without_vms(name, reason, *arguments):
 
 
 READY = "guest: ready"
+
+
+def reboots(count):
+    """The last command leaves time for an <info> line after the last reset. A page lost by each shows after a few."""
+    return run(f"linux: reboot {count} times", "linux", *REBOOT * count, "--after", READY, "--type", "sleep 7; poweroff -f\\n",
+               "--timeout", str(240 + 60 * count), check=reboots_leave_nothing(count))
+
+
 REBOOT = ["--after", READY, "--type", "reboot -f\\n"]
 POWEROFF = ["--after", READY, "--type", "poweroff -f\\n"]
 
 TESTS = [
-    # The last command leaves time for an <info> line after the last reset.
-    run("linux: reboot 50 times", "linux", *REBOOT * 50, "--after", READY, "--type", "sleep 7; poweroff -f\\n",
-        "--timeout", "880", check=reboots_leave_nothing(50)),
+    reboots(8),
     run("evil", "evil", "--deterministic", "--until", "evil: done", check=evil_is_contained),
     # 96 MiB is the least in which this kernel boots, on plain QEMU too: it wants 64 MiB for itself from 16 MiB on.
     linux(96),
@@ -510,7 +533,7 @@ TESTS = [
     kernel("kernel: a processor without SVM", "tests/kernel/without-svm.xml", "--cpu", "EPYC,-svm",
            check=pairs_are_seen(pairs.WITHOUT_SVM)),
     kernel("kernel: soak for 10 s", "tests/kernel/soak.xml", *UNHURRIED),
-    kernel_on_two("kernel: two CPUs", "tests/kernel/two-cpus.xml", check=pairs_are_seen(pairs.TWO_CPUS)),
+    backports(kernel_on_two("kernel: two CPUs", "tests/kernel/two-cpus.xml", check=pairs_are_seen(pairs.TWO_CPUS))),
     kernel_iommu("amd"),
     kernel_iommu("intel"),
     run("dma: a BAR where something else is", "dma", "--machine", "q35-intel-iommu", "--qemu=-machine", "--qemu=hpet=off",
@@ -524,10 +547,15 @@ TESTS = [
     run("dma: without an IOMMU", "dma", "--faulty", "--until", "canary: 0 words changed",
         check=says(r"^\[core\] init -> rogue: device 00:05.0: there is no IOMMU",
                    r"^\[init -> rogue\] device 00:05.0: not supported by this machine")),
-    run("linux: two CPUs", "linux", "--smp", "2", "--until", r"guest: ready"),
+    backports(run("linux: two CPUs", "linux", "--smp", "2", "--until", r"guest: ready")),
+    # A newcomer's QEMU, too, boots with two CPUs.
+    run("linux: two CPUs on the stock QEMU", "linux", "--smp", "2", "--until", r"guest: ready"),
+    run("linux: the second QEMU", "linux", "--emulator", "backports", "--until", r"guest: ready"),
+    kernel("kernel: the second QEMU", "ktest", "--emulator", "backports", until=r"^ktest: \d+ passed, \d+ failed",
+           check=fails_as_known(BACKPORTS_KNOWN)),
     run("hostile", "hostile", "--deterministic", "--until", "hostile: done", "--timeout", "600", check=hostile_is_contained(50)),
     run("linux: 2 vCPUs on one CPU", "linux", "--vcpus", "2", "--deterministic", "--type", "nproc\\n", "--until", r"^2\r?$"),
-    run("linux: 4 vCPUs on two CPUs", "linux", "--smp", "2", "--vcpus", "4", "--type", "nproc\\n", "--until", r"^4\r?$"),
+    backports(run("linux: 4 vCPUs on two CPUs", "linux", "--smp", "2", "--vcpus", "4", "--type", "nproc\\n", "--until", r"^4\r?$")),
     Test("bench", ["python3", "tools/bench.py"], output=" 0 differ, 0 over"),
     *(test for mode in GUEST_TESTS for test in guest(mode)),
     refused("run: unknown scenario", "no scenario 'nosuch'", "nosuch"),
@@ -544,25 +572,26 @@ TESTS = [
 # make test-slow
 SLOW_TESTS = [
     # On two CPUs, where no run is as the one before, and a loaded machine makes them late.
-    dma("amd", "--smp", "2"),
-    dma("intel", "--smp", "2"),
-    run("linux: reset with 4 vCPUs", "linux", "--smp", "2", "--vcpus", "4", "--type", "reboot -f\\n", "--after", "log:guest reset",
-        "--type", "", "--after", "guest: ready", "--type", "nproc\\n", "--until", r"^4\r?$"),
-    on_one(run("guest: several processors", "guest-smp", "--smp", "2", "--until", r"verdict long: \d+ passed, 0 failed",
+    reboots(50),
+    backports(dma("amd", "--smp", "2")),
+    backports(dma("intel", "--smp", "2")),
+    backports(run("linux: reset with 4 vCPUs", "linux", "--smp", "2", "--vcpus", "4", "--type", "reboot -f\\n", "--after",
+                  "log:guest reset", "--type", "", "--after", "guest: ready", "--type", "nproc\\n", "--until", r"^4\r?$")),
+    backports(run("guest: several processors", "guest-smp", "--smp", "2", "--until", r"verdict long: \d+ passed, 0 failed",
                check=smp_passes)),
-    on_one(run("linux: a load on 4 vCPUs", "smp", "--smp", "2", "--until", "load: over", "--timeout", "600",
+    backports(run("linux: a load on 4 vCPUs", "smp", "--smp", "2", "--until", "load: over", "--timeout", "600",
                check=load_is_carried(0.005))),
     # A second for each attack instead of 60 ms, so that monitors end and are started, which core and init do first.
     Test("hostile: a second each",
          ["sh", "-c", """sed 's/<run milliseconds="60"/<run milliseconds="1000"/' scenarios/hostile.xml >{build}/hostile-long.xml && """
           "exec tools/run hostile --config {build}/hostile-long.xml --no-build --headless --log {log} --deterministic "
           "--until 'hostile: done' --timeout 7000"], check=hostile_is_contained(50, 500)),
-    on_one(run("linux: memory detached under 4 vCPUs", "smp-churn", "--smp", "2", "--until", "load: over", "--timeout", "600",
+    backports(run("linux: memory detached under 4 vCPUs", "smp-churn", "--smp", "2", "--until", "load: over", "--timeout", "600",
                check=load_is_carried(0.005))),
     run("linux: drift of 2 vCPUs, counted", "smp", "--vcpus", "2", "--deterministic", "--until", "load: over", "--timeout", "1800",
         check=load_is_carried(0.001)),
     kernel("kernel: soak for 600 s", "tests/kernel/slow-soak.xml", "--timeout", "7000", *UNHURRIED),
-    on_one(kernel_on_two("kernel: soak for 60 s on two CPUs", "tests/kernel/slow-soak-two-cpus.xml", "--timeout", "7000")),
+    backports(kernel_on_two("kernel: soak for 600 s on two CPUs", "tests/kernel/slow-soak.xml", "--timeout", "7000")),
     vtx("kernel: VT-x, all rounds", "ktest", KTEST_PASSED),
     vtx("kernel: VT-x with x2APIC", "ktest", KTEST_PASSED, "--config", "tests/kernel/bochs.xml", machine="bochs-vtx-x2apic"),
     vtx("kernel: VT-x, two CPUs", "ktest", KTEST_PASSED, "--config", "tests/kernel/slow-bochs-two-cpus.xml", "--smp", "2",

@@ -4,8 +4,7 @@
     wrong.py BUILD
 
 The first line of each says what it must end with: <!-- MISTAKE. Expected: status N, line L: WORDS -->. Those with status 1
-boot: only the running system can know. Each must end within LIMIT seconds, stretched by what a run of nothing but Python
-took: that is the machine's load, not ours.
+boot: only the running system can know. Each must end within LIMIT seconds, stretched by the machine's load.
 """
 
 import glob
@@ -15,15 +14,11 @@ import subprocess
 import sys
 import time
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+import load  # pylint: disable=wrong-import-position
+
 LIMIT = 5.0
 EXPECTED = re.compile(r"<!-- .*\. Expected: status ([12]), line (\d+): (.*) -->$")
-
-
-def stretch():
-    """How much slower than alone this machine is now: wall time over CPU time of a fixed piece of work, at least 1."""
-    started, spent = time.monotonic(), time.process_time()
-    sum(range(3000000))
-    return max(1.0, (time.monotonic() - started) / max(time.process_time() - spent, 0.001))
 
 
 def wrong_with(path):
@@ -31,7 +26,7 @@ def wrong_with(path):
     with open(path, encoding="utf-8") as file:
         status, line, words = EXPECTED.match(file.readline().strip()).groups()
     started = time.monotonic()
-    limit = LIMIT * stretch()
+    limit = LIMIT * load.stretch()
     command = ["tools/run", path, "--no-build", "--headless", "--until", "never seen", "--timeout", "60"]
     run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     seconds, output = time.monotonic() - started, run.stdout.decode("utf-8", "replace")

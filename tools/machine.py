@@ -19,6 +19,7 @@ import termios
 import time
 import tty
 
+import load
 from scenario import ROOT, Refused, build_path
 
 CTRL_BRACKET = b"\x1d"
@@ -205,10 +206,16 @@ class Machine:
         self.errors = open(errors, "w+b")
         self.process = subprocess.Popen(arguments, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.errors,
                                         stderr=self.errors, pass_fds=descriptors, start_new_session=True)
-        self.status, self.cpu_seconds = None, 0.0
+        self.status, self.cpu_seconds, self.waited = None, 0.0, 0.0
 
     def elapsed(self):
         return time.monotonic() - self.started
+
+    def hindered(self):
+        """Seconds that it could not run because others did."""
+        if self.status is None:
+            self.waited = max(self.waited, load.waited(self.process.pid))
+        return self.waited
 
     def read(self, seconds, extra=()):
         """Waits for input on the lines and on the descriptors in extra; [(Line or descriptor, data or None)]."""

@@ -138,7 +138,8 @@ def parse_arguments(arguments):
     parser.add_argument("--headless", action="store_true", help="print progress and verdict only; read no keys")
     parser.add_argument("--until", metavar="REGEX", type=pattern, help="end with 0 as soon as this is seen")
     parser.add_argument("--timeout", metavar="SECONDS", type=number(1, 86400),
-                        help="give up after so long (default 240; none when connected to the terminal)")
+                        help="give up after so long, not counting what other work on the build machine took "
+                        "(default 240; none when connected to the terminal)")
     parser.add_argument("--type", metavar="TEXT", action=Type, help="type into the first guest; may be repeated")
     parser.add_argument("--after", metavar="REGEX", action=Type, type=after, help="what the next --type waits for")
     parser.add_argument("--terminal", metavar="N", action=Type, type=number(1, 3), default=1,
@@ -394,8 +395,13 @@ class Session:
 
     def left(self, limit):
         """Seconds until something is to be done though nothing comes."""
-        moments = [moment for moment in (limit, self.ends_at) if moment is not None]
-        left = min(moments) - self.machine.elapsed() if moments else 3600.0
+        left = 3600.0
+        if limit is not None:
+            left = limit + self.machine.waited - self.machine.elapsed()
+            if left <= 0:
+                left = limit + self.machine.hindered() - self.machine.elapsed()
+        if self.ends_at is not None:
+            left = min(left, self.ends_at - self.machine.elapsed())
         return min(left, PROMPT_QUIET) if self.held else left
 
     def run(self, keyboard):

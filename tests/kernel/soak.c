@@ -286,7 +286,7 @@ static bool one_second(uint64_t seed)
     for (unsigned w = 0; w < WORKERS; w++) {
         all += workers[w].done;
         good += workers[w].granted;
-        expect_range("calls of a worker", workers[w].done, 3, UINT64_MAX); /* on a busy machine */
+        expect_range("calls of a worker", workers[w].done, 20, UINT64_MAX);
     }
     made += all;
     granted += good;
