@@ -211,6 +211,9 @@ def command(*arguments):
 
 def configure(scenario, options):
     """options.config and options.memory as the machine needs them, with what --guest-memory and the like change."""
+    highest = max([options.terminal, *(terminal for terminal, _, _ in options.type or [])])
+    if highest > scenario.terminals:
+        raise Refused(f"--terminal {highest}: {scenario.path} has {scenario.terminals} (<run terminals=...>)")
     if options.guest_memory or options.vcpus or options.exits:
         if options.guest_memory:
             scenario.text = scenario.config_with_guest_memory(options.guest_memory)
@@ -264,9 +267,6 @@ def prepare(scenario, options):
     look_at(scenario, options)
     log = options.log or build_path("log", scenario.name + ".log")
     os.makedirs(os.path.dirname(log) or ".", exist_ok=True)
-    highest = max([options.terminal, *(terminal for terminal, _, _ in options.type or [])])
-    if highest > scenario.terminals:
-        raise Refused(f"--terminal {highest}: {scenario.path} has {scenario.terminals} (<run terminals=...>)")
     terminals = [log + ".terminal" + (str(number) if number > 1 else "") for number in range(1, scenario.terminals + 1)]
     if options.bochs:
         bochs.require()
