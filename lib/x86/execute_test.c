@@ -27,6 +27,7 @@ struct machine {
     uint8_t memory[MEMORY_SIZE];
     uint64_t absent_page;
     uint64_t read_only_page;
+    uint64_t touched;
     bool lose_exchange;
     bool deny_ports;
     unsigned exchanges;
@@ -117,6 +118,13 @@ static enum x86_result test_probe(void *context, uint64_t linear, unsigned size,
     return check_page(linear, size, true, fault);
 }
 
+static enum x86_result test_touch(void *context, uint64_t linear, struct x86_fault *fault)
+{
+    (void)context;
+    machine.touched = linear;
+    return check_page(linear, 1, false, fault);
+}
+
 static void note_port(uint16_t port, unsigned size)
 {
     machine.port = port;
@@ -157,6 +165,7 @@ static const struct x86_ops ops = {.read = test_read,
                                    .write = test_write,
                                    .compare_exchange = test_exchange,
                                    .probe_write = test_probe,
+                                   .touch = test_touch,
                                    .port_in = test_in,
                                    .port_out = test_out,
                                    .port_allowed = test_allowed};
@@ -572,6 +581,43 @@ static void map_0f38(void **state)
     assert_true((cpu.rflags & (X86_RFLAGS_CF | X86_RFLAGS_OF)) == X86_RFLAGS_CF);
 }
 
+/* CLFLUSH, CLFLUSHOPT and CLWB need an address that can be read, and neither read nor write there. */
+static void flushes(void **state)
+{
+    static const char *const instructions[] = {"0f ae 3b", "66 0f ae 3b", "66 0f ae 33"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++) {
+        reset(X86_MODE_64);
+        cpu.gpr[X86_RBX] = 0x10ffd;
+        machine.absent_page = 0x11000;
+        machine.read_only_page = 0x10000;
+        run_done(instructions[i]);
+        assert_int_equal(machine.touched, 0x10ffd);
+        assert_int_equal(machine.reads + machine.writes, 0);
+        cpu.gpr[X86_RBX] = 0x11000;
+        run_faults(instructions[i], X86_VECTOR_PF, true);
+        assert_int_equal(machine.fault.error, 0);
+        cpu.gpr[X86_RBX] = 1ull << 47;
+        run_faults(instructions[i], X86_VECTOR_GP, true);
+    }
+}
+
+static void smsw(void **state)
+{
+    (void)state;
+    reset(X86_MODE_64);
+    cpu.cr0 = 0x80051235;
+    cpu.gpr[X86_RBX] = MEMORY_BASE;
+    store(MEMORY_BASE, 8, UINT64_MAX);
+    run_done("48 0f 01 23"); /* a word, whatever the operand size */
+    assert_true(load(MEMORY_BASE, 8) == 0xffffffffffff1235);
+    cpu.cr4 = X86_CR4_UMIP;
+    run_done("0f 01 23");
+    cpu.cpl = 3;
+    run_faults("0f 01 23", X86_VECTOR_GP, true);
+}
+
 static void refused(void **state)
 {
     static const char *const instructions[] = {
@@ -591,6 +637,10 @@ static void refused(void **state)
         "8e d8",
         "62 f1 7c 48 10 00",
         "0f 3a 0f c1 08",
+        "0f 01 e0",
+        "0f ae f0",
+        "0f ae 33",
+        "f3 0f ae 33",
     };
     struct x86_cpu before;
     struct x86_insn insn;
@@ -659,6 +709,8 @@ int main(void)
         cmocka_unit_test(branches),
         cmocka_unit_test(one_byte_inc),
         cmocka_unit_test(map_0f38),
+        cmocka_unit_test(flushes),
+        cmocka_unit_test(smsw),
         cmocka_unit_test(refused),
         cmocka_unit_test(as_on_the_processor),
     };

@@ -127,6 +127,31 @@ enum x86_result x86_run_nop(struct execution *x, const struct operation *operati
     return X86_DONE;
 }
 
+/*
+ * CLFLUSH, CLFLUSHOPT and CLWB: there is no cache, but the address is checked as that of a read. XSAVEOPT and
+ * the fences have the same opcode.
+ */
+enum x86_result x86_run_flush(struct execution *x, const struct operation *operation)
+{
+    bool is_xsaveopt = (x->insn->modrm & 0x38) == 0x30 && !(x->insn->prefixes & X86_PREFIX_OPERAND);
+
+    (void)operation;
+    if (!x->insn->is_memory || is_xsaveopt)
+        return X86_UNSUPPORTED;
+    return x86_memory_touch(x, x->destination.segment, x->destination.value);
+}
+
+/* SMSW to memory, which is a word there; what a register's other bits get differs by processor. */
+enum x86_result x86_run_smsw(struct execution *x, const struct operation *operation)
+{
+    (void)operation;
+    if (!x->insn->is_memory)
+        return X86_UNSUPPORTED;
+    if (x->cpu.cr4 & X86_CR4_UMIP && x->cpu.cpl != 0)
+        return x86_raise(x, X86_VECTOR_GP, 0);
+    return x86_operand_write(x, &x->destination, x->cpu.cr0);
+}
+
 #define AH_FLAGS (X86_RFLAGS_CF | X86_RFLAGS_PF | X86_RFLAGS_AF | X86_RFLAGS_ZF | X86_RFLAGS_SF)
 
 enum x86_result x86_run_lahf(struct execution *x, const struct operation *operation)

@@ -155,6 +155,20 @@ static inline bool native_differs_by_vendor(const struct x86_insn *insn)
            insn->mode == X86_MODE_64 && insn->operand_size == 2 && native_host_is_intel();
 }
 
+/* CLFLUSHOPT and CLWB, if the processor does not have them; SMSW, which user-mode instruction prevention
+ * makes #GP and the kernel answers itself then. */
+static inline bool native_is_missing(const struct x86_insn *insn)
+{
+    unsigned a, b = 0, c, d, row = (insn->modrm >> 3) & 7;
+
+    if (insn->encoding != X86_ENCODING_LEGACY || insn->map != X86_MAP_0F)
+        return false;
+    if (insn->opcode == 0x01)
+        return row == 4;
+    return insn->opcode == 0xae && insn->prefixes & X86_PREFIX_OPERAND &&
+           !(__get_cpuid_count(7, 0, &a, &b, &c, &d) && b >> (row == 7 ? 23 : 24) & 1);
+}
+
 /* Why user mode cannot have it done; NULL for no reason. */
 static inline const char *native_hole_reason(const struct x86_insn *insn)
 {
@@ -167,6 +181,8 @@ static inline const char *native_hole_reason(const struct x86_insn *insn)
         return "ports: a program gets #GP";
     if (is_plain && (insn->opcode == 0xfa || insn->opcode == 0xfb))
         return "CLI and STI: a program gets #GP";
+    if (native_is_missing(insn))
+        return "SMSW: the kernel answers; CLFLUSHOPT, CLWB: the processor does not have them";
     if (native_is_bswap16(insn))
         return "BSWAP of a word: undefined";
     if (native_pushes_selector32(insn))

@@ -145,6 +145,12 @@ static inline enum x86_result lab_model_probe(void *context, uint64_t linear, un
     return lab_model_check(linear, size, true, fault);
 }
 
+static inline enum x86_result lab_model_touch(void *context, uint64_t linear, struct x86_fault *fault)
+{
+    (void)context;
+    return lab_model_check(linear, 1, false, fault);
+}
+
 /* Only a trial has a right to ports. */
 static inline enum x86_result lab_model_in(void *context, uint16_t port, unsigned size, uint32_t *value,
                                            struct x86_fault *fault)
@@ -171,6 +177,7 @@ static inline enum x86_result lab_model_out(void *context, uint16_t port, unsign
 static const struct x86_ops lab_ops = {.read = lab_model_read,
                                        .write = lab_model_write,
                                        .probe_write = lab_model_probe,
+                                       .touch = lab_model_touch,
                                        .port_in = lab_model_in,
                                        .port_out = lab_model_out};
 
@@ -342,7 +349,7 @@ static inline enum x86_result lab_run_state(const struct x86_insn *insn, struct 
         result = x86_execute(cpu, insn, &lab_ops, NULL, &fault);
     while (result == X86_AGAIN);
     if (result == X86_UNSUPPORTED || lab.is_wild || native_differs_by_vendor(insn) ||
-        native_result_is_undefined(insn, before.gpr[X86_RCX])) {
+        native_is_missing(insn) || native_result_is_undefined(insn, before.gpr[X86_RCX])) {
         lab.skipped += result != X86_UNSUPPORTED;
         lab_copy_readable(lab.model, (const uint8_t *)(uintptr_t)LAB_DATA);
         return X86_UNSUPPORTED;

@@ -150,6 +150,14 @@ enum x86_result x86_memory_probe_write(struct execution *x, unsigned segment, ui
     return x->ops->probe_write ? x->ops->probe_write(x->context, linear, size, x->fault) : X86_DONE;
 }
 
+enum x86_result x86_memory_touch(struct execution *x, unsigned segment, uint64_t offset)
+{
+    uint64_t linear = 0;
+
+    DO(memory_check(x, segment, offset, 1, false, &linear));
+    return x->ops->touch ? x->ops->touch(x->context, linear, x->fault) : X86_DONE;
+}
+
 uint64_t x86_effective_address(const struct execution *x)
 {
     const struct x86_insn *insn = x->insn;

@@ -124,6 +124,7 @@ enum x86_result x86_memory_read(struct execution *x, unsigned segment, uint64_t 
 enum x86_result x86_memory_write(struct execution *x, unsigned segment, uint64_t offset, unsigned size,
                                  uint64_t value);
 enum x86_result x86_memory_probe_write(struct execution *x, unsigned segment, uint64_t offset, unsigned size);
+enum x86_result x86_memory_touch(struct execution *x, unsigned segment, uint64_t offset);
 
 uint64_t x86_effective_address(const struct execution *x);
 struct operand x86_operand_resolve(const struct execution *x, enum operand_source source);
@@ -202,7 +203,7 @@ operation_run x86_run_bit, x86_run_bit_scan, x86_run_popcnt, x86_run_bswap;
 /* move.c */
 operation_run x86_run_mov, x86_run_movnti, x86_run_movsx, x86_run_movbe, x86_run_mov_from_segment,
     x86_run_xchg, x86_run_lea, x86_run_cmov, x86_run_setcc, x86_run_nop, x86_run_lahf, x86_run_sahf,
-    x86_run_xlat;
+    x86_run_xlat, x86_run_flush, x86_run_smsw;
 
 /* branch.c */
 operation_run x86_run_jump, x86_run_jcc, x86_run_call, x86_run_return, x86_run_loop;

@@ -66,6 +66,13 @@ static const struct operation group5[8] = {
     [6] = ROW(push, NONE, E, 0, 0)
 };
 
+static const struct operation group7[8] = { [4] = ROW(smsw, E16, NONE, 0, 0) };
+
+static const struct operation group15[8] = {
+    [6] = ROW(flush, E8, NONE, 0, OPERATION_NO_REP), /* CLWB */
+    [7] = ROW(flush, E8, NONE, 0, OPERATION_NO_REP)  /* CLFLUSH, CLFLUSHOPT */
+};
+
 static const struct operation group8[8] = {
     [4] = ROW(bit, E, I, BIT_TEST, 0),
     [5] = ROW(bit, E, I, BIT_SET, LOCK),
@@ -74,7 +81,7 @@ static const struct operation group8[8] = {
 };
 
 static const struct operation group9[8] = {
-    [1] = ROW(cmpxchg8b, E, NONE, 0, LOCK | OPERATION_MEMORY | OPERATION_NO_REP)
+    [1] = ROW(cmpxchg8b, E, NONE, 0, LOCK | OPERATION_MEMORY)
 };
 
 static const struct operation group11[8] = { ROW(mov, E, I, 0, 0) };
@@ -179,6 +186,7 @@ const struct operation x86_operations_one[256] = {
 };
 
 const struct operation x86_operations_0f[256] = {
+    [0x01] = GROUP(group7),
     [0x0d] = ROW(nop, NONE, NONE, 0, 0),        /* PREFETCH */
     [0x18 ... 0x1f] = ROW(nop, NONE, NONE, 0, 0), /* PREFETCHh and the hint space, ENDBR with it */
     [0x40 ... 0x4f] = ROW(cmov, G, E, 0, 0),
@@ -194,6 +202,7 @@ const struct operation x86_operations_0f[256] = {
     [0xab] = ROW(bit, E, G, BIT_SET, LOCK),
     [0xac] = ROW(double_shift, E, I, DIRECTION_RIGHT, 0),
     [0xad] = ROW(double_shift, E, CL, DIRECTION_RIGHT, 0),
+    [0xae] = GROUP(group15),
     [0xaf] = ROW(imul, G, E, 0, 0),
     [0xb0 ... 0xb1] = ROW(cmpxchg, E, G, 0, LOCK),
     [0xb2] = ROW(load_far, G, E, X86_SS, OPERATION_MEMORY),

@@ -85,6 +85,7 @@ enum x86_vector {
 #define X86_CR4_PVI  (1ull << 1)
 #define X86_CR4_PSE  (1ull << 4)
 #define X86_CR4_PAE  (1ull << 5)
+#define X86_CR4_UMIP (1ull << 11)
 #define X86_CR4_LA57 (1ull << 12)
 #define X86_CR4_SMEP (1ull << 20)
 #define X86_CR4_SMAP (1ull << 21)
@@ -287,6 +288,11 @@ struct x86_ops {
      * May be NULL.
      */
     enum x86_result (*probe_write)(void *context, uint64_t linear, unsigned size, struct x86_fault *fault);
+    /*
+     * Of an instruction that names memory and neither reads nor changes it (CLFLUSH): would a read of this
+     * byte fault? May be NULL.
+     */
+    enum x86_result (*touch)(void *context, uint64_t linear, struct x86_fault *fault);
     /* port + size can pass 0x10000. NULL: port instructions are X86_UNSUPPORTED. */
     enum x86_result (*port_in)(void *context, uint16_t port, unsigned size, uint32_t *value,
                                struct x86_fault *fault);
@@ -306,14 +312,21 @@ struct x86_ops {
  *
  * X86_UNSUPPORTED are: all that reads a descriptor (segment loads, far branches, INT and IRET in protected
  * and long mode; INT and IRET in virtual-8086 mode too), PUSHF and POPF with CR4.VME in virtual-8086 mode;
- * access to control, debug and model-specific registers and to descriptor tables; HLT, CPUID, RDTSC, SYSCALL,
- * UD2 and their like; MOVDIRI and MOVDIR64B; x87, MMX, SSE and all vector instructions. What has a CPUID bit
- * of its own (LZCNT, TZCNT, POPCNT, MOVBE, CRC32, ADX, BMI, CMPXCHG16B) is executed without a look at it.
+ * access to control, debug and model-specific registers and to descriptor tables, but for SMSW to memory;
+ * HLT, CPUID, RDTSC, SYSCALL, UD2 and their like; MOVDIRI and MOVDIR64B; x87, MMX, SSE and all vector
+ * instructions. What has a CPUID bit of its own (LZCNT, TZCNT, POPCNT, MOVBE, CRC32, ADX, BMI, CMPXCHG16B) is
+ * executed without a look at it.
  *
  * Not done here: single stepping (RFLAGS.TF) and debug registers; RF is cleared at X86_DONE.
  */
 enum x86_result x86_execute(struct x86_cpu *cpu, const struct x86_insn *insn, const struct x86_ops *ops,
                             void *context, struct x86_fault *fault) X86_MUST_USE;
+
+/*
+ * Why an instruction is X86_UNSUPPORTED, in words that follow its name ("it reads a descriptor"); NULL: it is
+ * none, or of an extension that is not considered here. Some of them are executed in real mode.
+ */
+const char *x86_refusal(const struct x86_insn *insn);
 
 /* ---- page-table walker
  * -------------------------------------------------------------------------------------- */

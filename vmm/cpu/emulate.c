@@ -145,6 +145,17 @@ static enum x86_result memory_probe_write(void *context, uint64_t linear, unsign
     return find(context, linear, size, true, &place, fault);
 }
 
+static enum x86_result memory_touch(void *context, uint64_t linear, struct x86_fault *fault)
+{
+    struct emulation *emulation = context;
+    struct place place;
+    enum x86_result result = find(emulation, linear, 1, false, &place, fault);
+
+    if (result != X86_DONE)
+        return result;
+    return may_access(emulation, &place, X86_ACCESS_READ) ? X86_DONE : X86_RETRY;
+}
+
 static enum x86_result port_in(void *context, uint16_t port, unsigned size, uint32_t *value,
                                struct x86_fault *fault)
 {
@@ -186,6 +197,7 @@ static const struct x86_ops ops = {
     .read = memory_read,
     .write = memory_write,
     .probe_write = memory_probe_write,
+    .touch = memory_touch,
     .port_in = port_in,
     .port_out = port_out,
     .port_allowed = port_allowed,
@@ -383,11 +395,15 @@ static void store(struct emulation *emulation, bool done)
         vcpu_set_rip(emulation->vcpu, emulation->cpu.rip);
 }
 
+static const char *const encodings[] = {"legacy", "VEX", "EVEX", "XOP"};
+
 static void refuse(struct vcpu *vcpu, const struct x86_insn *insn)
 {
     if (vcpu->unsupported++ < LOGGED_AT_MOST)
-        log_line("vm %s: instruction on device memory not known: map %u opcode %02x modrm %02x at %lx",
-                 vcpu->machine->name, insn->map, insn->opcode, insn->modrm, (unsigned long)vcpu->state->rip);
+        log_line("vm %s: instruction on device memory refused: %s map %u opcode %02x modrm %02x at %lx: %s",
+                 vcpu->machine->name, encodings[insn->encoding & 3], insn->map, insn->opcode, insn->modrm,
+                 (unsigned long)vcpu->state->rip,
+                 x86_refusal(insn) ?: "it is no instruction that the guest is offered");
     vcpu_raise(vcpu, X86_VECTOR_UD);
 }
 

@@ -236,6 +236,14 @@ static void test_execute_from_device(void **state)
     assert_int_equal(bench->state.rip, 0xfee00000);
 }
 
+static void count_access(void *device, struct bus_access *access)
+{
+    unsigned *count = device;
+
+    (void)access;
+    ++*count;
+}
+
 static void test_unknown_instruction(void **state)
 {
     struct bench *bench = *state;
@@ -244,7 +252,49 @@ static void test_unknown_instruction(void **state)
     bench->state.gpr[VCPU_RBX] = 0xfee00000;
     assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee00000, 0));
     assert_int_equal(bench->vcpu.exception & 0xff, 6);
-    assert_non_null(strstr(logged, "not known"));
+    assert_non_null(
+        strstr(logged, "refused: legacy map 1 opcode ae modrm 03 at 200000: it uses the registers"));
+}
+
+/* CLFLUSH, CLFLUSHOPT, CLWB on a register whose read has an effect, and where no device is: nothing happens.
+ */
+static void test_flushes(void **state)
+{
+    static const char *const codes[] = {"\x0f\xae\x3b\x90", "\x66\x0f\xae\x3b", "\x66\x0f\xae\x33"};
+    struct bench *bench = *state;
+    unsigned reads = 0;
+    const struct bus_region region = {
+        .name = "counter", .base = 0xfd001000, .length = 0x1000, .handler = count_access, .device = &reads};
+
+    assert_int_equal(bus_attach(&bench->machine.bus, BUS_MMIO, &region), BUS_OK);
+    for (unsigned i = 0; i < 6; i++) {
+        put_code(bench, CODE, codes[i % 3], 4);
+        bench->state.rip = CODE;
+        bench->state.gpr[VCPU_RBX] = i < 3 ? 0xfd001020 : 0xfd000000;
+        assert_true(leave(bench, VCPU_EXIT_MMIO, bench->state.gpr[VCPU_RBX], 0));
+        assert_int_equal(bench->state.rip, CODE + (i % 3 ? 4 : 3));
+        assert_int_equal(bench->vcpu.exception, 0);
+    }
+    assert_int_equal(reads, 0);
+    /* Not where the exit was: other code. */
+    put_code(bench, CODE, codes[0], 3);
+    bench->state.rip = CODE;
+    assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee00000, 0));
+    assert_int_equal(bench->state.rip, CODE);
+    assert_string_equal(logged, "");
+}
+
+/* SMSW to where no device is: the word vanishes. */
+static void test_smsw(void **state)
+{
+    struct bench *bench = *state;
+
+    put_code(bench, CODE, "\x0f\x01\x23", 3);
+    bench->state.cr0 = 0x31;
+    bench->state.gpr[VCPU_RBX] = 0xfd000000;
+    assert_true(leave_write(bench, 0xfd000000));
+    assert_int_equal(bench->state.rip, CODE + 3);
+    assert_int_equal(bench->vcpu.exception, 0);
 }
 
 static void test_prefix_flood(void **state)
@@ -388,6 +438,8 @@ int main(void)
         TEST(test_no_plain_moves),
         TEST(test_execute_from_device),
         TEST(test_unknown_instruction),
+        TEST(test_flushes),
+        TEST(test_smsw),
         TEST(test_prefix_flood),
     };
 

@@ -209,6 +209,9 @@ FORM(bts_w, "btsw $9, " M "");
 FORM(cmpxchg8b, "push" W " " B "\n mov $7, %ebx\n cmpxchg8b " M "\n pop" W " " B "");
 FORM(push, "push" W " " M "\n pop" W " " A "");
 FORM(pop, "push" W " " A "\n pop" W " " M "");
+FORM(clflush, "clflush " M "");
+FORM(clflushopt, "clflushopt " M "");
+FORM(smsw, "smsw " M "");
 FORM(mov_segment, "movw %ds, " M "");
 FORM(rep_lodsb, "movl $5, %ecx\n " AS "rep; lodsb");
 FORM(rep_stosb, "mov" W " " SI ", " DI "\n movl $5, %ecx\n " AS "rep; stosb");
@@ -423,6 +426,9 @@ const struct form forms[] = {
     {"cmpxchg8b", form_cmpxchg8b, ALL, FORM_ABSENT},
     {"push", form_push, ALL, FORM_ABSENT},
     {"pop", form_pop, ALL, FORM_ABSENT},
+    {"clflush", form_clflush, ALL, FORM_ABSENT},
+    {"clflushopt", form_clflushopt, ALL, FORM_ABSENT},
+    {"smsw", form_smsw, ALL, FORM_ABSENT},
     {"mov_segment", form_mov_segment, ALL, FORM_ABSENT},
     {"rep_lodsb", form_rep_lodsb, ALL, FORM_ABSENT},
     {"rep_stosb", form_rep_stosb, ALL, FORM_ABSENT},
