@@ -35,9 +35,11 @@ static size_t regions_up_to(const struct bus_region *region, size_t count, uint6
     return first;
 }
 
-enum bus_status bus_attach(struct bus *bus, enum bus_kind kind, const struct bus_region *region)
+/* Whether a region can be attached, and where in its table. */
+static enum bus_status check_region(const struct bus *bus, enum bus_kind kind,
+                                    const struct bus_region *region, size_t *place)
 {
-    struct bus_region *table;
+    const struct bus_region *table;
     size_t count, at;
 
     if ((kind != BUS_PORT && kind != BUS_MMIO) || region->length == 0 || !region->handler)
@@ -54,12 +56,40 @@ enum bus_status bus_attach(struct bus *bus, enum bus_kind kind, const struct bus
         return BUS_OVERLAP;
     if (at < count && table[at].base - region->base < region->length)
         return BUS_OVERLAP;
+    *place = at;
+    return BUS_OK;
+}
+
+enum bus_status bus_attach(struct bus *bus, enum bus_kind kind, const struct bus_region *region)
+{
+    struct bus_region *table;
+    size_t count, at;
+    enum bus_status status = check_region(bus, kind, region, &at);
+
+    if (status != BUS_OK)
+        return status;
+    table = bus->region[kind];
+    count = bus->regions[kind];
     if (count == BUS_MAX_REGIONS)
         return BUS_FULL;
 
     memmove(&table[at + 1], &table[at], (count - at) * sizeof *table);
     table[at] = *region;
     bus->regions[kind] = count + 1;
+    return BUS_OK;
+}
+
+enum bus_status bus_set_window(struct bus *bus, uint8_t cpu, const struct bus_region *region)
+{
+    size_t at;
+    enum bus_status status = region->length ? check_region(bus, BUS_MMIO, region, &at) : BUS_OK;
+
+    if (cpu >= BUS_CPUS)
+        return BUS_INVALID;
+    if (status != BUS_OK)
+        return status;
+    bus->window[cpu] = *region;
+    bus->window[cpu].unlocked = true;
     return BUS_OK;
 }
 
@@ -92,19 +122,23 @@ void bus_update(struct bus *bus)
     __atomic_store_n(&bus->earliest, bus_deadline(bus), __ATOMIC_RELAXED);
 }
 
-/* The region that decodes all bytes of an access, or NULL. */
-static const struct bus_region *region_of(const struct bus *bus, enum bus_kind kind, uint64_t address,
-                                          uint8_t size)
+static bool decodes(const struct bus_region *region, uint64_t address, uint8_t size)
 {
-    const struct bus_region *region;
+    return address - region->base < region->length && size <= region->length - (address - region->base);
+}
+
+/* The region that decodes all bytes of an access, or NULL. A vCPU's window is looked at last: it meets no
+ * other. */
+static const struct bus_region *region_of(const struct bus *bus, enum bus_kind kind, uint64_t address,
+                                          uint8_t size, uint8_t cpu)
+{
     size_t at = regions_up_to(bus->region[kind], bus->regions[kind], address);
 
-    if (at == 0)
-        return NULL;
-    region = &bus->region[kind][at - 1];
-    if (address - region->base >= region->length || size > region->length - (address - region->base))
-        return NULL;
-    return region;
+    if (at > 0 && decodes(&bus->region[kind][at - 1], address, size))
+        return &bus->region[kind][at - 1];
+    if (kind == BUS_MMIO && cpu < BUS_CPUS && decodes(&bus->window[cpu], address, size))
+        return &bus->window[cpu];
+    return NULL;
 }
 
 static uint64_t ones(uint8_t size)
@@ -166,14 +200,14 @@ uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t
     uint64_t value = ones(size);
 
     if (size_is_whole(kind, size)) {
-        region = region_of(bus, kind, address, size);
+        region = region_of(bus, kind, address, size, cpu);
         if (region)
             return read_whole(bus, region, address, size, cpu, now);
         if (size == 1)
             return value;
     }
     for (unsigned i = 0; i < size && i < 8 && address <= UINT64_MAX - i; i++) {
-        region = region_of(bus, kind, address + i, 1);
+        region = region_of(bus, kind, address + i, 1, cpu);
         if (region) {
             value &= ~(UINT64_C(0xff) << (i * 8));
             value |= read_whole(bus, region, address + i, 1, cpu, now) << (i * 8);
@@ -188,7 +222,7 @@ void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t si
     const struct bus_region *region;
 
     if (size_is_whole(kind, size)) {
-        region = region_of(bus, kind, address, size);
+        region = region_of(bus, kind, address, size, cpu);
         if (region) {
             write_whole(bus, region, address, size, value, cpu, now);
             return;
@@ -197,7 +231,7 @@ void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t si
             return;
     }
     for (unsigned i = 0; i < size && i < 8 && address <= UINT64_MAX - i; i++) {
-        region = region_of(bus, kind, address + i, 1);
+        region = region_of(bus, kind, address + i, 1, cpu);
         if (region)
             write_whole(bus, region, address + i, 1, value >> (i * 8), cpu, now);
     }

@@ -66,10 +66,13 @@ static inline void irq_line_set(const struct irq_line *line, bool level)
 
 #define BUS_MAX_REGIONS 64
 #define BUS_MAX_CLOCKS  16
+#define BUS_CPUS        LOCK_THREADS
 
 struct bus {
     struct bus_region region[BUS_KINDS][BUS_MAX_REGIONS]; /* sorted by base, disjoint */
     size_t regions[BUS_KINDS];
+    struct bus_region
+        window[BUS_CPUS]; /* of one vCPU's memory each, and its thread's alone; length 0: none */
     struct bus_clock clock[BUS_MAX_CLOCKS];
     size_t clocks;
     uint64_t earliest; /* atomic; deadline of all clocks */
@@ -89,6 +92,11 @@ void bus_init(struct bus *bus);
  * not. */
 __attribute__((warn_unused_result)) enum bus_status bus_attach(struct bus *bus, enum bus_kind kind,
                                                                const struct bus_region *region);
+
+/* At run time, by the vCPU's own thread: MMIO that this vCPU alone sees, which needs no lock; length 0: none.
+ * Errors as above; then all is as before. */
+__attribute__((warn_unused_result)) enum bus_status bus_set_window(struct bus *bus, uint8_t cpu,
+                                                                   const struct bus_region *region);
 
 /* Register a clock. BUS_FULL beyond BUS_MAX_CLOCKS, BUS_INVALID if a function is missing. The clock is
  * copied. */

@@ -94,6 +94,36 @@ static void test_full(void **state)
     assert_int_equal(attach(&bus, BUS_MMIO, &ram, 0x2000, 8), BUS_OK);
 }
 
+/* A vCPU's own window: it alone sees it, whole and in pieces, and it meets no region. */
+static void test_window(void **state)
+{
+    struct bus bus;
+    struct ram common = {.length = 16}, own = {.length = 16};
+    const struct bus_region region = {
+        .name = "common", .base = 0x100, .length = 16, .handler = ram_access, .device = &common};
+    struct bus_region window = {
+        .name = "own", .base = 0x108, .length = 16, .handler = ram_access, .device = &own};
+
+    (void)state;
+    bus_init(&bus);
+    assert_int_equal(bus_attach(&bus, BUS_MMIO, &region), BUS_OK);
+    assert_int_equal(bus_set_window(&bus, 1, &window), BUS_OVERLAP);
+    window.base = 0x110;
+    assert_int_equal(bus_set_window(&bus, BUS_CPUS, &window), BUS_INVALID);
+    assert_int_equal(bus_set_window(&bus, 1, &window), BUS_OK);
+    bus_write(&bus, BUS_MMIO, 0x110, 4, 0x11223344, 1, 0);
+    bus_write(&bus, BUS_MMIO, 0x110, 4, 0x55555555, 0, 0);
+    assert_int_equal(own.calls, 1);
+    assert_int_equal(bus_read(&bus, BUS_MMIO, 0x110, 4, 1, 0), 0x11223344);
+    assert_int_equal(bus_read(&bus, BUS_MMIO, 0x110, 4, 0, 0), 0xffffffff);
+    assert_int_equal(bus_read(&bus, BUS_MMIO, 0x110, 4, 255, 0), 0xffffffff);
+    assert_int_equal(bus_read(&bus, BUS_PORT, 0x110, 4, 1, 0), 0xffffffff);
+    assert_int_equal(bus_read(&bus, BUS_MMIO, 0x10e, 4, 1, 0), 0x33440000); /* of both */
+    window.length = 0;
+    assert_int_equal(bus_set_window(&bus, 1, &window), BUS_OK);
+    assert_int_equal(bus_read(&bus, BUS_MMIO, 0x110, 4, 1, 0), 0xffffffff);
+}
+
 static void test_split(void **state)
 {
     struct bus bus;
@@ -278,7 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attach), cmocka_unit_test(test_full),   cmocka_unit_test(test_split),
         cmocka_unit_test(test_random), cmocka_unit_test(test_clocks), cmocka_unit_test(test_ticks),
-        cmocka_unit_test(test_pci),
+        cmocka_unit_test(test_pci),    cmocka_unit_test(test_window),
     };
 
     return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

@@ -62,6 +62,7 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave)
     vcpu->signature = regs.eax;
     host_cpuid(NULL, LEAF_ADDRESS, 0, &regs);
     vcpu->physical_bits = (uint8_t)(regs.eax & 0xff);
+    vcpu->lapic->config.address_bits = vcpu->physical_bits;
     host_cpuid(NULL, LEAF_EXTENDED, 0, &regs);
     vcpu->has_1g_pages = (regs.edx & EDX_1G_PAGES) != 0;
     vcpu->msr.config.ffxsr = (regs.edx & EDX_FFXSR) != 0;

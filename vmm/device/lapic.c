@@ -434,15 +434,12 @@ static bool register_write(struct lapic *lapic, uint32_t offset, uint32_t value,
 
 /* Registers stand at multiples of 16 and are 4 bytes wide; a narrower or misplaced read gets what lies there,
  * with zeros between registers, and such a write vanishes. */
-void lapic_access(void *opaque, struct bus_access *access)
+static void access_page(struct lapic *lapic, struct bus_access *access)
 {
-    struct lapic *lapic = opaque;
     uint32_t offset = (uint32_t)access->offset & 0xff0;
     uint32_t byte = (uint32_t)access->offset & 0xf;
     uint32_t value = 0;
 
-    if (lapic_mode(lapic) != LAPIC_MODE_XAPIC)
-        return;
     if (access->write) {
         if (byte == 0 && access->size >= 4 &&
             !register_write(lapic, offset, (uint32_t)access->value, access->now))
@@ -454,6 +451,23 @@ void lapic_access(void *opaque, struct bus_access *access)
         value = 0;
     }
     access->value = byte < 4 ? value >> byte * 8 : 0;
+}
+
+void lapic_access(void *opaque, struct bus_access *access)
+{
+    struct lapic *lapic = opaque;
+
+    if ((lapic->base & (APIC_BASE_ADDRESS | APIC_BASE_ENABLED | APIC_BASE_EXTD)) ==
+        (LAPIC_MMIO_BASE | APIC_BASE_ENABLED))
+        access_page(lapic, access);
+}
+
+void lapic_access_moved(void *opaque, struct bus_access *access)
+{
+    struct lapic *lapic = opaque;
+
+    if (lapic_mode(lapic) == LAPIC_MODE_XAPIC)
+        access_page(lapic, access);
 }
 
 /* Whether an x2APIC register can be written, and which bits must be zero then (11.12.1.2). */
@@ -537,27 +551,31 @@ static bool x2apic_read(const struct lapic *lapic, uint32_t offset, uint64_t now
 }
 
 /* Mode transitions (11.12.5): x2APIC is entered from xAPIC and left by switching off only; off loses all
- * state. */
+ * state. The page may be anywhere below the end of physical addresses (11.4.5), if the machine can have it
+ * there. */
 static bool write_base(struct lapic *lapic, uint64_t value)
 {
+    uint64_t base = value & APIC_BASE_ADDRESS;
     uint64_t mode = value & (APIC_BASE_ENABLED | APIC_BASE_EXTD);
     uint64_t old = lapic->base & (APIC_BASE_ENABLED | APIC_BASE_EXTD);
     uint64_t allowed = APIC_BASE_BSP | APIC_BASE_ENABLED | (lapic->config.x2apic ? APIC_BASE_EXTD : 0);
     uint64_t bsp = lapic->base & APIC_BASE_BSP;
+    unsigned bits = lapic->config.address_bits ? lapic->config.address_bits : 36;
 
-    if ((value & ~allowed) != LAPIC_MMIO_BASE || mode == APIC_BASE_EXTD)
+    if ((value & ~allowed) != base || base >> bits || mode == APIC_BASE_EXTD)
         return false;
     if (mode & APIC_BASE_EXTD && old == 0)
         return false;
     if (mode == APIC_BASE_ENABLED && old & APIC_BASE_EXTD)
         return false;
-    if (mode == old)
-        return true;
-    if (mode == 0)
+    if (base != (lapic->base & APIC_BASE_ADDRESS) &&
+        (!lapic->link.move || !lapic->link.move(lapic->link.sink, base)))
+        return false;
+    if (mode == 0 && old != 0)
         lapic_reset(lapic);
     if (mode & APIC_BASE_EXTD)
         lapic->id = lapic->config.cpu;
-    lapic->base = LAPIC_MMIO_BASE | mode | bsp;
+    lapic->base = base | mode | bsp;
     return true;
 }
 

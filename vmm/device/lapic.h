@@ -75,6 +75,7 @@ enum lapic_register {
 #define APIC_BASE_BSP     (1u << 8)
 #define APIC_BASE_EXTD    (1u << 10)
 #define APIC_BASE_ENABLED (1u << 11)
+#define APIC_BASE_ADDRESS 0xfffffffffffff000ull /* those bits of it that the processor has */
 
 /* Delivery modes, as encoded in ICR, LVT, MSI data and IOAPIC entries. */
 enum lapic_delivery {
@@ -110,6 +111,9 @@ struct lapic_link {
     void (*wake)(void *sink, unsigned cpu);
     /* SMI, NMI, INIT or STARTUP (with its vector) arrived for this vCPU. May come from any thread. */
     void (*event)(void *sink, unsigned cpu, enum lapic_delivery delivery, uint8_t vector);
+    /* Have this vCPU's page of registers at a physical address. False: not there, and nothing has changed. By
+     * the vCPU's own thread. */
+    bool (*move)(void *sink, uint64_t base);
     void *sink;
 };
 
@@ -117,6 +121,7 @@ struct lapic_config {
     uint32_t cpu; /* vCPU number, and initial APIC ID */
     bool bsp;
     bool x2apic;          /* offered in CPUID: else EXTD is reserved */
+    uint8_t address_bits; /* of physical addresses; 0: 36 */
     uint32_t tsc_khz;     /* guest TSC frequency, not 0 */
     uint64_t tsc_at_zero; /* guest TSC at virtual time 0 */
 };
@@ -157,13 +162,14 @@ void lapic_reset(struct lapic *lapic);
 /* INIT: as reset, but APIC ID and IA32_APIC_BASE stay (11.4.7.3). */
 void lapic_reset_init(struct lapic *lapic);
 
-/* bus_handler of the page at LAPIC_MMIO_BASE. The device is this vCPU's LAPIC; the vCPU loop calls it
- * directly or through a region handler that picks the LAPIC by access->cpu. Reads ones when not in xAPIC
- * mode. */
+/* bus_handlers of the page at LAPIC_MMIO_BASE, and of the one that a LAPIC has been moved to. The device is
+ * this vCPU's LAPIC; the vCPU loop calls them directly or through a region handler that picks the LAPIC by
+ * access->cpu. Read ones when not in xAPIC mode, the first also while the page is elsewhere. */
 void lapic_access(void *lapic, struct bus_access *access);
+void lapic_access_moved(void *lapic, struct bus_access *access);
 
 /* IA32_APIC_BASE, IA32_TSC_DEADLINE and 0x800..0x8ff. False: the instruction gets #GP(0), nothing has
- * changed. IA32_APIC_BASE keeps the base at LAPIC_MMIO_BASE: a write that moves it is refused as #GP too. */
+ * changed. That is also the answer where link.move refuses IA32_APIC_BASE's address. */
 __attribute__((warn_unused_result)) bool lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t now,
                                                         uint64_t *value);
 __attribute__((warn_unused_result)) bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value,

@@ -63,14 +63,21 @@ static void event(void *sink, unsigned cpu, enum lapic_delivery delivery, uint8_
     m->events++;
 }
 
+static bool move(void *sink, uint64_t base)
+{
+    (void)sink;
+    assert_int_equal(base & 0xfff, 0);
+    return true;
+}
+
 static void machine_init(struct machine *m)
 {
-    struct lapic_link link = {send, eoi, wake, event, m};
+    struct lapic_link link = {send, eoi, wake, event, move, m};
     struct i82093aa_link ioapic_link = {send_ioapic, m};
 
     memset(m, 0, sizeof *m);
     for (uint32_t i = 0; i < CPUS; i++) {
-        struct lapic_config config = {i, i == 0, true, 2394453, (uint64_t)i << 62};
+        struct lapic_config config = {i, i == 0, true, 0, 2394453, (uint64_t)i << 62};
 
         lapic_init(&m->lapic[i], &config, &link);
         m->all[i] = &m->lapic[i];
@@ -122,7 +129,7 @@ static unsigned hammer_step(struct machine *m, uint64_t *seed, uint64_t now)
         if (r >> 50 & 15)
             accepted += lapic_msr_write(l, MSR_TSC_DEADLINE, value, now);
         else
-            accepted += lapic_msr_write(l, MSR_APIC_BASE, LAPIC_MMIO_BASE | (value & 0xd00), now);
+            accepted += lapic_msr_write(l, MSR_APIC_BASE, LAPIC_MMIO_BASE ^ (value & 0x10000d00), now);
         break;
     case 3:
         access.offset &= 0x7f;
@@ -138,6 +145,9 @@ static unsigned hammer_step(struct machine *m, uint64_t *seed, uint64_t now)
         assert_true(lapic_deadline(l) > now || now == UINT64_MAX);
         if (lapic_pending_vector(l) >= 0)
             lapic_accept(l, (unsigned)lapic_pending_vector(l));
+        break;
+    case 6:
+        lapic_access_moved(l, &access);
         break;
     default:
         lapic_access(l, &access);

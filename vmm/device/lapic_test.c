@@ -16,6 +16,8 @@
 #define CPUS 3
 #define KHZ  2500000u
 
+#define REFUSED 0xfec00000u /* where no page of registers may be */
+
 struct machine {
     struct lapic lapic[CPUS];
     struct lapic *all[CPUS];
@@ -27,6 +29,8 @@ struct machine {
     unsigned eois;
     uint8_t eoi_vector;
     unsigned wakes;
+    unsigned moves;
+    uint64_t base;
 };
 
 static void send(void *sink, const struct lapic_message *message)
@@ -70,14 +74,23 @@ static void event(void *sink, unsigned cpu, enum lapic_delivery delivery, uint8_
     m->event_vector = vector;
 }
 
+static bool move(void *sink, uint64_t base)
+{
+    struct machine *m = sink;
+
+    m->moves++;
+    m->base = base;
+    return base != REFUSED;
+}
+
 static void machine_init(struct machine *m)
 {
-    struct lapic_link link = {send, eoi, wake, event, m};
+    struct lapic_link link = {send, eoi, wake, event, move, m};
     struct i82093aa_link ioapic_link = {send_ioapic, m};
 
     memset(m, 0, sizeof *m);
     for (uint32_t i = 0; i < CPUS; i++) {
-        struct lapic_config config = {i, i == 0, true, KHZ, 0};
+        struct lapic_config config = {i, i == 0, true, 40, KHZ, 0};
 
         lapic_init(&m->lapic[i], &config, &link);
         m->all[i] = &m->lapic[i];
@@ -299,6 +312,53 @@ static void destinations_xapic(void **state)
     assert_false(lapic_matches(l, LAPIC_BROADCAST, false));
 }
 
+/* The page goes where IA32_APIC_BASE says, below 2^40 here; what it holds, and its modes, go with it. */
+static void relocation(void **state)
+{
+    struct machine m;
+    struct lapic *l = &m.lapic[1];
+    struct bus_access read = {.offset = APIC_VERSION, .size = 4};
+    uint64_t value;
+
+    (void)state;
+    machine_init(&m);
+    put(l, APIC_TPR, 0x40, 0);
+    assert_false(lapic_msr_write(l, MSR_APIC_BASE, 1ull << 40 | 0x800, 0));
+    assert_false(lapic_msr_write(l, MSR_APIC_BASE, 0xfef00000 | 0x801, 0));
+    assert_false(lapic_msr_write(l, MSR_APIC_BASE, 0xfef00000 | 0xa00, 0));
+    assert_int_equal(m.moves, 0);
+    assert_false(lapic_msr_write(l, MSR_APIC_BASE, REFUSED | 0x800, 0));
+    assert_int_equal(m.moves, 1);
+    assert_int_equal(get(l, APIC_TPR, 0), 0x40);
+
+    assert_true(lapic_msr_write(l, MSR_APIC_BASE, (1ull << 40) - 0x1000 + 0x800, 0));
+    assert_int_equal(m.moves, 2);
+    assert_true(m.base == (1ull << 40) - 0x1000);
+    assert_true(lapic_msr_read(l, MSR_APIC_BASE, 0, &value));
+    assert_true(value == (1ull << 40) - 0x1000 + 0x800);
+    assert_int_equal(get(l, APIC_TPR, 0), 0xffffffff); /* nothing is left behind */
+    lapic_access_moved(l, &read);
+    assert_int_equal(read.value & 0xff, 0x14);
+    assert_true(lapic_msr_write(l, MSR_APIC_BASE, 0xfef00800, 0));
+    assert_true(lapic_msr_write(l, MSR_APIC_BASE, 0xfef00c00, 0)); /* x2APIC has no page */
+    read.value = 0;
+    lapic_access_moved(l, &read);
+    assert_int_equal(read.value, 0);
+    assert_true(lapic_msr_read(l, 0x808, 0, &value));
+    assert_int_equal(value, 0x40);
+    lapic_reset_init(l); /* INIT keeps it */
+    assert_true(lapic_msr_read(l, MSR_APIC_BASE, 0, &value));
+    assert_int_equal(value, 0xfef00c00);
+    assert_true(lapic_msr_write(l, MSR_APIC_BASE, 0xfef00000, 0));
+    assert_true(lapic_msr_read(l, MSR_APIC_BASE, 0, &value));
+    assert_int_equal(value, 0xfef00000);
+    m.moves = 0;
+    assert_true(lapic_msr_write(l, MSR_APIC_BASE, 0xfef00800, 0));
+    assert_int_equal(m.moves, 0);
+    l->link.move = NULL;
+    assert_false(lapic_msr_write(l, MSR_APIC_BASE, 0xfee00800, 0));
+}
+
 static void ipis(void **state)
 {
     struct machine m;
@@ -364,7 +424,7 @@ static void base_transitions(void **state)
     enable(&m);
     assert_false(lapic_msr_read(l, 0x802, 0, &value));
     assert_false(lapic_msr_write(l, MSR_APIC_BASE, 0xfee00400, 0));
-    assert_false(lapic_msr_write(l, MSR_APIC_BASE, 0xfed00800, 0));
+    assert_false(lapic_msr_write(l, MSR_APIC_BASE, REFUSED | 0x800, 0));
     assert_false(lapic_msr_write(l, MSR_APIC_BASE, 0xfee00801, 0));
     assert_false(lapic_msr_write(l, MSR_APIC_BASE, 1ull << 52 | 0xfee00800, 0));
     assert_true(lapic_msr_write(l, MSR_APIC_BASE, 0xfee00c00, 0));
@@ -706,6 +766,7 @@ int main(void)
         cmocka_unit_test(errors),
         cmocka_unit_test(access_sizes),
         cmocka_unit_test(destinations_xapic),
+        cmocka_unit_test(relocation),
         cmocka_unit_test(ipis),
         cmocka_unit_test(lowest_priority),
         cmocka_unit_test(base_transitions),

@@ -135,6 +135,32 @@ static void lapic_page(void *opaque, struct bus_access *access)
     lapic_access(&cpu->lapic, access);
 }
 
+static void lapic_moved_page(void *opaque, struct bus_access *access)
+{
+    struct machine_cpu *cpu = opaque;
+
+    if (access->write)
+        cpu->attention = true;
+    lapic_access_moved(&cpu->lapic, access);
+}
+
+/* Not over RAM, whose accesses do not exit, nor over another chip. */
+static bool apic_move(void *opaque, uint64_t base)
+{
+    struct machine_cpu *cpu = opaque;
+    struct machine *machine = cpu->machine;
+    bool elsewhere = base != LAPIC_MMIO_BASE;
+    const struct bus_region window = {.name = "lapic",
+                                      .base = base,
+                                      .length = elsewhere ? LAPIC_MMIO_LENGTH : 0,
+                                      .handler = lapic_moved_page,
+                                      .device = cpu};
+
+    if (elsewhere && guest_ram_at(&machine->ram, base, 1))
+        return false;
+    return bus_set_window(&machine->bus, cpu->number, &window) == BUS_OK;
+}
+
 static void kbc_reset(void *opaque)
 {
     machine_request(opaque, MACHINE_RESET, "8042 or port 0x92");
@@ -157,8 +183,12 @@ static void init_apics(struct machine *machine)
         struct machine_cpu *cpu = &machine->cpu[i];
         const struct lapic_config config = {
             .cpu = i, .bsp = i == 0, .x2apic = true, .tsc_khz = (uint32_t)(machine->clock.hz / 1000)};
-        const struct lapic_link link = {
-            .send = apic_send, .eoi = apic_eoi, .wake = apic_wake, .event = apic_event, .sink = cpu};
+        const struct lapic_link link = {.send = apic_send,
+                                        .eoi = apic_eoi,
+                                        .wake = apic_wake,
+                                        .event = apic_event,
+                                        .move = apic_move,
+                                        .sink = cpu};
 
         cpu->number = (uint8_t)i;
         cpu->machine = machine;
@@ -291,6 +321,7 @@ void machine_reset(struct machine *machine, uint64_t now)
         struct machine_cpu *cpu = &machine->cpu[i];
 
         lapic_reset(&cpu->lapic);
+        (void)apic_move(cpu, LAPIC_MMIO_BASE); /* has no error */
         cpu->nmi = false;
         cpu->kicked = false;
         cpu->startup = i == 0 ? 0 : STARTUP_WAITS;

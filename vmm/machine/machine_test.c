@@ -19,15 +19,21 @@ static unsigned get16(unsigned address)
     return low[address] | (unsigned)low[address + 1] << 8;
 }
 
-/* The tables are where a guest without firmware looks for them. */
-static void test_tables(void **state)
+static int set_up(void **state)
 {
-    struct machine_config config = {.name = "test", .ram = {low, sizeof(low), NULL, 0}};
+    struct machine_config config = {.name = "test", .ram = {low, sizeof(low), NULL, 0}, .cpus = 2};
 
     (void)state;
     clock_init(&config.clock, 0, 2000000000);
     assert_true(e820_layout(sizeof(low), &config.map));
     assert_true(machine_init(&machine, &config));
+    return 0;
+}
+
+/* The tables are where a guest without firmware looks for them. */
+static void test_tables(void **state)
+{
+    (void)state;
     assert_int_equal(machine_write_tables(&machine, 0, 0), E820_RSDP);
     assert_memory_equal(low + E820_RSDP, "RSD PTR ", 8);
     assert_int_equal(get16(BDA_COM), MACHINE_COM1);
@@ -37,9 +43,48 @@ static void test_tables(void **state)
     assert_int_equal(low[BDA_DISKS], 0);
 }
 
+static uint32_t version(uint64_t base, uint8_t cpu)
+{
+    return (uint32_t)bus_read(&machine.bus, BUS_MMIO, base + APIC_VERSION, 4, cpu, 0);
+}
+
+/* A processor's APIC is where it has moved it; the others' stay. */
+static void test_apic_moves(void **state)
+{
+    static const uint64_t places[] = {0xfef00000, 0xd0000000, sizeof(low), 0xa0000, 0xfffff000, 0xffffff000};
+    static const uint64_t refused[] = {0x1000, sizeof(low) - 0x1000, 0xf0000, 0xfec00000};
+    struct lapic *lapic = &machine.cpu[1].lapic;
+    uint32_t here = version(LAPIC_MMIO_BASE, 1);
+
+    (void)state;
+    assert_int_equal(here & 0xff, 0x14);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        assert_true(lapic_msr_write(lapic, MSR_APIC_BASE, places[i] | APIC_BASE_ENABLED, 0));
+        assert_int_equal(version(places[i], 1), here);
+        assert_int_equal(version(LAPIC_MMIO_BASE, 1), UINT32_MAX);
+        assert_int_equal(version(places[i], 0), UINT32_MAX);
+        assert_int_equal(version(LAPIC_MMIO_BASE, 0), here);
+        machine.cpu[1].attention = false;
+        bus_write(&machine.bus, BUS_MMIO, places[i] + APIC_TPR, 4, 0x20, 1, 0);
+        assert_int_equal(lapic->tpr, 0x20);
+        assert_true(machine.cpu[1].attention);
+    }
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        assert_false(lapic_msr_write(lapic, MSR_APIC_BASE, refused[i] | APIC_BASE_ENABLED, 0));
+    assert_int_equal(version(places[5], 1), here);
+    assert_true(lapic_msr_write(lapic, MSR_APIC_BASE, LAPIC_MMIO_BASE | APIC_BASE_ENABLED, 0));
+    assert_int_equal(version(LAPIC_MMIO_BASE, 1), here);
+    assert_int_equal(version(places[5], 1), UINT32_MAX);
+    assert_true(lapic_msr_write(lapic, MSR_APIC_BASE, places[0] | APIC_BASE_ENABLED, 0));
+    machine_reset(&machine, 0);
+    assert_int_equal(version(LAPIC_MMIO_BASE, 1), here);
+    assert_int_equal(version(places[0], 1), UINT32_MAX);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_tables, set_up),
+                                       cmocka_unit_test_setup(test_apic_moves, set_up)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

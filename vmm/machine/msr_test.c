@@ -36,8 +36,8 @@ static void count_note(void *sink, bool write, uint32_t msr, uint64_t value)
 
 static int setup(void **state)
 {
-    struct lapic_config config = {0, true, true, 2500000, 0};
-    struct lapic_link link = {send, NULL, NULL, NULL, NULL};
+    struct lapic_config config = {.bsp = true, .x2apic = true, .tsc_khz = 2500000};
+    struct lapic_link link = {.send = send};
 
     (void)state;
     lapic_init(&lapic, &config, &link);
