@@ -168,7 +168,7 @@ class Workshop:
         test = os.path.join(self.build, "host", "tests", path)
         if os.path.exists(test):
             os.remove(test)
-        status, output = self.make(f"HOST_DIRS={os.path.dirname(path)}", test)
+        status, output = self.make(f"HOST_DIRS=lib {os.path.dirname(path)}", test)
         if status:
             raise RuntimeError("it does not compile:\n" + "\n".join(output.splitlines()[-5:]))
         status, output = call([test], HOST_LIMIT)
