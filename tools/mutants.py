@@ -168,7 +168,8 @@ class Workshop:
         test = os.path.join(self.build, "host", "tests", path)
         if os.path.exists(test):
             os.remove(test)
-        status, output = self.make(f"HOST_DIRS=lib {os.path.dirname(path)}", test)
+        part = re.match(r"(?:drivers|servers)/[^/]+|[^/]+", path).group()
+        status, output = self.make(f"HOST_DIRS=lib {part}", test)
         if status:
             raise RuntimeError("it does not compile:\n" + "\n".join(output.splitlines()[-5:]))
         status, output = call([test], HOST_LIMIT)
