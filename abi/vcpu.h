@@ -51,6 +51,7 @@ enum vcpu_exit {
     VCPU_EXIT_UNDEFINED,     /* an instruction that the guest has not: answer with #UD */
     VCPU_EXIT_INVALID_STATE, /* info[0]: the group that was refused (0: the processor refused it) */
     VCPU_EXIT_OTHER,         /* info[0]: the processor's exit code */
+    VCPU_EXIT_CR4,           /* MOV to CR4, where some of its bits are not for guests */
     VCPU_EXITS
 };
 

@@ -83,9 +83,7 @@ bool vcpu_find_next(struct vcpu *vcpu, uint64_t *next)
     if (!vcpu_need(vcpu, VCPU_FETCH_GROUPS))
         return false;
     length = instruction_length(vcpu);
-    *next = state->rip + length;
-    if (!(state->cs.attributes & X86_SEGMENT_LONG) || !(state->efer & X86_EFER_LMA))
-        *next = (uint32_t)*next;
+    *next = vcpu_rip_behind(state, length);
     return length != 0;
 }
 
@@ -298,4 +296,5 @@ vcpu_exit_handler *const vcpu_exit_handlers[VCPU_EXITS] = {
     [VCPU_EXIT_UNDEFINED] = exit_undefined,
     [VCPU_EXIT_INVALID_STATE] = exit_invalid_state,
     [VCPU_EXIT_OTHER] = exit_other,
+    [VCPU_EXIT_CR4] = vcpu_exit_cr4,
 };

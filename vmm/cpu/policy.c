@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The exits that vmm/machine/cpuid.c and msr.c answer, and XSETBV: what they need of the vCPU's state is
- * asked for only where the leaf or the register depends on it.
+ * The exits that vmm/machine/cpuid.c and msr.c answer, XSETBV and MOV to CR4: what they need of the vCPU's
+ * state is asked for only where the leaf or the register depends on it.
  */
 #include "vmm/cpu/vcpu.h"
 
@@ -12,6 +12,10 @@
 #define LEAF_EXTENDED 0x80000001u
 #define LEAF_ADDRESS  0x80000008u
 #define LEAF_SVM      0x8000000au
+
+#define MOV_TO_CR 0x22u
+#define CR4_PCIDE (1ull << 17)
+#define CR3_PCID  0xfffu
 
 #define VENDOR_INTEL 0x756e6547u /* EBX of leaf 0: "Genu" */
 
@@ -69,10 +73,10 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave)
     host_cpuid(NULL, LEAF_SVM, 0, &regs);
     vcpu->tells_nmi_return = vcpu->msr.config.intel;
     vcpu->tells_next_rip = vcpu->msr.config.intel || regs.edx & EDX_NEXT_RIP;
-    if (!xsave)
-        return;
     host_cpuid(NULL, LEAF_XSAVE, 0, &regs);
-    vcpu->cpuid.xcr0 = regs.eax & (CPUID_XCR0_X87 | CPUID_XCR0_SSE | CPUID_XCR0_AVX);
+    if (xsave)
+        vcpu->cpuid.xcr0 = regs.eax & (CPUID_XCR0_X87 | CPUID_XCR0_SSE | CPUID_XCR0_AVX);
+    vcpu->cr4_offered = cpuid_cr4(&vcpu->cpuid);
 }
 
 bool vcpu_exit_cpuid(struct vcpu *vcpu)
@@ -119,6 +123,42 @@ bool vcpu_exit_xsetbv(struct vcpu *vcpu)
     state->xcr0 = value;
     state->dirty |= VCPU_XCR0;
     vcpu_set_rip(vcpu, next);
+    return true;
+}
+
+/* SDM vol. 2, MOV to control registers: what it refuses. */
+static bool is_valid_cr4(const struct vcpu *vcpu, uint64_t value)
+{
+    const struct vcpu_state *state = vcpu->state;
+    bool is_long = state->efer & X86_EFER_LMA;
+
+    if (value & ~vcpu->cr4_offered || (is_long && !(value & X86_CR4_PAE)))
+        return false;
+    return !(value & ~state->cr4 & CR4_PCIDE) || (is_long && !(state->cr3 & CR3_PCID));
+}
+
+/* On a processor with bits of CR4 that are not for guests. It gives no operand; what is in memory now may be
+ * another instruction, which the guest is to execute. The kernel flushes translations as CR4 changes. */
+bool vcpu_exit_cr4(struct vcpu *vcpu)
+{
+    struct vcpu_state *state = vcpu->state;
+    struct x86_insn insn;
+    uint64_t value;
+
+    if (!vcpu_need(vcpu, VCPU_FETCH_GROUPS) || !vcpu_decode(vcpu, &insn) ||
+        insn.encoding != X86_ENCODING_LEGACY || insn.map != X86_MAP_0F || insn.opcode != MOV_TO_CR ||
+        insn.reg != 4)
+        return vcpu_runs(vcpu);
+    value = state->gpr[insn.rm];
+    if (!vcpu_is_64bit(state))
+        value = (uint32_t)value;
+    if (vcpu_cpl(state) != 0 || !is_valid_cr4(vcpu, value)) {
+        vcpu_raise_error(vcpu, X86_VECTOR_GP, 0);
+        return vcpu_runs(vcpu);
+    }
+    state->cr4 = value;
+    state->dirty |= VCPU_CR;
+    vcpu_set_rip(vcpu, vcpu_rip_behind(state, insn.length));
     return true;
 }
 

@@ -360,6 +360,7 @@ static const char *const exit_names[VCPU_EXITS] = {
     [VCPU_EXIT_UNDEFINED] = "undefined",
     [VCPU_EXIT_INVALID_STATE] = "invalid-state",
     [VCPU_EXIT_OTHER] = "other",
+    [VCPU_EXIT_CR4] = "cr4",
 };
 
 void vcpu_log_profile(const struct vcpu *vcpu)

@@ -33,6 +33,7 @@
 static const uint32_t base_want[VCPU_EXITS] = {
     [VCPU_EXIT_MMIO] = VCPU_FETCH_GROUPS,
     [VCPU_EXIT_HYPERCALL] = VCPU_FETCH_GROUPS,
+    [VCPU_EXIT_CR4] = VCPU_FETCH_GROUPS,
     [VCPU_EXIT_SHUTDOWN] = VCPU_CS_SS | VCPU_CR | VCPU_TABLES, /* for the log */
 };
 

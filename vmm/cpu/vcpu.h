@@ -82,6 +82,7 @@ struct vcpu {
     uint8_t physical_bits;
     uint32_t signature; /* what EDX has after RESET# and INIT: EAX of CPUID 1 */
     struct cpuid_config cpuid;
+    uint64_t cr4_offered; /* the bits that the guest may set */
     struct msr_cpu msr;
     struct vcpu_link link;
     struct vcpu_walk walk[2][VCPU_WALKS]; /* 1: of fetches */
@@ -239,6 +240,14 @@ static inline bool vcpu_is_64bit(const struct vcpu_state *state)
     return state->efer & X86_EFER_LMA && state->cs.attributes & X86_SEGMENT_LONG;
 }
 
+/* Where an instruction of this length ends; needs VCPU_CS_SS and VCPU_EFER. */
+static inline uint64_t vcpu_rip_behind(const struct vcpu_state *state, unsigned length)
+{
+    uint64_t next = state->rip + length;
+
+    return vcpu_is_64bit(state) ? next : (uint32_t)next;
+}
+
 /* The guest-physical address of a linear one: X86_DONE, X86_FAULT (*fault is set) or X86_RETRY. Sets accessed
  * and dirty bits. Needs VCPU_FETCH_GROUPS. */
 enum x86_result vcpu_translate(struct vcpu *vcpu, uint64_t linear, struct x86_walk_access access,
@@ -261,5 +270,6 @@ unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *
 
 /* False: the loop ends, machine->request is set. */
 typedef bool vcpu_exit_handler(struct vcpu *vcpu);
-vcpu_exit_handler vcpu_exit_cpuid, vcpu_exit_rdmsr, vcpu_exit_wrmsr, vcpu_exit_xsetbv, vcpu_exit_hypercall;
+vcpu_exit_handler vcpu_exit_cpuid, vcpu_exit_rdmsr, vcpu_exit_wrmsr, vcpu_exit_xsetbv, vcpu_exit_cr4,
+    vcpu_exit_hypercall;
 extern vcpu_exit_handler *const vcpu_exit_handlers[VCPU_EXITS];

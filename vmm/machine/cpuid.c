@@ -56,6 +56,8 @@
 #define BUS_MHZ        100u
 #define MAX_EXTENDED   0x8000001eu
 
+#define CR4_FIRST 0x7ffu /* VME to OSXMMEXCPT, with L1_EDX */
+
 #define KVM_CLOCKSOURCE        BIT(0)
 #define KVM_NOP_IO_DELAY       BIT(1)
 #define KVM_CLOCKSOURCE2       BIT(3)
@@ -351,4 +353,23 @@ void cpuid_guest(const struct cpuid_config *config, uint32_t leaf, uint32_t subl
     if (leaf > last && !intel)
         return;
     basic(config, intel, range.eax, leaf > last ? last : leaf, subleaf, cr4, xcr0, regs);
+}
+
+static uint64_t move_bit(uint32_t feature, unsigned from, unsigned to)
+{
+    return (uint64_t)(feature >> from & 1) << to;
+}
+
+uint64_t cpuid_cr4(const struct cpuid_config *config)
+{
+    struct cpuid_regs one, seven;
+
+    cpuid_guest(config, 1, 0, 0, 0, &one);
+    cpuid_guest(config, 7, 0, 0, 0, &seven);
+    return CR4_FIRST | move_bit(seven.ecx, 2, 11) /* UMIP */
+           | move_bit(seven.ebx, 0, 16)           /* FSGSBASE */
+           | move_bit(one.ecx, 17, 17)            /* PCIDE */
+           | move_bit(one.ecx, 26, 18)            /* OSXSAVE */
+           | move_bit(seven.ebx, 7, 20)           /* SMEP */
+           | move_bit(seven.ebx, 20, 21);         /* SMAP */
 }

@@ -45,3 +45,6 @@ struct cpuid_config {
  * follow them. */
 void cpuid_guest(const struct cpuid_config *config, uint32_t leaf, uint32_t subleaf, uint64_t cr4,
                  uint64_t xcr0, struct cpuid_regs *regs);
+
+/* The bits of CR4 that go with what the guest's CPUID offers. */
+uint64_t cpuid_cr4(const struct cpuid_config *config);

@@ -271,6 +271,29 @@ static void frequencies(void **state)
     assert_int_equal(get(&hosts[1], 0xd, 1).eax, 0); /* the host has no such leaf */
 }
 
+/* All that the host has, none of it, and without XSAVE: the bits go with what CPUID says. */
+static void control_bits(void **state)
+{
+    struct fake none = {false, 0x10, 0x80000021, 0};
+    struct cpuid_config c = config_for(&amd), n = config_for(&none);
+
+    (void)state;
+    assert_int_equal(cpuid_cr4(&c), 0x370fff);
+    c.xcr0 = 0;
+    assert_int_equal(cpuid_cr4(&c), 0x330fff);
+    assert_int_equal(cpuid_cr4(&n), 0x7ff);
+    none.fill = 1u << 7; /* SMEP */
+    assert_int_equal(cpuid_cr4(&n), 0x1007ff);
+    none.fill = 1u << 20; /* SMAP */
+    assert_int_equal(cpuid_cr4(&n), 0x2007ff);
+    none.fill = 1u << 2; /* UMIP */
+    assert_int_equal(cpuid_cr4(&n), 0xfff);
+    none.fill = 1u << 0; /* FSGSBASE */
+    assert_int_equal(cpuid_cr4(&n), 0x107ff);
+    none.fill = 1u << 17; /* PCID */
+    assert_int_equal(cpuid_cr4(&n), 0x207ff);
+}
+
 static void every_leaf(void **state)
 {
     struct fake *fakes[] = {&intel, &amd};
@@ -295,7 +318,7 @@ int main(void)
         cmocka_unit_test(leaf_7),           cmocka_unit_test(xsave),
         cmocka_unit_test(topology),         cmocka_unit_test(extended),
         cmocka_unit_test(hypervisor),       cmocka_unit_test(frequencies),
-        cmocka_unit_test(every_leaf),
+        cmocka_unit_test(control_bits),     cmocka_unit_test(every_leaf),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
