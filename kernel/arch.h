@@ -25,18 +25,24 @@
 #define CR0_CD (1ul << 30)
 #define CR0_PG (1ul << 31)
 
+#define CR4_FIRST      0x7fful /* VME to OSXMMEXCPT: without registers of their own */
 #define CR4_PAE        (1ul << 5)
 #define CR4_MCE        (1ul << 6)
 #define CR4_PGE        (1ul << 7)
 #define CR4_OSFXSR     (1ul << 9)
 #define CR4_OSXMMEXCPT (1ul << 10)
 #define CR4_UMIP       (1ul << 11)
-#define CR4_LA57       (1ul << 12)
 #define CR4_VMXE       (1ul << 13)
+#define CR4_FSGSBASE   (1ul << 16)
 #define CR4_PCIDE      (1ul << 17)
 #define CR4_OSXSAVE    (1ul << 18)
 #define CR4_SMEP       (1ul << 20)
 #define CR4_SMAP       (1ul << 21)
+
+#define XCR0_X87    0x1ul
+#define XCR0_SSE    0x2ul
+#define XCR0_AVX    0x4ul
+#define XCR0_AVX512 0xe0ul
 
 #define EXCEPTIONS 32 /* the vectors below are those of exceptions and NMI */
 
@@ -48,6 +54,7 @@
 #define MSR_MCG_STATUS     0x17a
 #define MSR_PAT            0x277
 #define MSR_TSC_DEADLINE   0x6e0
+#define MSR_XSS            0xda0
 #define MSR_EFER           0xc0000080
 #define MSR_STAR           0xc0000081
 #define MSR_LSTAR          0xc0000082
@@ -60,11 +67,12 @@
 #define MSR_VM_CR          0xc0010114
 #define MSR_VM_HSAVE_PA    0xc0010117
 
-#define EFER_SCE  (1ul << 0)
-#define EFER_LME  (1ul << 8)
-#define EFER_LMA  (1ul << 10)
-#define EFER_NXE  (1ul << 11)
-#define EFER_SVME (1ul << 12)
+#define EFER_SCE   (1ul << 0)
+#define EFER_LME   (1ul << 8)
+#define EFER_LMA   (1ul << 10)
+#define EFER_NXE   (1ul << 11)
+#define EFER_SVME  (1ul << 12)
+#define EFER_FFXSR (1ul << 14)
 
 #define RFLAGS_FIXED 0x2ul
 #define RFLAGS_TF    0x100ul
@@ -106,11 +114,12 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
     __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
-static inline uint64_t xgetbv(uint32_t index)
+/* The low half of XCR0. */
+static inline uint32_t xgetbv(void)
 {
-    uint32_t low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
-    return (uint64_t)high << 32 | low;
+    uint32_t low;
+    __asm__ volatile("xgetbv" : "=a"(low) : "c"(0) : "edx");
+    return low;
 }
 
 static inline void xsetbv(uint32_t index, uint64_t value)

@@ -2,13 +2,14 @@
 /* Setting up a CPU: features, control registers, descriptor tables, the way in. See cpu.h. */
 #include "kernel/cpu.h"
 
+#include "kernel/guest_state.h"
 #include "kernel/print.h"
 #include "kernel/smp.h"
 #include "kernel/string.h"
 
-#define XCR0_SUPPORTED 0xe7u /* x87, SSE, AVX, AVX-512 */
-#define FXSAVE_SIZE    512u
-#define FPU_SIZE_MAX   (PAGE_SIZE - sizeof(struct fpu))
+#define XSAVE_XSAVES (1u << 3)
+#define FXSAVE_SIZE  512u
+#define FPU_SIZE_MAX (PAGE_SIZE - sizeof(struct fpu))
 
 #define VM_CR_SVMDIS (1u << 4)
 #define SVM_NP       (1u << 0)
@@ -36,11 +37,14 @@ static void find_xsave(void)
     struct cpuid leaf;
 
     cpu_features.fpu_size = FXSAVE_SIZE;
+    cpu_features.xcr0 = cpu_features.xcr0_host = XCR0_X87;
     if (!(cpuid(1, 0).ecx & 1u << 26))
         return;
     leaf = cpuid(0xd, 0);
     cpu_features.xsave = true;
-    cpu_features.xcr0 = ((uint64_t)leaf.edx << 32 | leaf.eax) & XCR0_SUPPORTED;
+    cpu_features.xsaves = cpuid(0xd, 1).eax & XSAVE_XSAVES;
+    cpu_features.xcr0 = leaf.eax & guest_state_bits(GUEST_XCR0, false);
+    cpu_features.xcr0_host = cpu_features.xcr0 & ~XCR0_AVX512;
     write_cr4(read_cr4() | CR4_OSXSAVE);
     xsetbv(0, cpu_features.xcr0);
     cpu_features.fpu_size = cpuid(0xd, 0).ebx; /* for what XCR0 has enabled */
@@ -97,6 +101,8 @@ static void find_features(void)
     cpu_features.physical_mask = (1ul << bits) - 1;
     find_xsave();
     find_svm(max_extended);
+    cpu_features.guest_cr4 = guest_state_bits(GUEST_CR4, cpu_features.svm);
+    cpu_features.guest_efer = guest_state_bits(GUEST_EFER, cpu_features.svm);
 }
 
 struct table_pointer {
@@ -182,7 +188,10 @@ void cpu_init(struct cpu *cpu, void *stack)
     cr4 |= cpu_features.umip ? CR4_UMIP : 0;
     write_cr4(cr4);
     if (cpu_features.xsave)
-        xsetbv(0, cpu_features.xcr0);
+        xsetbv(0, cpu_features.xcr0_host);
+    if (cpu_features.xsaves)
+        wrmsr(MSR_XSS, 0); /* who ran before may have left it, and guests execute XSAVES */
+    cpu->xcr0 = cpu_features.xcr0_host;
     write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG | CR0_TS);
     cpu->task_switched = true;
     wrmsr(MSR_PAT, PAT_VALUE);

@@ -53,7 +53,8 @@ struct cpu {
     struct timer_queue timers;
     struct fpu *fpu_owner; /* whose registers are loaded */
     bool task_switched;    /* CR0.TS is set */
-    bool extras;           /* the current EC uses the FPU or has a base of FS */
+    /* The current EC uses the FPU or has a base of FS, or TSC_AUX or XCR0 is not what ECs have. */
+    bool extras;
 
     uint64_t cr3;
     const struct space *pio;        /* that the TSS shows; NULL: none. Referenced by nobody: compared only */
@@ -63,7 +64,8 @@ struct cpu {
     uint64_t fs_base; /* that the current EC was given */
 
     struct tags asids;                /* of vCPUs */
-    uint32_t tsc_aux;                 /* loaded: the last vCPU's */
+    uint32_t tsc_aux;                 /* loaded: 0 or the last vCPU's */
+    uint64_t xcr0;                    /* loaded: cpu_features.xcr0_host or the last vCPU's */
     uint64_t virt_host;               /* physical address of the back end's page for the host's state */
     const struct vcpu *virt_selected; /* VT-x: whose VMCS is current; compared only */
 
@@ -96,15 +98,17 @@ static inline struct cpu *this_cpu(void)
 
 /* What the processor can do, found at boot and constant from then on. */
 struct cpu_features {
-    bool smep, smap, umip, xsave, tsc_deadline, svm;
+    bool smep, smap, umip, xsave, xsaves, tsc_deadline, svm;
     bool svm_next_rip, svm_decode_assists, svm_flush_by_asid;
     bool rdtscp;              /* there is TSC_AUX */
     bool giant, giant_nested; /* pages of 1 GiB; in the tables of guests */
     enum boot_lacks vm_lacks; /* what virtual machines would need */
     uint32_t svm_asids;
-    uint32_t fpu_size;      /* bytes of an XSAVE or FXSAVE area */
-    uint64_t xcr0;          /* all components that we enable */
-    uint64_t physical_mask; /* of the bits that a physical address has */
+    uint32_t fpu_size;              /* bytes of an XSAVE or FXSAVE area */
+    uint64_t xcr0;                  /* all components that we switch; x87 without XSAVE */
+    uint64_t xcr0_host;             /* of those, what is enabled while ECs run, and usually in guests */
+    uint64_t guest_cr4, guest_efer; /* the bits that are for guests: guest_state.c */
+    uint64_t physical_mask;         /* of the bits that a physical address has */
     uint64_t tsc_hz;
 };
 extern struct cpu_features cpu_features;

@@ -5,11 +5,6 @@
 #include "kernel/account.h"
 #include "kernel/cpu.h"
 
-#define XCR0_X87    1u
-#define XCR0_SSE    2u
-#define XCR0_AVX    4u
-#define XCR0_AVX512 0xe0u
-
 #define SLAB_LIMIT 2048u
 
 #define FCW_RESET   0x37fu
@@ -19,6 +14,12 @@
 static size_t fpu_bytes(void)
 {
     return sizeof(struct fpu) + cpu_features.fpu_size;
+}
+
+void fpu_set_xcr0(struct cpu *cpu, uint64_t value)
+{
+    if (cpu->xcr0 != value)
+        xsetbv(0, cpu->xcr0 = value);
 }
 
 struct fpu *fpu_create(struct account *account)
@@ -52,8 +53,6 @@ static void fpu_save(struct fpu *fpu)
         __asm__ volatile("fxsave64 %0" : "=m"(*fpu->area) : : "memory");
         return;
     }
-    fpu->xcr0 = xgetbv(0);
-    xsetbv(0, cpu_features.xcr0); /* all of it is saved, whatever the owner has switched off for now */
     __asm__ volatile("xsave64 %0" : "=m"(*fpu->area) : "a"(-1), "d"(-1) : "memory");
 }
 
@@ -63,9 +62,7 @@ static void fpu_restore(struct fpu *fpu)
         __asm__ volatile("fxrstor64 %0" : : "m"(*fpu->area) : "memory");
         return;
     }
-    xsetbv(0, cpu_features.xcr0);
     __asm__ volatile("xrstor64 %0" : : "m"(*fpu->area), "a"(-1), "d"(-1) : "memory");
-    xsetbv(0, fpu->xcr0);
 }
 
 void fpu_load(struct cpu *cpu, struct fpu *fpu)
@@ -76,9 +73,11 @@ void fpu_load(struct cpu *cpu, struct fpu *fpu)
     }
     if (cpu->fpu_owner == fpu)
         return;
+    fpu_set_xcr0(cpu, cpu_features.xcr0); /* all of it, whatever a guest has switched off for now */
     if (cpu->fpu_owner)
         fpu_save(cpu->fpu_owner);
     fpu_restore(fpu);
+    fpu_set_xcr0(cpu, cpu_features.xcr0_host);
     cpu->fpu_owner = fpu;
 }
 
@@ -97,24 +96,12 @@ void fpu_deny(struct cpu *cpu)
     cpu->task_switched = true;
 }
 
-uint64_t fpu_xcr0(const struct cpu *cpu, const struct fpu *fpu)
-{
-    return cpu_features.xsave && cpu->fpu_owner == fpu ? xgetbv(0) : fpu->xcr0;
-}
-
-void fpu_set_xcr0(struct cpu *cpu, struct fpu *fpu, uint64_t value)
-{
-    fpu->xcr0 = value;
-    if (cpu_features.xsave && cpu->fpu_owner == fpu)
-        xsetbv(0, value);
-}
-
-int fpu_xcr0_valid(uint64_t value)
+bool fpu_xcr0_valid(uint64_t value)
 {
     /* Intel SDM vol. 1, 13.3: x87 always; AVX needs SSE; AVX-512 comes whole and needs AVX. */
     if ((value & ~cpu_features.xcr0) || !(value & XCR0_X87))
-        return 0;
+        return false;
     if ((value & XCR0_AVX) && !(value & XCR0_SSE))
-        return 0;
+        return false;
     return !(value & XCR0_AVX512) || ((value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX));
 }

@@ -2,18 +2,19 @@
 /*
  * The FPU's registers belong to one owner at a time: an EC created with EC_FPU, or a vCPU. Switching is eager
  * between owners; in between, ECs without FPU run with CR0.TS set, so a guest's registers stay loaded while
- * its monitor works. XCR0 is part of the state: a guest changes it freely, since some processors do not
- * intercept it.
+ * its monitor works. All ECs have one XCR0, cpu_features.xcr0_host; a guest's is loaded as it is
+ * entered, and stays until another EC is to run.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct account;
 struct cpu;
 
 struct fpu {
-    uint64_t xcr0;
+    uint64_t xcr0;                               /* of a guest */
     uint8_t area[] __attribute__((aligned(64))); /* cpu_features.fpu_size bytes */
 };
 
@@ -30,7 +31,6 @@ void fpu_load_guest(struct cpu *cpu, struct fpu *fpu);
 /* Make the FPU unusable for the EC that runs next. */
 void fpu_deny(struct cpu *cpu);
 
-/* XCR0 of an FPU state, whether it is loaded or not, and setting it (a value that fpu_xcr0_valid accepts). */
-uint64_t fpu_xcr0(const struct cpu *cpu, const struct fpu *fpu);
-void fpu_set_xcr0(struct cpu *cpu, struct fpu *fpu, uint64_t value);
-int fpu_xcr0_valid(uint64_t value);
+/* Load XCR0; without XSAVE it is always the same. */
+void fpu_set_xcr0(struct cpu *cpu, uint64_t value);
+bool fpu_xcr0_valid(uint64_t value);

@@ -6,6 +6,7 @@
 #include "kernel/arch.h"
 #include "kernel/cap.h"
 #include "kernel/cpu.h"
+#include "kernel/guest_state.h"
 #include "kernel/iommu.h"
 #include "kernel/memory.h"
 #include "kernel/pagetable.h"
@@ -261,7 +262,8 @@ static enum status set_msrs(struct space *space, uint64_t from, uint64_t count, 
                             uint64_t *done)
 {
     for (uint64_t i = 0; i < count; i++) {
-        if (i == MSRS_AT_ONCE || from + i > UINT32_MAX || !virt || !virt->msr_is_guests((uint32_t)(from + i)))
+        if (i == MSRS_AT_ONCE || from + i > UINT32_MAX || !virt ||
+            !guest_state_msr((uint32_t)(from + i), cpu_features.svm))
             return STATUS_BAD_ARG;
     }
     for (; *done < count; (*done)++)

@@ -7,6 +7,7 @@
 #include "kernel/account.h"
 #include "kernel/cpu.h"
 #include "kernel/fpu.h"
+#include "kernel/guest_state.h"
 #include "kernel/pagetable.h"
 #include "kernel/print.h"
 #include "kernel/space.h"
@@ -79,8 +80,10 @@ enum {
     (INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC | INTERCEPT_CPUID |   \
      INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | INTERCEPT_IO | INTERCEPT_MSR |     \
      INTERCEPT_TASK_SWITCH | INTERCEPT_FERR | INTERCEPT_SHUTDOWN)
-/* intercept[1]: all of VMRUN to SKINIT, WBINVD, MONITOR, MWAIT, XSETBV; not RDTSCP and ICEBP. */
-#define INTERCEPT_ALWAYS_1 (0x7fu | 1u << 9 | 1u << 10 | 1u << 11 | 1u << 13)
+/* intercept[1]: all of VMRUN to SKINIT, WBINVD, MONITOR, MWAIT, XSETBV, RDPRU; not RDTSCP and ICEBP. */
+#define INTERCEPT_ALWAYS_1 (0x7fu | 1u << 9 | 1u << 10 | 1u << 11 | 1u << 13 | 1u << 14)
+/* intercept_cr, where the processor has bits of CR4 that are not for guests. */
+#define INTERCEPT_CR4_WRITE (1u << 20)
 /* #DB and #AC can repeat without end while they are delivered; #MC is the host's. */
 #define INTERCEPT_EXCEPTIONS (1u << 1 | 1u << 17 | 1u << 18)
 #define INTERCEPT_DR_ALL     0xffffffffu
@@ -99,6 +102,7 @@ enum {
 #define TLB_FLUSH_ASID 3
 
 enum svm_exit {
+    EXIT_CR4_WRITE = 0x14,
     EXIT_DR_FIRST = 0x20,
     EXIT_EXCEPTION_FIRST = 0x40,
     EXIT_MC = 0x52,
@@ -126,12 +130,14 @@ enum svm_exit {
     EXIT_MONITOR = 0x8a,
     EXIT_MWAIT = 0x8b,
     EXIT_XSETBV = 0x8d,
+    EXIT_RDPRU = 0x8e,
     EXIT_TABLE_END = 0x90,
     EXIT_NPF = 0x400,
 };
 #define EXIT_INVALID 0xffffffffu /* the low half of -1: some processors leave the upper half alone */
 
 static const uint8_t exit_table[EXIT_TABLE_END] = {
+    [EXIT_CR4_WRITE] = VCPU_EXIT_CR4,
     [EXIT_EXCEPTION_FIRST... EXIT_EXCEPTION_LAST] = VCPU_EXIT_EXCEPTION,
     [EXIT_VINTR] = VCPU_EXIT_INTERRUPT_WINDOW,
     [EXIT_RDPMC] = VCPU_EXIT_RDPMC,
@@ -152,6 +158,7 @@ static const uint8_t exit_table[EXIT_TABLE_END] = {
     [EXIT_MONITOR] = VCPU_EXIT_UNDEFINED,
     [EXIT_MWAIT] = VCPU_EXIT_UNDEFINED,
     [EXIT_XSETBV] = VCPU_EXIT_XSETBV,
+    [EXIT_RDPRU] = VCPU_EXIT_UNDEFINED,
 };
 
 #define MCG_STATUS_MCIP 4u
@@ -159,14 +166,11 @@ static const uint8_t exit_table[EXIT_TABLE_END] = {
 #define IO_INFO_MASK  0xffff007dul /* as VCPU_IO_* */
 #define NPF_INFO_MASK (VCPU_MMIO_PRESENT | VCPU_MMIO_WRITE | VCPU_MMIO_FETCH)
 
-/* Every port and MSR exits; but for the MSRs that VMSAVE keeps, which are the guest's own. */
+/* Every port exits, and every MSR of guests without an MSR space but for those of guest_state.c. */
 static uint8_t io_permissions[3 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 static uint8_t msr_permissions[2 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
-/* The MSRs that VMSAVE and VMLOAD switch. */
-static const uint32_t switched_msrs[] = {
-    MSR_STAR,    MSR_LSTAR,          MSR_CSTAR,       MSR_SFMASK,          MSR_FS_BASE,
-    MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SYSENTER_CS, MSR_SYSENTER_CS + 1, MSR_SYSENTER_CS + 2};
+static uint32_t intercept_cr; /* of every vCPU */
 
 void svm_enter(uint64_t vmcb, uint64_t *gpr, uint64_t host);
 
@@ -181,21 +185,10 @@ static void svm_msr_permit(uint8_t *bitmap, uint32_t msr, unsigned refused)
     bitmap[bit / 8] = (uint8_t)((bitmap[bit / 8] & ~(3u << bit % 8)) | refused << bit % 8);
 }
 
-static bool svm_msr_is_guests(uint32_t msr)
-{
-    for (unsigned i = 0; i < sizeof(switched_msrs) / sizeof(*switched_msrs); i++) {
-        if (switched_msrs[i] == msr)
-            return true;
-    }
-    return false;
-}
-
 static void permissions_init(void)
 {
     memset(io_permissions, 0xff, sizeof(io_permissions));
-    memset(msr_permissions, 0xff, sizeof(msr_permissions));
-    for (unsigned i = 0; i < sizeof(switched_msrs) / sizeof(*switched_msrs); i++)
-        svm_msr_permit(msr_permissions, switched_msrs[i], 0);
+    guest_state_permit(msr_permissions, sizeof(msr_permissions), true, svm_msr_permit);
 }
 
 static uint64_t host_page(void)
@@ -207,16 +200,49 @@ static uint64_t host_page(void)
     return physical_address(page);
 }
 
+/*
+ * Whether this processor has bits of CR4 that are not for guests. It refuses to enter a guest with bits that
+ * it does not have (APM vol. 2, 15.5.1); one that it enters has no memory, and exits at once. The pages are
+ * those of the permissions, which come later.
+ */
+static bool cr4_has_closed_bits(uint64_t host)
+{
+    struct vmcb *v = (struct vmcb *)io_permissions;
+    uint64_t gpr[16] = {0};
+
+    for (uint64_t bits = ~cpu_features.guest_cr4; bits; bits &= bits - 1) {
+        memset(v, 0, PAGE_SIZE);
+        v->intercept[0] = INTERCEPT_ALWAYS_0;
+        v->intercept[1] = INTERCEPT_ALWAYS_1;
+        v->iopm = v->msrpm = (uint64_t)msr_permissions - KERNEL_OFFSET;
+        v->asid = 1;
+        v->virtual_interrupt = V_INTR_MASKING;
+        v->nested_enable = 1;
+        v->nested_cr3 = (uint64_t)msr_permissions - KERNEL_OFFSET;
+        v->cs.attributes = 0x29b; /* 64-bit code */
+        v->efer = EFER_SVME | EFER_LME | EFER_LMA;
+        v->cr0 = CR0_PE | CR0_ET | CR0_WP | CR0_PG;
+        v->cr4 = CR4_PAE | (bits & -bits);
+        v->rflags = RFLAGS_FIXED;
+        svm_enter((uint64_t)v - KERNEL_OFFSET, gpr, host);
+        if ((uint32_t)v->exit_code != EXIT_INVALID)
+            return true;
+    }
+    return false;
+}
+
 static void svm_cpu_init(void)
 {
     struct cpu *cpu = this_cpu();
 
-    if (!cpu->number)
-        permissions_init();
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
     wrmsr(MSR_VM_HSAVE_PA, host_page()); /* VMRUN's own */
     cpu->virt_host = host_page();        /* FS, GS, TR, SYSCALL MSRs */
     __asm__ volatile("vmsave" : : "a"(cpu->virt_host) : "memory");
+    if (!cpu->number) {
+        intercept_cr = cr4_has_closed_bits(cpu->virt_host) ? INTERCEPT_CR4_WRITE : 0;
+        permissions_init();
+    }
     tags_init(&cpu->asids, cpu_features.svm_asids);
 }
 
@@ -226,6 +252,7 @@ static void svm_init(struct vcpu *vcpu)
     struct vmcb *vmcb = vcpu->control;
     const struct vcpu_segment data = {.attributes = 0x93, .limit = 0xffff};
 
+    vmcb->intercept_cr = intercept_cr;
     vmcb->intercept_dr = INTERCEPT_DR_ALL;
     vmcb->intercept_exceptions = INTERCEPT_EXCEPTIONS;
     vmcb->intercept[0] = INTERCEPT_ALWAYS_0;
@@ -344,7 +371,7 @@ static void svm_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t grou
     if (groups & VCPU_TSC)
         s->tsc_aux = vcpu->tsc_aux;
     if (groups & VCPU_XCR0)
-        s->xcr0 = fpu_xcr0(this_cpu(), vcpu->fpu);
+        s->xcr0 = vcpu->fpu->xcr0;
 }
 
 /* QEMU 7.2 takes a virtual interrupt of the TPR's own class, too, so that a window would open again and
@@ -434,7 +461,7 @@ static void svm_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t grou
     if (groups & VCPU_EFER)
         v->efer |= EFER_SVME;
     if (groups & VCPU_XCR0)
-        fpu_set_xcr0(this_cpu(), vcpu->fpu, s->xcr0);
+        vcpu->fpu->xcr0 = s->xcr0;
 }
 
 /* An ASID of this CPU's current generation, and the flush that removals from the GST space ask for. */
@@ -468,6 +495,14 @@ static void enter(struct cpu *cpu, struct vcpu *vcpu)
     svm_enter(vcpu->control_physical, vcpu->state->gpr, cpu->virt_host);
     save_debug_registers(dr);
     load_debug_registers(none);
+}
+
+/* QEMU 7.2 does not intercept XSETBV. What is not for guests is enabled for this one stay only. */
+static void __attribute__((noinline)) take_xcr0(struct cpu *cpu, const struct vcpu *vcpu)
+{
+    cpu->xcr0 = xgetbv();
+    vcpu->fpu->xcr0 = cpu->xcr0 & cpu_features.xcr0;
+    cpu->extras = true;
 }
 
 static uint32_t describe_rare(struct vmcb *v, struct vcpu_state *s, uint32_t code)
@@ -535,6 +570,8 @@ static enum virt_result svm_run(struct vcpu *vcpu)
     v->rax = s->gpr[VCPU_RAX];
     v->rsp = s->gpr[VCPU_RSP];
     enter(cpu, vcpu);
+    if (cpu_features.xsave && xgetbv() != (uint32_t)cpu->xcr0)
+        take_xcr0(cpu, vcpu);
     s->gpr[VCPU_RAX] = v->rax;
     s->gpr[VCPU_RSP] = v->rsp;
     code = (uint32_t)v->exit_code;
@@ -576,7 +613,6 @@ static enum virt_result svm_run(struct vcpu *vcpu)
 const struct virt_operations svm_operations = {.name = "SVM",
                                                .feature = BOOT_FEATURE_SVM,
                                                .cpu_init = svm_cpu_init,
-                                               .msr_is_guests = svm_msr_is_guests,
                                                .msr_permit = svm_msr_permit,
                                                .page_bits = pagetable_bits,
                                                .init = svm_init,

@@ -38,9 +38,14 @@ void ec_ports_changed(struct cpu *cpu, const struct space *space)
     ports_switch(cpu, cpu->ec ? cpu->ec->pd->pio : NULL);
 }
 
-/* What few ECs have: a base of FS, the FPU. `cpu->extras` says whether the one before had some. */
+/* What few ECs have: a base of FS, the FPU. `cpu->extras` says whether the one before had some, or a guest
+ * has left values that other ECs could read: by RDTSCP; by XGETBV, and by CPUID, whose leaf 0xd follows XCR0.
+ */
 static void extras_switch(struct cpu *cpu, const struct ec *ec)
 {
+    if (cpu->tsc_aux)
+        wrmsr(MSR_TSC_AUX, cpu->tsc_aux = 0);
+    fpu_set_xcr0(cpu, cpu_features.xcr0_host);
     if (cpu->fs_base | ec->fs_base) { /* without one it is 0, whatever selectors the program loads */
         cpu->fs_base = ec->fs_base;
         wrmsr(MSR_FS_BASE, ec->fs_base);

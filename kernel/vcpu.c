@@ -156,8 +156,6 @@ const struct object_operations vcpu_operations = {
  */
 
 #define CR0_RESERVED    (~0xe005003ful)
-#define CR4_GUEST_MASK  0x770ffful /* up to PKE; VMXE and LA57 are not for guests */
-#define EFER_GUEST_MASK 0x4d01ul   /* SCE, LME, LMA, NXE, FFXSR */
 #define RFLAGS_RESERVED (~0x3f7fd7ul)
 #define SEG_P           0x80u
 #define SEG_L           0x200u
@@ -169,7 +167,8 @@ static bool control_registers_valid(const struct vcpu_state *s)
 {
     bool paging = s->cr0 & CR0_PG, wide = s->efer & EFER_LME;
 
-    if ((s->cr0 & CR0_RESERVED) || (s->cr4 & ~CR4_GUEST_MASK) || (s->efer & ~EFER_GUEST_MASK) || s->cr8 > 15)
+    if ((s->cr0 & CR0_RESERVED) || (s->cr4 & ~cpu_features.guest_cr4) ||
+        (s->efer & ~cpu_features.guest_efer) || s->cr8 > 15)
         return false;
     if ((s->cr0 & CR0_NW) && !(s->cr0 & CR0_CD))
         return false;
@@ -259,7 +258,7 @@ static uint32_t invalid_group(const struct vcpu_state *s, uint32_t dirty)
         return VCPU_SYSCALL;
     if ((dirty & VCPU_TSC) && (cpu_features.rdtscp ? s->tsc_aux >> 32 : s->tsc_aux))
         return VCPU_TSC;
-    if ((dirty & VCPU_XCR0) && (cpu_features.xsave ? !fpu_xcr0_valid(s->xcr0) : s->xcr0 != 1))
+    if ((dirty & VCPU_XCR0) && !fpu_xcr0_valid(s->xcr0))
         return VCPU_XCR0;
     if ((dirty & (VCPU_CR | VCPU_EFER | VCPU_CS_SS)) && !control_registers_valid(s))
         return dirty & VCPU_CR ? VCPU_CR : dirty & VCPU_EFER ? VCPU_EFER : VCPU_CS_SS;

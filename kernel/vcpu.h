@@ -49,9 +49,7 @@ struct virt_operations {
     bool extra_page;
     /* Prepare this CPU. */
     void (*cpu_init)(void);
-    /* A guest may have the MSR without an exit: the processor switches it. */
-    bool (*msr_is_guests)(uint32_t msr);
-    /* Enter one of those into an MSR space's two pages; refused: 1 to read, 2 to write. */
+    /* Enter an MSR that a guest may have into an MSR space's two pages; refused: 1 to read, 2 to write. */
     void (*msr_permit)(uint8_t *bitmap, uint32_t msr, unsigned refused);
     /* The bits of a GST space's leaves for MEM_* rights; 0: the rights make no sense. */
     uint64_t (*page_bits)(unsigned rights);

@@ -44,6 +44,16 @@ static void vcpu_rest(struct ec *ec, struct vcpu *vcpu, struct nt *nt, const uin
         ec_wait(ec, nt, deadline);
 }
 
+/* What the processor does not switch. It stays while the EC that runs the guest works: the next EC puts back
+ * what ECs have. */
+static void __attribute__((noinline)) load_by_hand(struct cpu *cpu, const struct vcpu *vcpu)
+{
+    if (cpu->tsc_aux != vcpu->tsc_aux)
+        wrmsr(MSR_TSC_AUX, cpu->tsc_aux = vcpu->tsc_aux);
+    fpu_set_xcr0(cpu, vcpu->fpu->xcr0);
+    cpu->extras = true;
+}
+
 void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline, uint64_t a3, uint64_t a4,
                       uint64_t a5)
 {
@@ -94,10 +104,10 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
         } else {
             ec_set_deadline(ec, deadline);
         }
-        if (cpu->tsc_aux != vcpu->tsc_aux)
-            wrmsr(MSR_TSC_AUX, cpu->tsc_aux = vcpu->tsc_aux);
         if (cpu->fpu_owner != vcpu->fpu)
             fpu_load_guest(cpu, vcpu->fpu);
+        if (__builtin_expect(cpu->tsc_aux != vcpu->tsc_aux || cpu->xcr0 != vcpu->fpu->xcr0, 0))
+            load_by_hand(cpu, vcpu);
         result = virt->run(vcpu);
         if (cpu->fs_base) /* entering the guest has put 0 in its place */
             wrmsr(MSR_FS_BASE, cpu->fs_base);

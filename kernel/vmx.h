@@ -190,7 +190,6 @@ void vmx_select(const struct vcpu *vcpu);
 
 /* See struct virt_operations. */
 void vmx_cpu_init(void);
-bool vmx_msr_is_guests(uint32_t msr);
 void vmx_msr_permit(uint8_t *bitmap, uint32_t msr, unsigned refused);
 void vmx_init(struct vcpu *vcpu);
 void vmx_release(struct vcpu *vcpu);

@@ -5,6 +5,7 @@
  * MSRs do not allow is never set. Intel SDM vol. 3, ch. 25 and appendix A.
  */
 #include "kernel/account.h"
+#include "kernel/guest_state.h"
 #include "kernel/print.h"
 #include "kernel/smp.h"
 #include "kernel/space.h"
@@ -65,10 +66,8 @@ struct vmx_owned vmx_owned;
 
 struct vmx_found vmx_found;
 
-/* Every MSR exits but for those that entry and exit switch anyway, and that a guest changes often. */
+/* Of guests without an MSR space. */
 static uint8_t msr_bitmap[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
-static const uint32_t guest_msrs[] = {MSR_FS_BASE,     MSR_GS_BASE,         MSR_KERNEL_GS_BASE,
-                                      MSR_SYSENTER_CS, MSR_SYSENTER_CS + 1, MSR_SYSENTER_CS + 2};
 
 /* The kernel's own values of `struct vmx`'s MSRs; the same on each CPU. */
 static struct vmx_msr host_msrs[VMX_MSRS] __attribute__((aligned(16)));
@@ -120,27 +119,17 @@ void vmx_msr_permit(uint8_t *bitmap, uint32_t msr, unsigned refused)
     *write = (uint8_t)((*write & ~bit) | (refused & 2 ? bit : 0));
 }
 
-bool vmx_msr_is_guests(uint32_t msr)
-{
-    for (unsigned i = 0; i < sizeof(guest_msrs) / sizeof(*guest_msrs); i++) {
-        if (guest_msrs[i] == msr)
-            return true;
-    }
-    return false;
-}
-
 static void tables_init(void)
 {
     uint64_t fixed0 = rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG), fixed4 = rdmsr(MSR_VMX_CR4_FIXED0);
 
-    /* Caching is not the guest's to switch off, nor that machine checks are told. */
+    /* Caching is not the guest's to switch off, nor that machine checks are told, nor what guest_state.c
+     * closes. */
     vmx_owned = (struct vmx_owned){.cr0 = fixed0 | CR0_CD | CR0_NW,
-                                   .cr4 = fixed4 | CR4_MCE,
+                                   .cr4 = fixed4 | CR4_MCE | ~cpu_features.guest_cr4,
                                    .cr0_set = fixed0,
                                    .cr4_set = fixed4 | CR4_MCE};
-    memset(msr_bitmap, 0xff, sizeof(msr_bitmap));
-    for (unsigned i = 0; i < sizeof(guest_msrs) / sizeof(*guest_msrs); i++)
-        vmx_msr_permit(msr_bitmap, guest_msrs[i], 0);
+    guest_state_permit(msr_bitmap, sizeof(msr_bitmap), false, vmx_msr_permit);
     host_msrs[VMX_KERNEL_GS_BASE] = (struct vmx_msr){MSR_KERNEL_GS_BASE, 0};
     host_msrs[VMX_STAR] = (struct vmx_msr){MSR_STAR, rdmsr(MSR_STAR)};
     host_msrs[VMX_LSTAR] = (struct vmx_msr){MSR_LSTAR, rdmsr(MSR_LSTAR)};

@@ -133,7 +133,7 @@ void vmx_get(const struct vcpu *vcpu, struct vcpu_state *s, uint32_t groups)
         s->tsc_aux = vcpu->tsc_aux;
     }
     if (groups & VCPU_XCR0)
-        s->xcr0 = fpu_xcr0(this_cpu(), vcpu->fpu);
+        s->xcr0 = vcpu->fpu->xcr0;
 }
 
 void vmx_set_processor_controls(struct vmx *vmx, uint32_t controls)
@@ -312,5 +312,5 @@ void vmx_set(struct vcpu *vcpu, const struct vcpu_state *s, uint32_t groups)
     if (groups & VCPU_TSC)
         vmwrite(VMCS_TSC_OFFSET, s->tsc_offset);
     if (groups & VCPU_XCR0)
-        fpu_set_xcr0(this_cpu(), vcpu->fpu, s->xcr0);
+        vcpu->fpu->xcr0 = s->xcr0;
 }

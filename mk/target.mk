@@ -39,7 +39,7 @@ component_sources = $(call no_tests,$(call sources,$(1),c)) $(call sources,$(1),
 COMPONENT_DIRS := $(foreach d,$(patsubst %/,%,$(wildcard core/ init/ vmm/ drivers/*/ servers/*/ tests/components/*/)),\
 	$(if $(strip $(call component_sources,$(d))),$(d)))
 # Tests that take core's place as the root task: name=folders.
-ROOT_TESTS := ktest=tests/kernel bench=tests/bench,tests/kernel/support
+ROOT_TESTS := ktest=tests/kernel,kernel/guest_state.c bench=tests/bench,tests/kernel/support
 COMPONENTS := $(foreach d,$(COMPONENT_DIRS),$(TARGET)/$(notdir $(d)).elf) \
 	$(foreach t,$(ROOT_TESTS),$(TARGET)/$(firstword $(subst =, ,$(t))).elf)
 

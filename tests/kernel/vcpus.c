@@ -545,6 +545,7 @@ void test_vcpus(void)
         run_tests(tests, COUNT(tests));
         test_runs();
         test_cr8();
+        test_leaks();
     } else {
         run_tests(without, COUNT(without));
     }

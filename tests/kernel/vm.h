@@ -43,6 +43,7 @@ enum status vm_run(uint64_t ticks);
 /* Runs until an exit: this one. */
 void vm_exits(uint32_t exit, uint64_t rip);
 
-/* vcpu_runs.c and vcpu_cr8.c, by test_vcpus */
+/* vcpu_runs.c, vcpu_cr8.c and leaks.c, by test_vcpus */
 void test_runs(void);
+void test_leaks(void);
 void test_cr8(void);
