@@ -78,7 +78,8 @@ enum vcpu_exit {
 
 /* window */
 #define VCPU_WINDOW_INTERRUPT   0x01u /* exit as soon as the guest can take an interrupt */
-#define VCPU_WINDOW_NMI         0x02u /* exit at the IRET that ends the guest's NMI handler */
+#define VCPU_WINDOW_NMI         0x02u /* exit when the guest's NMI handler ends: see vcpu.md */
+#define VCPU_WINDOW_EXCEPTIONS  0x04u /* SVM: exit for every exception but #BP and #OF */
 #define VCPU_WINDOW_CLASS       0xf0u /* if not 0: that interrupt's class, which CR8 has to be below */
 #define VCPU_WINDOW_CLASS_SHIFT 4
 

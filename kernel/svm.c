@@ -86,7 +86,9 @@ enum {
 #define INTERCEPT_CR4_WRITE (1u << 20)
 /* #DB and #AC can repeat without end while they are delivered; #MC is the host's. */
 #define INTERCEPT_EXCEPTIONS (1u << 1 | 1u << 17 | 1u << 18)
-#define INTERCEPT_DR_ALL     0xffffffffu
+/* With VCPU_WINDOW_EXCEPTIONS: not NMI, and not #BP and #OF, which are instructions. */
+#define INTERCEPT_EXCEPTIONS_ALL (~(1u << 2 | 1u << 3 | 1u << 4))
+#define INTERCEPT_DR_ALL         0xffffffffu
 
 #define V_IRQ          (1ul << 8)
 #define V_INTR_PRIO    (0xful << 16)
@@ -105,6 +107,7 @@ enum svm_exit {
     EXIT_CR4_WRITE = 0x14,
     EXIT_DR_FIRST = 0x20,
     EXIT_EXCEPTION_FIRST = 0x40,
+    EXIT_PF = 0x4e,
     EXIT_MC = 0x52,
     EXIT_EXCEPTION_LAST = 0x5f,
     EXIT_INTR = 0x60,
@@ -390,6 +393,8 @@ static void set_event(struct vmcb *v, uint64_t event, uint64_t window)
     uint64_t class = (window & VCPU_WINDOW_CLASS) >> VCPU_WINDOW_CLASS_SHIFT;
     uint32_t intercept = v->intercept[0] & ~(uint32_t)(INTERCEPT_VINTR | INTERCEPT_IRET);
 
+    v->intercept_exceptions =
+        window & VCPU_WINDOW_EXCEPTIONS ? INTERCEPT_EXCEPTIONS_ALL : INTERCEPT_EXCEPTIONS;
     if (window & VCPU_WINDOW_NMI)
         intercept |= INTERCEPT_IRET;
     if (window & VCPU_WINDOW_INTERRUPT) {
@@ -521,6 +526,8 @@ static uint32_t describe_rare(struct vmcb *v, struct vcpu_state *s, uint32_t cod
     case VCPU_EXIT_EXCEPTION:
         s->info[0] = code - EXIT_EXCEPTION_FIRST;
         s->info[1] = v->exit_info[0];
+        if (code == EXIT_PF)
+            v->cr2 = v->exit_info[1];
         return exit;
     case VCPU_EXIT_INTERRUPT_WINDOW:
     case VCPU_EXIT_NMI_WINDOW:

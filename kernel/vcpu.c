@@ -161,7 +161,8 @@ const struct object_operations vcpu_operations = {
 #define SEG_L           0x200u
 #define SEG_DB          0x400u
 #define SEG_MASK        0xfffu
-#define WINDOW_BITS     (uint64_t)(VCPU_WINDOW_INTERRUPT | VCPU_WINDOW_NMI | VCPU_WINDOW_CLASS)
+#define WINDOW_BITS                                                                                          \
+    (uint64_t)(VCPU_WINDOW_INTERRUPT | VCPU_WINDOW_NMI | VCPU_WINDOW_CLASS | VCPU_WINDOW_EXCEPTIONS)
 
 static bool control_registers_valid(const struct vcpu_state *s)
 {
@@ -314,11 +315,17 @@ static void copy_groups(struct vcpu_state *to, const struct vcpu_state *from, ui
 void vcpu_look(struct vcpu *vcpu)
 {
     struct vcpu_state *page = vcpu->state;
+    uint32_t want;
 
     virt->get(vcpu, page, VCPU_RIP);
     page->valid = VCPU_GPR | VCPU_RIP;
     page->exit = VCPU_EXIT_NONE;
     page->interrupted = 0;
+    want = *(volatile uint32_t *)&page->want[VCPU_EXIT_NONE] & VCPU_GROUPS & ~(uint32_t)VCPU_EVENT;
+    if (__builtin_expect(want != 0, 0)) {
+        virt->get(vcpu, page, want);
+        page->valid |= want;
+    }
 }
 
 static bool refuse(struct vcpu_state *page, uint32_t group)

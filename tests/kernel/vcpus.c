@@ -394,6 +394,46 @@ static void groups(void)
     EXPECT(vm.state->dirty, 0);
 }
 
+/* Where the guest stands comes without an exit, and the groups that are wanted with that. */
+static void looked_at(void)
+{
+    MAKE(code_cpuid);
+    EXPECT_STATUS(vm_run(0), STATUS_TIMEOUT);
+    EXPECT(vm.state->valid, VCPU_GPR | VCPU_RIP);
+    vm.state->want[VCPU_EXIT_NONE] = VCPU_CR | VCPU_DR | VCPU_EVENT;
+    vm.state->cr0 = vm.state->dr6 = 0;
+    vm.state->inject = 0x1234;
+    EXPECT_STATUS(vm_run(0), STATUS_TIMEOUT);
+    EXPECT(vm.state->valid, VCPU_GPR | VCPU_RIP | VCPU_CR | VCPU_DR);
+    EXPECT(vm.state->cr0, 0x60000010);
+    EXPECT(vm.state->dr6, 0xffff0ff0);
+    EXPECT(vm.state->inject, 0x1234);
+}
+
+/* Every exception exits while the window is open. */
+static void exceptions(void)
+{
+    static const uint8_t code[] = {0x0f, 0x0b, 0xf6, 0xf4, 0xf4}; /* ud2; div %ah; hlt */
+
+    if (!(BOOT->features & BOOT_FEATURE_SVM))
+        return;
+    MAKE(code);
+    vm.state->gpr[VCPU_RAX] = 0;
+    vm.state->window = VCPU_WINDOW_EXCEPTIONS;
+    vm.state->dirty |= VCPU_EVENT;
+    vm_exits(VCPU_EXIT_EXCEPTION, CODE);
+    EXPECT(vm.state->info[0], 6);
+    vm.state->rip = CODE + 2;
+    vm.state->dirty = VCPU_RIP;
+    vm_exits(VCPU_EXIT_EXCEPTION, CODE + 2);
+    EXPECT(vm.state->info[0], 0);
+    vm.state->window = 0;
+    vm.state->idtr.limit = 0;
+    vm.state->dirty = VCPU_EVENT | VCPU_TABLES;
+    EXPECT_STATUS(vm_run(milliseconds(500)), STATUS_OK);
+    EXPECT(vm.state->exit, VCPU_EXIT_SHUTDOWN); /* delivered again */
+}
+
 /* Refused by the kernel, with the group; what was there stays. */
 static void nonsense_refused(void)
 {
@@ -414,7 +454,7 @@ static void nonsense_refused(void)
         FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | VCPU_EVENT_EXCEPTION | 2),
         FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | VCPU_EVENT_NMI | 3),
         FIELD(VCPU_EVENT, inject, VCPU_EVENT_VALID | 1ull << 20 | 32),
-        FIELD(VCPU_EVENT, window, 1u << 2),
+        FIELD(VCPU_EVENT, window, 1u << 3),
         FIELD(VCPU_EVENT, window, 1ull << 32),
         FIELD(VCPU_CS_SS, cs.base, 1ull << 47),
         FIELD(VCPU_DS_ES, ds.base, 1ull << 63),
@@ -536,6 +576,8 @@ void test_vcpus(void)
         {"vcpu: triple fault", triple_fault},
         {"vcpu: registers", registers},
         {"vcpu: groups that are wanted", groups},
+        {"vcpu: groups without an exit", looked_at},
+        {"vcpu: exceptions that exit", exceptions},
         {"vcpu: each field of nonsense is refused", nonsense_refused},
     };
 
