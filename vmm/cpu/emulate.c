@@ -474,6 +474,19 @@ void vcpu_emulate_mmio(struct vcpu *vcpu)
         vcpu_emulate(vcpu);
 }
 
+/* What has become of the instruction. */
+static void finish(struct emulation *emulation, enum x86_result result, const struct x86_fault *fault)
+{
+    struct vcpu *vcpu = emulation->vcpu;
+
+    store(emulation, result == X86_DONE);
+    if (result == X86_FAULT)
+        raise_fault(vcpu, fault);
+    if (result == X86_AGAIN && vcpu->state->rflags & VCPU_RFLAGS_TF)
+        vcpu_single_step(vcpu); /* one iteration is a step */
+    vcpu_update_deadline(vcpu);
+}
+
 void vcpu_emulate(struct vcpu *vcpu)
 {
     struct emulation emulation;
@@ -496,10 +509,20 @@ void vcpu_emulate(struct vcpu *vcpu)
     }
     if (!emulation.does && result != X86_FAULT)
         return; /* RIP and registers as they were */
-    store(&emulation, result == X86_DONE);
-    if (result == X86_FAULT)
-        raise_fault(vcpu, &fault);
-    if (result == X86_AGAIN && vcpu->state->rflags & VCPU_RFLAGS_TF)
-        vcpu_single_step(vcpu); /* one iteration is a step */
-    vcpu_update_deadline(vcpu);
+    finish(&emulation, result, &fault);
+}
+
+bool vcpu_execute(struct vcpu *vcpu, const struct x86_insn *insn)
+{
+    struct emulation emulation;
+    struct x86_fault fault;
+    enum x86_result result;
+
+    load(&emulation, vcpu);
+    emulation.does = true;
+    result = x86_execute(&emulation.cpu, insn, &ops, &emulation, &fault);
+    if (result != X86_DONE && result != X86_FAULT)
+        return false;
+    finish(&emulation, result, &fault);
+    return true;
 }

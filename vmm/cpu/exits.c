@@ -199,17 +199,19 @@ static bool exit_nmi_window(struct vcpu *vcpu)
     return true;
 }
 
-/* Intercepted only so that a guest cannot hang the processor in the delivery; it gets what it would have got.
- */
+/* Intercepted only so that a guest cannot hang the processor in the delivery, or does not see a TF that is
+ * not its own (step.c); it gets what it would have got. */
 static bool exit_exception(struct vcpu *vcpu)
 {
-    unsigned vector = (unsigned)vcpu->state->info[0] & 31;
+    const struct vcpu_state *state = vcpu->state;
+    unsigned vector = (unsigned)state->info[0] & 31;
+    bool real = state->valid & VCPU_CR && !(state->cr0 & X86_CR0_PE);
     bool error = vector == VECTOR_DF || (vector >= VECTOR_TS && vector <= X86_VECTOR_PF) ||
                  vector == X86_VECTOR_AC || vector == VECTOR_CP;
 
     if (vector == VECTOR_DB)
         vcpu_want_debug(vcpu);
-    if (error)
+    if (error && !real)
         vcpu_raise_error(vcpu, vector, (uint32_t)vcpu->state->info[1]);
     else
         vcpu_raise(vcpu, vector);

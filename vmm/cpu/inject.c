@@ -54,8 +54,14 @@ struct inject_decision inject_decide(const struct inject_input *input)
         decision.event = VCPU_EVENT_VALID | VCPU_EVENT_INTERRUPT;
     }
     decision.window = windows(input, decision.source);
-    decision.wakes = decision.source != INJECT_NOTHING;
     return decision;
+}
+
+enum inject_wait inject_wait(enum inject_source first, bool nmi_masked, bool nmi_returns)
+{
+    if (first != INJECT_NOTHING)
+        return nmi_masked ? INJECT_WAIT_IRET : INJECT_WAIT_EVENT;
+    return nmi_masked && !nmi_returns ? INJECT_WAIT_IRET : INJECT_WAIT_STEP;
 }
 
 static bool is_contributory(unsigned vector)

@@ -22,7 +22,7 @@ struct inject_input {
     uint64_t interruptibility;
     bool nmi;         /* an NMI waits */
     bool nmi_masked;  /* the guest may be in its NMI handler */
-    bool nmi_returns; /* and at the end of it: there is no window to be asked for */
+    bool nmi_returns; /* and at the IRET that ends it: there is no window to be asked for */
     int vector;       /* of the local APIC, or -1 */
     uint8_t masked;   /* class of the vector that the TPR keeps back; 0: none */
     bool extint;      /* the 8259 asks and the APIC lets it through */
@@ -31,13 +31,18 @@ struct inject_input {
 enum inject_source { INJECT_NOTHING, INJECT_AGAIN, INJECT_EXCEPTION, INJECT_NMI, INJECT_APIC, INJECT_EXTINT };
 
 struct inject_decision {
-    enum inject_source source;
+    enum inject_source source; /* all but INJECT_NOTHING end HLT */
     uint64_t event;  /* for `inject`; with INJECT_EXTINT without its vector, which only the 8259 knows */
     uint32_t window; /* VCPU_WINDOW_* */
-    bool wakes;      /* ends HLT */
 };
 
 struct inject_decision inject_decide(const struct inject_input *input);
+
+/* How an NMI that still waits comes to its time where the NMI window shows the IRET that ends a handler and
+ * nothing else: it waits for that IRET, for the end of the next instruction, or for that of the event that
+ * comes first. */
+enum inject_wait { INJECT_WAIT_IRET, INJECT_WAIT_STEP, INJECT_WAIT_EVENT };
+enum inject_wait inject_wait(enum inject_source first, bool nmi_masked, bool nmi_returns);
 
 /* Two faults at once (APM vol. 2, 8.2.9): what the processor makes of `second` raised while `first` is
  * delivered. Returns the event to deliver, or 0 for a triple fault. */

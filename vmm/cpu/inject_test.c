@@ -22,7 +22,6 @@ static void test_nothing(void **state)
     assert_int_equal(decision.source, INJECT_NOTHING);
     assert_int_equal(decision.event, 0);
     assert_int_equal(decision.window, 0);
-    assert_false(decision.wakes);
 }
 
 /* Everything waits at once; what was taken is removed: the order is that of the manual. */
@@ -73,7 +72,6 @@ static void test_masked(void **state)
     decision = inject_decide(&input);
     assert_int_equal(decision.source, INJECT_NOTHING);
     assert_int_equal(decision.window, VCPU_WINDOW_INTERRUPT);
-    assert_false(decision.wakes);
 
     input.rflags = IF | 2;
     input.interruptibility = VCPU_SHADOW;
@@ -106,7 +104,6 @@ static void test_masked_by_tpr(void **state)
     decision = inject_decide(&input);
     assert_int_equal(decision.source, INJECT_NOTHING);
     assert_int_equal(decision.window, VCPU_WINDOW_INTERRUPT | 0x50);
-    assert_false(decision.wakes);
 
     input.nmi_masked = true;
     assert_int_equal(inject_decide(&input).window, VCPU_WINDOW_INTERRUPT | VCPU_WINDOW_NMI | 0x50);
@@ -136,7 +133,6 @@ static void test_nmi_ignores_if(void **state)
     input.rflags = 2;
     input.nmi = true;
     assert_int_equal(inject_decide(&input).source, INJECT_NMI);
-    assert_true(inject_decide(&input).wakes);
 }
 
 /* The end of the handler is seen although no other NMI waits: the next may come while the guest is halted. */
@@ -152,6 +148,17 @@ static void test_nmi_end_is_seen(void **state)
     assert_int_equal(inject_decide(&input).window, VCPU_WINDOW_NMI);
     input.nmi_masked = false;
     assert_int_equal(inject_decide(&input).window, 0);
+}
+
+/* Where the window shows an IRET alone: the first boundary at which an NMI can be taken. */
+static void test_wait(void **state)
+{
+    (void)state;
+    assert_int_equal(inject_wait(INJECT_NOTHING, false, false), INJECT_WAIT_STEP);
+    assert_int_equal(inject_wait(INJECT_NOTHING, true, true), INJECT_WAIT_STEP);
+    assert_int_equal(inject_wait(INJECT_NOTHING, true, false), INJECT_WAIT_IRET);
+    assert_int_equal(inject_wait(INJECT_EXCEPTION, false, false), INJECT_WAIT_EVENT);
+    assert_int_equal(inject_wait(INJECT_APIC, true, true), INJECT_WAIT_IRET);
 }
 
 static void test_combine(void **state)
@@ -178,7 +185,7 @@ int main(void)
         cmocka_unit_test(test_nothing),         cmocka_unit_test(test_priority),
         cmocka_unit_test(test_masked),          cmocka_unit_test(test_nmi_ignores_if),
         cmocka_unit_test(test_nmi_end_is_seen), cmocka_unit_test(test_combine),
-        cmocka_unit_test(test_masked_by_tpr),
+        cmocka_unit_test(test_masked_by_tpr),   cmocka_unit_test(test_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ static void let_run(struct vcpu *vcpu)
 {
     uint64_t least = clock_read_tsc() + vcpu->machine->clock.hz / RUNS_PER_SECOND;
 
-    if (vcpu->deadline_tsc < least || vcpu->after & VCPU_AFTER_IRET)
+    if (vcpu->deadline_tsc < least)
         vcpu->deadline_tsc = least;
 }
 
@@ -62,27 +62,26 @@ static void take_interrupted(struct vcpu *vcpu)
 
 /*
  * SVM shows an IRET before it is executed, and an NMI that is injected there would lie on the frame of the
- * one before. So the guest runs on for a moment, until it is elsewhere.
+ * one before. So the next one is for when the guest is elsewhere; one that waits already has it take a step.
  */
 void vcpu_return_from_nmi(struct vcpu *vcpu)
 {
     vcpu->nmi_masked = !vcpu->tells_nmi_return;
     vcpu->iret = vcpu->state->rip;
     vcpu->iret_stack = vcpu->state->gpr[VCPU_RSP];
-    if (vcpu->nmi_masked) {
+    if (vcpu->nmi_masked)
         vcpu->after |= VCPU_AFTER_IRET;
-        let_run(vcpu);
-    }
     vcpu_attend(vcpu);
 }
 
 static void see_return_from_nmi(struct vcpu *vcpu)
 {
-    if (vcpu->stale || (vcpu->state->rip == vcpu->iret && vcpu->state->gpr[VCPU_RSP] == vcpu->iret_stack))
+    const struct vcpu_state *state = vcpu->state;
+
+    if (!(state->valid & VCPU_RIP) || (state->rip == vcpu->iret && state->gpr[VCPU_RSP] == vcpu->iret_stack))
         return;
     vcpu->after &= (uint8_t)~VCPU_AFTER_IRET;
     vcpu->nmi_masked = false;
-    vcpu->deadline_tsc = clock_tsc(&vcpu->machine->clock, vcpu->deadline);
     vcpu_attend(vcpu);
 }
 
@@ -101,6 +100,12 @@ static void take_return(struct vcpu *vcpu)
     vcpu->stale = !(state->valid & VCPU_RIP);
     if (!vcpu->stale && state->interrupted & VCPU_EVENT_VALID)
         take_interrupted(vcpu);
+}
+
+static __attribute__((noinline)) void look_for_nmi(struct vcpu *vcpu, enum status status)
+{
+    if (vcpu->after & VCPU_AFTER_STEP)
+        vcpu_step_end(vcpu, status == STATUS_OK);
     if (vcpu->after & VCPU_AFTER_IRET)
         see_return_from_nmi(vcpu);
 }
@@ -109,10 +114,8 @@ static void look_after_run(struct vcpu *vcpu, enum status status)
 {
     if (vcpu->after & VCPU_AFTER_EOI)
         vcpu_take_eoi(vcpu);
-    if (status != STATUS_OK || !(vcpu->after & VCPU_AFTER_IRET))
-        return;
-    vcpu->stale = false;
-    see_return_from_nmi(vcpu);
+    if (vcpu->after & (VCPU_AFTER_STEP | VCPU_AFTER_IRET))
+        look_for_nmi(vcpu, status);
 }
 
 void vcpu_take_cr8(struct vcpu *vcpu)
@@ -200,14 +203,41 @@ static bool take_kick(struct machine_cpu *cpu)
            __atomic_exchange_n(&cpu->kicked, false, __ATOMIC_ACQUIRE);
 }
 
-/* What was decided before, while the guest has not been entered since, is on its way and comes first. */
+/* What was decided before, while the guest has not been entered since, is on its way and comes first. A step
+ * can be decided again. */
 static void keep_decision(struct vcpu *vcpu)
 {
-    if (!(vcpu->state->dirty & VCPU_EVENT) || !(vcpu->state->inject & VCPU_EVENT_VALID))
+    if (!(vcpu->state->dirty & VCPU_EVENT))
+        return;
+    if (vcpu->after & VCPU_AFTER_STEP)
+        vcpu_step_end(vcpu, false);
+    if (!(vcpu->state->inject & VCPU_EVENT_VALID))
         return;
     vcpu->interrupted = vcpu->state->inject;
     if (vcpu->after & VCPU_AFTER_EOI) /* another may wait for its end now */
         vcpu_take_eoi(vcpu);
+}
+
+/* What the NMI window does not tell. */
+static __attribute__((noinline)) void wait_for_nmi(struct vcpu *vcpu, enum inject_source first)
+{
+    static const uint32_t windows[] = {[INJECT_WAIT_IRET] = VCPU_WINDOW_NMI,
+                                       [INJECT_WAIT_STEP] = VCPU_WINDOW_EXCEPTIONS,
+                                       [INJECT_WAIT_EVENT] = 0};
+    struct vcpu_state *state = vcpu->state;
+    enum inject_wait wait;
+
+    if (vcpu->tells_nmi_return)
+        return;
+    wait = inject_wait(first, vcpu->nmi_masked, vcpu->after & VCPU_AFTER_IRET);
+    if (first != INJECT_NOTHING)
+        vcpu->after &= (uint8_t)~VCPU_AFTER_IRET; /* that comes later now */
+    vcpu->window = (vcpu->window & ~(uint32_t)VCPU_WINDOW_NMI) | windows[wait];
+    state->window = vcpu->window;
+    state->inject = first == INJECT_NOTHING ? 0 : state->inject;
+    state->dirty |= VCPU_EVENT;
+    if (wait != INJECT_WAIT_IRET)
+        vcpu_step_begin(vcpu, wait == INJECT_WAIT_EVENT);
 }
 
 void vcpu_inject(struct vcpu *vcpu)
@@ -234,7 +264,7 @@ void vcpu_inject(struct vcpu *vcpu)
         .masked = lapic_masked_class(vcpu->lapic),
         .extint = extint_waits(vcpu),
     });
-    if (decision.wakes || (state->activity == VCPU_HALTED && take_kick(cpu)))
+    if (decision.source != INJECT_NOTHING || (state->activity == VCPU_HALTED && take_kick(cpu)))
         state->activity = VCPU_ACTIVE;
     if (decision.source != INJECT_NOTHING || decision.window != vcpu->window) {
         state->inject = commit(vcpu, &decision);
@@ -247,6 +277,8 @@ void vcpu_inject(struct vcpu *vcpu)
     }
     if (vcpu->machine->cpus == 1)
         cpu->attention = false;
+    if (__builtin_expect(__atomic_load_n(&cpu->nmi, __ATOMIC_RELAXED), 0))
+        wait_for_nmi(vcpu, decision.source);
 }
 
 static uint64_t exception_event(unsigned vector)

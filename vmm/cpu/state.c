@@ -117,6 +117,8 @@ void vcpu_reset(struct vcpu *vcpu)
  */
 void vcpu_reset_init(struct vcpu *vcpu)
 {
+    if (vcpu->after & VCPU_AFTER_STEP)
+        vcpu_step_end(vcpu, false);
     reset_registers(vcpu);
     lapic_reset_init(vcpu->lapic);
     vcpu->msr.clock_cpu.msr = 0;

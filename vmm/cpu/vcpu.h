@@ -59,6 +59,15 @@ struct vcpu_decoded {
 
 #define VCPU_AFTER_EOI  1u /* whether the guest has taken the offer: see vcpu_offer_eoi */
 #define VCPU_AFTER_IRET 2u /* whether that of its NMI handler is done: see vcpu_return_from_nmi */
+#define VCPU_AFTER_STEP 4u /* an NMI can be taken then: see step.c */
+
+/* The instruction that the guest executes with RFLAGS.TF set. */
+struct vcpu_step {
+    bool set;
+    bool loads;       /* TF */
+    uint64_t rip;     /* of it */
+    uint64_t tf, dr6; /* the guest's own, before it */
+};
 
 struct vcpu {
     struct vcpu_state *state;
@@ -70,7 +79,8 @@ struct vcpu {
     uint64_t interrupted;      /* to be injected again */
     uint64_t exception;        /* raised by a handler */
     uint64_t iret, iret_stack; /* RIP and RSP of it */
-    uint32_t window;           /* as last told to the kernel */
+    struct vcpu_step step;
+    uint32_t window; /* as last told to the kernel */
     uint8_t number;
     uint8_t cr8; /* as last seen or set */
     bool nmi_masked;
@@ -94,6 +104,12 @@ struct vcpu {
 
 /* The guest is at the IRET that ends its NMI handler: the next NMI is for when it has executed that. */
 void vcpu_return_from_nmi(struct vcpu *vcpu);
+
+/* An NMI waits for the end of the instruction at RIP; `behind`: of the delivery of the event that is
+ * injected. Whatever ends the guest's next run, or keeps it from being entered, ends the step, too; `exited`:
+ * by an exit. */
+void vcpu_step_begin(struct vcpu *vcpu, bool behind);
+void vcpu_step_end(struct vcpu *vcpu, bool exited);
 
 /* Before the first start. `state` is the vCPU's page; `number` is below machine->cpus. */
 void vcpu_init(struct vcpu *vcpu, unsigned number, struct vcpu_state *state, struct machine *machine,
@@ -221,6 +237,10 @@ bool vcpu_decode(struct vcpu *vcpu, struct x86_insn *insn);
 
 /* Decodes and executes the instruction at RIP: for MMIO and string I/O. Needs VCPU_EMULATE_GROUPS. */
 void vcpu_emulate(struct vcpu *vcpu);
+
+/* Executes the instruction at RIP, which is this one, though it has not exited. Needs VCPU_EMULATE_GROUPS.
+ * False: the guest is to execute it. */
+bool vcpu_execute(struct vcpu *vcpu, const struct x86_insn *insn) X86_MUST_USE;
 
 /* The same for an access to device memory, with a short way for MOV. Needs VCPU_FETCH_GROUPS and asks for the
  * others if it must. */

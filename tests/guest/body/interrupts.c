@@ -251,14 +251,18 @@ static void send_nmi(void)
 }
 
 static const struct frame *volatile first_frame, *volatile second_frame;
+static volatile uint64_t first_ip, second_ip;
 
-/* The second NMI must wait for the first one's IRET, whatever happens in between, and come behind it, not before. */
+/* The second NMI must wait for the first one's IRET, whatever happens in between, and come right behind it.
+ */
 static void note_nmi(struct frame *frame)
 {
     second_frame = frame;
+    second_ip = frame->ip;
     if (++nmis != 1)
         return;
     first_frame = frame;
+    first_ip = frame->ip;
     send_nmi();
     (void)cpuid(0, 0);
     out8(0x80, 0);
@@ -276,6 +280,7 @@ static void nmi(void)
     (void)expect("NMIs with IF clear", 2, nmis);
     (void)expect("NMIs before the first one's IRET", 1, nmis_within);
     (void)expect("the second one's frame on the first one's", 0, second_frame < first_frame);
+    (void)expect("where the second one comes", first_ip, second_ip);
     nmis = 1;
     trap_handlers[VECTOR] = note_ip;
     seen_ip = 0;

@@ -4,9 +4,15 @@
 #include "tests/guest/body/suites.h"
 
 static const struct test *const suites[] = {
-    exception_tests, legacy_exception_tests, debug_tests, register_tests, fault_tests,     user_tests,
-    mmio_tests,      string_tests,           code_tests,  end_tests,      interrupt_tests, apic_tests,
-    timer_tests,     priority_tests,         last_tests,  fatal_tests,
+    exception_tests, legacy_exception_tests,
+    debug_tests,     register_tests,
+    fault_tests,     user_tests,
+    mmio_tests,      string_tests,
+    code_tests,      end_tests,
+    interrupt_tests, apic_tests,
+    timer_tests,     nmi_tests,
+    resume_tests,    priority_tests,
+    last_tests,      fatal_tests,
 };
 
 void guest_main(void)

@@ -6,7 +6,7 @@
 
 void guest_main(void)
 {
-    static const struct test *const suites[] = {start_tests, ipi_tests, storm_tests};
+    static const struct test *const suites[] = {start_tests, ipi_tests, nmi_tests, storm_tests};
 
     smp_prepare();
     if (!resets_continue())

@@ -72,7 +72,7 @@ bool cpu_finish(uint32_t number, uint32_t milliseconds);
 /* A word gets to a value within a second. */
 bool comes_to(const volatile uint32_t *word, uint32_t value);
 
-extern const struct test start_tests[], ipi_tests[], storm_tests[];
+extern const struct test start_tests[], ipi_tests[], nmi_tests[], storm_tests[];
 
 /* What goes on after a reset: true until all of them have been made. */
 bool resets_continue(void);
