@@ -79,6 +79,7 @@
 #define RFLAGS_IF    0x200ul
 #define RFLAGS_DF    0x400ul
 #define RFLAGS_NT    0x4000ul
+#define RFLAGS_RF    0x10000ul
 #define RFLAGS_AC    0x40000ul
 
 /* Write-back, write-combining, uncached in PAT entries 0, 1, 3; the others as after reset. */

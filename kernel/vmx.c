@@ -231,11 +231,13 @@ static bool control_register_written(struct vcpu *vcpu, struct vmx *vmx, uint64_
         if (!refused)
             vmwrite(VMCS_CR4_SHADOW, vmx->cr4_shadow = value);
     }
-    if (refused)
+    if (refused) {
+        vmwrite(VMCS_GUEST_RFLAGS, vmx->rflags |= RFLAGS_RF);
         deliver(vcpu,
                 EVENT_VALID | EVENT_TYPE_EXCEPTION << 8 | EXCEPTION_GP |
                     (vmread(VMCS_GUEST_CR0) & CR0_PE ? EVENT_ERROR : 0),
                 0);
+    }
     return true;
 }
 

@@ -345,7 +345,7 @@ def dma(vendor, *arguments):
 
 
 # tests/guest: how many tests pass in each mode at least, and the monitor's reasons for the resets, in their order.
-GUEST_TESTS = {"real": 83, "protected": 104, "pae": 105, "long": 103, "compat": 104}
+GUEST_TESTS = {"real": 83, "protected": 107, "pae": 108, "long": 106, "compat": 107}
 GUEST_RESETS = ["triple fault", "port 0xcf9", "port 0xcf9", *["8042 or port 0x92"] * 3, "INIT", "port 0xcf9"]
 
 

@@ -20,6 +20,8 @@ from scenario import Refused, refuse  # pylint: disable=wrong-import-position
 BOTH = {
     "register.msr-faults": "no #GP by an unknown MSR or by reserved bits in one; RDPMC is #UD",
     "fault.double-raised": "the same: RDMSR raises nothing",
+    "resume.faults": "the same; and RF is 0 in the flags that a fault pushes",
+    "resume.strings": "and in those that an interrupt pushes in the middle of REP INS (SDM vol. 3, 17.3.1.1)",
     "mmio.absent": "an empty bus reads 0, on a PC it floats to ones",
     "fault.device-pages": "the same",
     "apic.software-disabled": "does not set the masks of the LVTs (SDM vol. 3, 11.4.7.2)",

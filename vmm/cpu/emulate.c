@@ -482,8 +482,12 @@ static void finish(struct emulation *emulation, enum x86_result result, const st
     store(emulation, result == X86_DONE);
     if (result == X86_FAULT)
         raise_fault(vcpu, fault);
-    if (result == X86_AGAIN && vcpu->state->rflags & VCPU_RFLAGS_TF)
-        vcpu_single_step(vcpu); /* one iteration is a step */
+    if (result == X86_AGAIN) {
+        vcpu->state->rflags |= X86_RFLAGS_RF; /* what comes in the middle pushes it (SDM vol. 3, 17.3.1.1) */
+        vcpu->state->interruptibility = 0;    /* and can come behind each iteration */
+        if (vcpu->state->rflags & VCPU_RFLAGS_TF)
+            vcpu_single_step(vcpu); /* one iteration is a step */
+    }
     vcpu_update_deadline(vcpu);
 }
 

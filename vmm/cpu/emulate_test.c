@@ -401,6 +401,27 @@ static void test_changed_io(void **state)
     assert_int_equal(bench->vcpu.exception & VCPU_EVENT_VALID, 0);
 }
 
+/* rep outsb in two shares: what comes in between pushes RF as 1, and what comes behind it as 0; a shadow ends
+ * with the first iteration. */
+static void test_middle_of_a_string(void **state)
+{
+    struct bench *bench = *state;
+
+    put_code(bench, CODE, "\xf3\x6e", 2);
+    bench->state.gpr[VCPU_RCX] = X86_STRING_LIMIT + 1;
+    bench->state.gpr[VCPU_RDX] = 0x80;
+    bench->state.gpr[VCPU_RSI] = CODE + 0x100;
+    bench->state.interruptibility = VCPU_SHADOW;
+    for (unsigned left = 2; left-- > 0;) {
+        bench->state.want[VCPU_EXIT_IO] = VCPU_EMULATE_GROUPS;
+        assert_true(leave(bench, VCPU_EXIT_IO, io_info(0x80, 1, VCPU_IO_STRING | VCPU_IO_REP), 0));
+        assert_int_equal(bench->state.gpr[VCPU_RCX], left);
+        assert_int_equal(bench->state.rflags & X86_RFLAGS_RF, left ? X86_RFLAGS_RF : 0);
+        assert_int_equal(bench->state.interruptibility, 0);
+        assert_int_equal(bench->state.rip, left ? CODE : CODE + 2);
+    }
+}
+
 /* rep outsb under TF: #DB after each byte, RIP behind it only after the last. */
 static void test_single_steps_of_a_string(void **state)
 {
@@ -429,6 +450,7 @@ int main(void)
         TEST(test_changed_code),
         TEST(test_changed_io),
         TEST(test_single_steps_of_a_string),
+        TEST(test_middle_of_a_string),
         TEST(test_mmio_read_write),
         TEST(test_fetch_across_pages),
         TEST(test_rep_outs),

@@ -131,6 +131,21 @@ void vcpu_give_cr8(struct vcpu *vcpu)
     vcpu->state->dirty |= VCPU_CR;
 }
 
+/*
+ * A fault pushes RF as 1, which neither processor does by itself for one that is injected (SDM vol.
+ * 3, 17.3.1.1, 27.6.1.1), and ends a shadow. #DB pushes RF as it is.
+ */
+static __attribute__((noinline)) void mark_fault(struct vcpu *vcpu, uint64_t event)
+{
+    struct vcpu_state *state = vcpu->state;
+
+    if ((event & VCPU_EVENT_TYPE) != VCPU_EVENT_EXCEPTION || (event & 0xff) == VECTOR_DB)
+        return;
+    state->rflags |= X86_RFLAGS_RF;
+    state->interruptibility = 0;
+    state->dirty |= VCPU_RIP;
+}
+
 /* The vector of an event that only its controller knows, and the controller's view after delivery. */
 static uint64_t commit(struct vcpu *vcpu, const struct inject_decision *decision)
 {
@@ -142,9 +157,11 @@ static uint64_t commit(struct vcpu *vcpu, const struct inject_decision *decision
         break;
     case INJECT_AGAIN:
         vcpu->interrupted = 0;
+        mark_fault(vcpu, decision->event);
         break;
     case INJECT_EXCEPTION:
         vcpu->exception = 0;
+        mark_fault(vcpu, decision->event);
         break;
     case INJECT_NMI:
         __atomic_store_n(&vcpu->cpu->nmi, false, __ATOMIC_RELAXED);

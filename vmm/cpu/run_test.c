@@ -242,12 +242,38 @@ static void test_fault_in_delivery(void **state)
     assert_int_equal(bench->machine.request, MACHINE_RESET);
 }
 
+/* RF is pushed as 1 with a fault, and as it is with #DB; a shadow ends with either's delivery. */
+static void test_fault_sets_rf(void **state)
+{
+    struct bench *bench = *state;
+    struct vcpu_state *s = &bench->state;
+
+    s->interruptibility = VCPU_SHADOW;
+    vcpu_raise_error(&bench->vcpu, 13, 0);
+    come_back(bench, 0);
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(s->rflags & X86_RFLAGS_RF, X86_RFLAGS_RF);
+    assert_int_equal(s->interruptibility, 0);
+    assert_true(s->dirty & VCPU_RIP);
+
+    s->rflags = X86_RFLAGS_ONE;
+    come_back(bench, 0);
+    vcpu_raise(&bench->vcpu, 1);
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(s->rflags & X86_RFLAGS_RF, 0);
+
+    come_back(bench, 0);
+    bench->vcpu.interrupted = VCPU_EVENT_VALID | VCPU_EVENT_EXCEPTION | VCPU_EVENT_ERROR | 14;
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(s->rflags & X86_RFLAGS_RF, X86_RFLAGS_RF);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_interrupt_ends_halt), TEST(test_halt_lasts),        TEST(test_apic_timer),
         TEST(test_decisions_stay),      TEST(test_fault_in_delivery), TEST(test_cr8_raised),
-        TEST(test_cr8_lowered),         TEST(test_cr8_is_the_tpr),
+        TEST(test_cr8_lowered),         TEST(test_cr8_is_the_tpr),    TEST(test_fault_sets_rf),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

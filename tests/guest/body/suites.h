@@ -11,4 +11,4 @@ extern const struct test string_tests[], code_tests[], end_tests[], apic_tests[]
 /* Of body/legacy (not in 64-bit mode), body/paged (not in real mode) and body/long. */
 #define SOMETIMES __attribute__((weak))
 extern const struct test legacy_exception_tests[] SOMETIMES, fault_tests[] SOMETIMES, user_tests[] SOMETIMES,
-    priority_tests[] SOMETIMES, nmi_tests[] SOMETIMES;
+    priority_tests[] SOMETIMES, nmi_tests[] SOMETIMES, resume_tests[] SOMETIMES;
