@@ -222,7 +222,16 @@ uint64_t vcpu_linear_rip(const struct vcpu *vcpu)
     return vcpu_is_64bit(state) ? state->rip : (uint32_t)(state->cs.base + state->rip);
 }
 
-/* Code outside of RAM reads as ones, which is no instruction. */
+/* There is no code outside of RAM: ones, which a PC's empty bus reads as, are no instruction. */
+static void refuse_fetch(struct vcpu *vcpu, uint64_t linear, uint64_t physical)
+{
+    if (!vcpu->fetched_outside)
+        log_line("vm %s: vCPU %u executes outside of memory, at %lx (physical %lx), and gets #UD",
+                 vcpu->machine->name, (unsigned)vcpu->number, (unsigned long)linear, (unsigned long)physical);
+    vcpu->fetched_outside = true;
+    vcpu_raise(vcpu, X86_VECTOR_UD);
+}
+
 unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *bytes)
 {
     struct x86_walk_access access = {.fetch = true, .user = vcpu_cpl(vcpu->state) == 3};
@@ -239,10 +248,11 @@ unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *
     if (result != X86_DONE)
         return 0;
     code = machine_ram(vcpu->machine, physical, part);
-    if (code)
-        memcpy(bytes, code, part);
-    else
-        memset(bytes, 0xff, part);
+    if (!code) {
+        refuse_fetch(vcpu, linear, physical);
+        return 0;
+    }
+    memcpy(bytes, code, part);
     return part;
 }
 

@@ -225,7 +225,7 @@ static void test_rep_outs(void **state)
     assert_int_equal(bench->state.want[VCPU_EXIT_IO], 0);
 }
 
-/* Execution in device memory: ones, which are no instruction. */
+/* Execution in device memory and behind the end of RAM: no instruction, and one line until the next reset. */
 static void test_execute_from_device(void **state)
 {
     struct bench *bench = *state;
@@ -234,6 +234,22 @@ static void test_execute_from_device(void **state)
     assert_true(leave(bench, VCPU_EXIT_MMIO, 0xfee00000, 0));
     assert_int_equal(bench->vcpu.exception, VCPU_EVENT_VALID | VCPU_EVENT_EXCEPTION | 6);
     assert_int_equal(bench->state.rip, 0xfee00000);
+    assert_non_null(strstr(logged, "vCPU 0 executes outside of memory, at fee00000 (physical fee00000)"));
+    for (unsigned i = 0; i < 2; i++) {
+        logged[0] = '\0';
+        bench->vcpu.exception = 0;
+        bench->state.rip = RAM_SIZE;
+        assert_true(leave(bench, VCPU_EXIT_MMIO, RAM_SIZE, 0));
+        assert_int_equal(bench->vcpu.exception & 0xff, 6);
+        assert_int_equal(logged[0] != '\0', i);
+        bench->vcpu.fetched_outside = false;
+    }
+    /* An instruction that begins in RAM and ends beyond it. */
+    put_code(bench, RAM_SIZE - 2, "\x8b\x80", 2);
+    bench->vcpu.exception = 0;
+    bench->state.rip = RAM_SIZE - 2;
+    assert_true(leave(bench, VCPU_EXIT_MMIO, RAM_SIZE, 0));
+    assert_int_equal(bench->vcpu.exception & 0xff, 6);
 }
 
 static void count_access(void *device, struct bus_access *access)

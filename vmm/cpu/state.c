@@ -104,6 +104,7 @@ void vcpu_reset(struct vcpu *vcpu)
     reset_registers(vcpu);
     vcpu->deadline = CLOCK_NEVER;
     vcpu->deadline_tsc = CLOCK_NEVER;
+    vcpu->fetched_outside = false;
     msr_reset(&vcpu->msr);
     vcpu->msr.state.tsc_adjust = 0;
     vcpu->msr.clock_cpu.moved = false;

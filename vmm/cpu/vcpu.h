@@ -99,6 +99,7 @@ struct vcpu {
     struct vcpu_decoded decoded[VCPU_DECODED];
     uint64_t exits[VCPU_EXITS];
     uint64_t wakes;       /* returns without an exit */
+    bool fetched_outside; /* of memory, since its reset: logged once */
     uint32_t unsupported; /* instructions that the executor does not know; logged for the first few */
 };
 

@@ -6,7 +6,7 @@
  *     0          .. 0x9fc00      RAM; the BIOS data area at 0x400 (bda.h)
  *     0x9fc00    .. 0xa0000      RAM, reserved (extended BIOS data area)
  *     0xa0000    .. 0xc0000      VGA window, not RAM
- *     0xc0000    .. 0x100000     RAM that shadows ROMs, reserved; the RSDP lies here
+ *     0xc0000    .. 0x100000     RAM that shadows ROMs, reserved; RSDP, reset vector
  *     0x100000   .. low_size     RAM, its last 64 KiB ACPI tables
  *     0xc0000000 .. 4 GiB        PCI devices, IOAPIC, LAPIC, firmware
  *     4 GiB      .. + high_size  RAM

@@ -8,6 +8,7 @@
 #include "vmm/machine/acpi.h"
 #include "vmm/machine/bda.h"
 #include "vmm/machine/mptable.h"
+#include "vmm/machine/reset_vector.h"
 
 #include <string.h>
 
@@ -388,7 +389,7 @@ uint64_t machine_write_tables(struct machine *machine, uint32_t signature, uint3
     };
 
     if (!bda_write(&machine->ram, &bda) || !mptable_build(&machine->ram, &mp) ||
-        !acpi_build(&machine->ram, &config))
+        !acpi_build(&machine->ram, &config) || !reset_vector_write(&machine->ram))
         return 0;
     return config.rsdp;
 }

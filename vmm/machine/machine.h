@@ -119,8 +119,8 @@ __attribute__((warn_unused_result)) bool machine_init(struct machine *machine,
 /* The reset line: all chips, not RAM; takes back the request. */
 void machine_reset(struct machine *machine, uint64_t now);
 
-/* Writes the BIOS data area, ACPI and MP tables to guest RAM; the address of the RSDP, 0: could not. The
- * processors' signature and features as CPUID 1 has them in EAX and EDX. */
+/* Writes the reset vector's code, the BIOS data area, ACPI and MP tables to guest RAM; the address of the
+ * RSDP, 0: could not. The processors' signature and features as CPUID 1 has them in EAX and EDX. */
 __attribute__((warn_unused_result)) uint64_t machine_write_tables(struct machine *machine, uint32_t signature,
                                                                   uint32_t features);
 

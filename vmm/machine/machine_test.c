@@ -41,6 +41,7 @@ static void test_tables(void **state)
     assert_int_equal(get16(BDA_MEMORY) << 10, E820_EBDA);
     assert_int_equal(get16(BDA_EQUIPMENT), 0x206);
     assert_int_equal(low[BDA_DISKS], 0);
+    assert_int_equal(low[0xffff0], 0xea); /* a jump */
 }
 
 static uint32_t version(uint64_t base, uint8_t cpu)

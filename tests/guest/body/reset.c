@@ -118,6 +118,12 @@ static void acpi_register(void)
         out8((uint16_t)acpi_table(fadt, 120), (uint8_t)acpi_table(fadt, 128));
 }
 
+/* As Linux does it with reboot=b. */
+static void real_vector(void)
+{
+    __asm__ volatile(".byte 0xea, 0x00, 0x00, 0xff, 0xff");
+}
+
 static const struct test ways[] = {
     {"reset.triple-fault", triple_fault},
     {"reset.port-cf9", port_cf9_soft},
@@ -127,9 +133,10 @@ static const struct test ways[] = {
     {"reset.8042-output-port", output_port_8042},
     {"reset.init", init_ipi},
     {"reset.acpi", acpi_register},
+    {"reset.vector", real_vector}, /* the last: only real mode has it */
 };
 
-#define WAYS (sizeof ways / sizeof ways[0])
+#define WAYS (sizeof ways / sizeof ways[0] - (IS_REAL ? 0 : 1))
 
 /* What a guest leaves behind, and what a reset must not leave. */
 static void disturb(void)
