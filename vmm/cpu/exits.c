@@ -80,6 +80,10 @@ bool vcpu_find_next(struct vcpu *vcpu, uint64_t *next)
     struct vcpu_state *state = vcpu->state;
     unsigned length;
 
+    /* Of a port access it is always told: it is 0, for the access ends where 32-bit code does. */
+    *next = 0;
+    if (state->exit == VCPU_EXIT_IO)
+        return true;
     if (!vcpu_need(vcpu, VCPU_FETCH_GROUPS))
         return false;
     length = instruction_length(vcpu);

@@ -75,6 +75,9 @@ static void test_end_of_code(void **state)
         assert_int_equal(bench->state.rip, rows[i].next);
         assert_int_equal(bench->vcpu.exception, 0);
     }
+    bench->state.rip = 0xfffffffe;
+    assert_true(leave(bench, VCPU_EXIT_IO, io_info(0x80, 1, 0), 0));
+    assert_int_equal(bench->state.rip, 0);
 }
 
 static void test_resets(void **state)
