@@ -3,8 +3,8 @@
  * A component's life. It is created from its ROM with the quota that the configuration names, and destroyed
  * when it has faulted, has said that it is done, or is killed by a <kill> test; everything of it then comes
  * back to init. One component's failure is one line on the log and nothing to the others. After a failure a
- * component with restart="yes" is started again, the later the oftener it fails, so that a crash loop leaves
- * the machine to the others.
+ * component with restart="yes" is started again, with restart="always" after an orderly end, too: the later
+ * the oftener it ends early, however it ends, so that a loop leaves the machine to the others.
  */
 #include "init/init.h"
 
@@ -201,7 +201,6 @@ static void child_start(struct init *init, unsigned index)
     struct child *child = &init->child[index];
     child->generation = (child->generation + 1) & 0xffffff;
     child->restart_at = DEADLINE_NEVER;
-    child->denials = 0;
     enum error error = child_create(init, index);
     if (error == ERROR_OK) {
         child->state = CHILD_RUNS;
@@ -227,20 +226,26 @@ static void child_stop(struct init *init, unsigned index, uint64_t restart_at)
     sessions_child_died(init, index);
 }
 
-static void child_failed(struct init *init, unsigned index)
+/* It has ended: destroys it, and starts it again if it is to. first: the wait if it has lived for long. */
+static void child_over(struct init *init, unsigned index, bool again, unsigned first)
 {
     struct child *child = &init->child[index];
     uint64_t restart_at = DEADLINE_NEVER;
-    if (init->config.start[index].restart != RESTART_NEVER) {
+    if (again) {
         uint64_t now = tsc_read();
         if (child->backoff == 0 || now - child->started >= milliseconds(init, LIVED_MILLISECONDS))
-            child->backoff = milliseconds(init, BACKOFF_MILLISECONDS);
+            child->backoff = milliseconds(init, first);
         restart_at = now + child->backoff;
         log_line("%s: starts again in %lu ms", init->config.start[index].name,
                  child->backoff / milliseconds(init, 1));
         child->backoff = init_earlier(child->backoff * 2, milliseconds(init, BACKOFF_MAXIMUM));
     }
     child_stop(init, index, restart_at);
+}
+
+static void child_failed(struct init *init, unsigned index)
+{
+    child_over(init, index, init->config.start[index].restart != RESTART_NEVER, BACKOFF_MILLISECONDS);
 }
 
 void child_exits(struct init *init, unsigned index, uint64_t code)
@@ -268,10 +273,7 @@ static void child_look_for_exit(struct init *init, unsigned index)
     uint64_t code = init->child[index].exit_code;
     if (code == 0) {
         log_line("%s: has ended", init->config.start[index].name);
-        child_stop(init, index,
-                   init->config.start[index].restart == RESTART_ALWAYS
-                       ? tsc_read() + milliseconds(init, GONE_MILLISECONDS)
-                       : DEADLINE_NEVER);
+        child_over(init, index, init->config.start[index].restart == RESTART_ALWAYS, GONE_MILLISECONDS);
         if (init->config.start[index].essential) {
             enum error error = platform_off();
             log_line("the machine cannot be powered off: %s", error_text(error));

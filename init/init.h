@@ -15,12 +15,12 @@
 #include "base/include/vm.h"
 #include "init/config.h"
 #include "init/creator.h"
+#include "init/denials.h"
 
 #define INIT_SESSIONS           64u
 #define INIT_SESSIONS_OF_CLIENT 8u
 #define INIT_DONATION_MAX       0x100000u    /* bytes of one session's buffer */
 #define INIT_RAM_RESERVE        0x200000u    /* of init's own quota, kept from ram="rest" */
-#define INIT_DENIALS            16u          /* lines about one component's refused requests */
 #define INIT_WORK               (1ull << 62) /* bit of CAP_NT: something is left to do outside of a request */
 #define INIT_OWN_SESSION        (1ull << 32) /* set in ids of sessions that core does not know */
 #define INIT_CONFIG_SESSION     (INIT_OWN_SESSION | 0xffffffffu)
@@ -48,7 +48,7 @@ struct child {
     uint64_t started;        /* TSC */
     uint64_t restart_at;     /* TSC; DEADLINE_NEVER: not to be started */
     uint64_t backoff;        /* ticks until the next restart after a failure */
-    unsigned denials;        /* lines so far */
+    struct denials denials;  /* of all its lives */
 };
 
 enum session_state {

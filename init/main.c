@@ -35,13 +35,15 @@ static void reply_words(struct reply *reply, uint64_t first, uint64_t second, ui
     reply->words = 3;
 }
 
-/* A line about a request that was not granted; a component that asks again and again is cut off. */
+/* A line about a request that was not granted, if it is news. */
 static void request_not_granted(unsigned client, const struct session_entry *wanted, enum error error)
 {
     const char *name = state.config.start[client].name;
-    if (state.child[client].denials > INIT_DENIALS)
+    enum denial denial =
+        denial_told(&state.child[client].denials, wanted->service, wanted->label, wanted->arguments, error);
+    if (denial == DENIAL_OLD)
         return;
-    if (++state.child[client].denials > INIT_DENIALS) {
+    if (denial == DENIAL_LAST) {
         log_line("%s: more requests are refused without a line", name);
     } else if (error == ERROR_DENIED) {
         log_line("%s: no route for service %s label '%s'%s%s", name, wanted->service, wanted->label,

@@ -135,6 +135,17 @@ def capabilities(output, name):
     return found
 
 
+def noise_is_bounded(output):
+    """Counted: no request and no deadline is late at all, and what ends at once is started ever more seldom."""
+    worst = list(map(int, re.findall(r"noisy: .*: \d+ times; 0 of \d+ requests took more than 20 ms, the worst (\d+) us", output)))
+    ended, told = output.count("[init] ends: has ended"), output.count("[init] ends: no route for service LOG")
+    if len(worst) != 4 or max(worst) > 20000:
+        return f"the worst requests of the phases took {worst} us"
+    if not 3 <= ended <= 30 or told != 1:
+        return f"what ends at once did so {ended} times, and its refused request was told {told} times"
+    return deadline_is_kept(10000)(output)
+
+
 def evil_is_contained(output):
     killed = re.findall(r"vmm: killed (\d+) times: free pages of core (\d+) -> (\d+), of the kernel (\d+) -> (\d+)", output)
     listed, ended = capabilities(output, "vmm"), re.findall(r"^\[init\] vmm: (\d+) capabilities$", output, re.MULTILINE)
@@ -472,6 +483,8 @@ TESTS = [
     run("linux: reboot=b", "linux", "--config", "tests/linux/reboot-bios.xml", *REBOOT, *POWEROFF, "--until", "guest powered off",
         check=says(r"guest reset \(port 0xcf9\)")),
     run("evil", "evil", "--deterministic", "--until", "evil: done", check=evil_is_contained),
+    run("noisy", "noisy", "--deterministic", *UNHURRIED, "--until", "noisy: (done|failed)", check=noise_is_bounded),
+    run("noisy: two CPUs", "noisy", "--smp", "2", "--until", "noisy: done"),
     # 96 MiB is the least in which this kernel boots, on plain QEMU too: it wants 64 MiB for itself from 16 MiB on.
     linux(96),
     refused("linux: 64 MiB are too few", r"linux-64M.xml:31: .*needs \d+ MiB of memory.*has 64 MiB", "linux", "--guest-memory", "64",
