@@ -50,7 +50,7 @@ enum error dataspace_attach(uint64_t handle, uint64_t address, uint64_t rights, 
 
 enum error dataspace_detach(void *attached)
 {
-    return core_call_whole(PD_DETACH, (uintptr_t)attached, 0);
+    return core_call_whole(PD_DETACH, (uintptr_t)attached);
 }
 
 enum error memory_alloc(uint64_t bytes, struct dataspace *dataspace, void **attached)

@@ -16,7 +16,7 @@ enum error device_open(const char *label, struct device *device)
     if (error)
         return error == ERROR_PENDING ? ERROR_FAULT : error;
     *device = (struct device){.session = session.id};
-    error = core_call(DEVICE_INFO, session.id, 0, 0, 0, 0);
+    error = core_call(session_operation(session.id, DEVICE_INFO), 0, 0, 0, 0, 0);
     if (error)
         return error;
     device->id = (uint32_t)utcb()[1];
@@ -34,7 +34,7 @@ enum error device_close(struct device *device)
 
 enum error device_read(const struct device *device, unsigned offset, uint32_t *value)
 {
-    enum error error = core_call(DEVICE_READ, device->session, offset, 0, 0, 0);
+    enum error error = core_call(session_operation(device->session, DEVICE_READ), offset, 0, 0, 0, 0);
     *value = error ? 0 : (uint32_t)utcb()[1];
     return error;
 }
@@ -43,7 +43,7 @@ enum error device_bar(const struct device *device, unsigned number, volatile voi
                       uint64_t *bytes)
 {
     void *attached = NULL;
-    enum error error = core_call(DEVICE_BAR, device->session, number, 0, 0, 0);
+    enum error error = core_call(session_operation(device->session, DEVICE_BAR), number, 0, 0, 0, 0);
     if (error)
         return error;
     *bytes = utcb()[2];
@@ -55,7 +55,7 @@ enum error device_bar(const struct device *device, unsigned number, volatile voi
 enum error device_interrupt(const struct device *device, selector free, uint64_t bits,
                             struct device_message *message)
 {
-    enum error error = core_call(DEVICE_INTERRUPT, device->session, free, bits, 0, 0);
+    enum error error = core_call(session_operation(device->session, DEVICE_INTERRUPT), free, bits, 0, 0, 0);
     *message = error ? (struct device_message){0, 0}
                      : (struct device_message){.address = utcb()[2], .data = (uint32_t)utcb()[3]};
     return error;
@@ -63,19 +63,19 @@ enum error device_interrupt(const struct device *device, selector free, uint64_t
 
 enum error device_dma(const struct device *device, bool on)
 {
-    return core_call(DEVICE_DMA, device->session, on, 0, 0, 0);
+    return core_call(session_operation(device->session, DEVICE_DMA), on, 0, 0, 0, 0);
 }
 
 enum error device_map(const struct device *device, const struct dataspace *dataspace, uint64_t io_address,
                       uint64_t rights)
 {
-    return core_attach(&(struct core_attachment){
-        .attach = DEVICE_MAP,
-        .detach = DEVICE_UNMAP,
-        .words = {device->session, dataspace->handle, 0, dataspace->bytes, io_address, rights}});
+    return core_attach(
+        &(struct core_attachment){.attach = session_operation(device->session, DEVICE_MAP),
+                                  .detach = session_operation(device->session, DEVICE_UNMAP),
+                                  .words = {dataspace->handle, 0, dataspace->bytes, io_address, rights}});
 }
 
 enum error device_unmap(const struct device *device, uint64_t io_address)
 {
-    return core_call_whole(DEVICE_UNMAP, device->session, io_address);
+    return core_call_whole(session_operation(device->session, DEVICE_UNMAP), io_address);
 }

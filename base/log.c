@@ -29,8 +29,7 @@ void log_put(const char *line, size_t length)
     if (state == LOG_SILENT)
         return;
     struct message message = message_at(utcb(), UTCB_WORDS);
-    message_put(&message, LOG_WRITE);
-    message_put(&message, session_handle);
+    message_put(&message, session_operation(session_handle, LOG_WRITE));
     message_put_bytes(&message, line, length);
     enum error error = portal_call(CAP_CORE, &message, NULL);
     (void)error;

@@ -35,11 +35,11 @@ enum error core_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, uin
     return words_call(CAP_CORE, (uint64_t[]){operation, a, b, c, d, e}, 1);
 }
 
-enum error core_call_whole(uint64_t operation, uint64_t a, uint64_t b)
+enum error core_call_whole(uint64_t operation, uint64_t a)
 {
     enum error error;
     do
-        error = core_call(operation, a, b, 0, 0, 0);
+        error = core_call(operation, a, 0, 0, 0, 0);
     while (error == ERROR_MORE);
     return error;
 }
@@ -58,7 +58,7 @@ enum error core_attach(const struct core_attachment *attachment)
         begun |= error == ERROR_MORE;
     } while (error == ERROR_MORE);
     if (error && begun) {
-        enum error detached = core_call_whole(attachment->detach, words[0], words[4]);
+        enum error detached = core_call_whole(attachment->detach, words[3]);
         (void)detached; /* what remains goes with the session */
     }
     return error;

@@ -27,7 +27,7 @@ enum error vm_close(struct vm *vm)
 
 enum error vm_vcpu_create(const struct vm *vm, selector free, unsigned cpu, struct vcpu_state **state)
 {
-    enum error error = core_call(VM_VCPU, vm->session, free, cpu, 0, 0);
+    enum error error = core_call(session_operation(vm->session, VM_VCPU), free, cpu, 0, 0, 0);
     *state = error ? NULL : (struct vcpu_state *)utcb()[1]; /* NOLINT: an address */
     return error;
 }
@@ -35,15 +35,15 @@ enum error vm_vcpu_create(const struct vm *vm, selector free, unsigned cpu, stru
 enum error vm_attach(const struct vm *vm, const struct dataspace *dataspace, uint64_t offset, uint64_t bytes,
                      uint64_t guest_physical, uint64_t rights)
 {
-    return core_attach(&(struct core_attachment){
-        .attach = VM_ATTACH,
-        .detach = VM_DETACH,
-        .words = {vm->session, dataspace->handle, offset, bytes, guest_physical, rights}});
+    return core_attach(
+        &(struct core_attachment){.attach = session_operation(vm->session, VM_ATTACH),
+                                  .detach = session_operation(vm->session, VM_DETACH),
+                                  .words = {dataspace->handle, offset, bytes, guest_physical, rights}});
 }
 
 enum error vm_detach(const struct vm *vm, uint64_t guest_physical)
 {
-    return core_call_whole(VM_DETACH, vm->session, guest_physical);
+    return core_call_whole(session_operation(vm->session, VM_DETACH), guest_physical);
 }
 
 /* Opens a service of core for one operation and closes it again. */
@@ -53,7 +53,7 @@ static enum error service_call(const char *service, uint64_t operation, uint64_t
     enum error error = session_open(&(struct session_request){.service = service}, &session);
     if (error)
         return error;
-    error = core_call(operation, session.id, 0, 0, 0, 0);
+    error = core_call(session_operation(session.id, operation), 0, 0, 0, 0, 0);
     for (unsigned i = 0; i < count; i++)
         words[i] = utcb()[i + 1];
     enum error closed = session_close(session.id);

@@ -104,19 +104,7 @@ static enum error child_open(struct pd *client, struct message *message, selecto
     message_get_string(message, request.service, sizeof(request.service));
     message_get_string(message, request.label, sizeof(request.label));
     message_get_string(message, request.arguments, sizeof(request.arguments));
-    return message->bad ? ERROR_BAD_ARGUMENT : session_create(client, &request, reply);
-}
-
-static enum error child_close(struct pd *client, uint64_t handle)
-{
-    static const enum handle_kind kinds[] = {HANDLE_ROM, HANDLE_LOG,      HANDLE_IRQ,  HANDLE_IO_PORT,
-                                             HANDLE_VM,  HANDLE_PLATFORM, HANDLE_INFO, HANDLE_DEVICE};
-    for (unsigned i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-        if (handle_get(client, handle, kinds[i])) {
-            handle_close(client, (unsigned)handle);
-            return ERROR_OK;
-        }
-    return ERROR_NOT_FOUND;
+    return message->bad ? ERROR_BAD_ARGUMENT : service_open(client, &request, reply);
 }
 
 static enum error child_capabilities(const struct pd *child, uint64_t first, struct reply *reply)
@@ -169,7 +157,7 @@ static enum error child_operation(struct pd *pd, struct pd *child, uint64_t oper
         pd_disconnect(child, words[1]);
         return ERROR_OK;
     case CHILD_CLOSE:
-        return child_close(child, words[1]);
+        return service_close(child, words[1]);
     case CHILD_CAPABILITIES:
         return child_capabilities(child, words[1], reply);
     default:
@@ -177,13 +165,18 @@ static enum error child_operation(struct pd *pd, struct pd *child, uint64_t oper
     }
 }
 
-enum error child_request(struct pd *pd, uint64_t operation, struct message *message, const uint64_t *words,
-                         struct reply *reply)
+void child_close(struct pd *pd, unsigned handle)
 {
-    struct message strings = *message;
-    switch (operation) {
+    pd_destroy(pd->handle[handle].child);
+}
+
+enum error child_request(struct pd *pd, const struct request *request, struct reply *reply)
+{
+    const uint64_t *words = request->word;
+    struct message strings = request->message;
+    switch (request->operation) {
     case CHILD_CREATE:
-        return child_create(pd, message, reply);
+        return child_create(pd, &strings, reply);
     case CHILD_SHARES:
         if (!handle_get(pd, words[0], HANDLE_RAM))
             return ERROR_NOT_FOUND;
@@ -194,7 +187,7 @@ enum error child_request(struct pd *pd, uint64_t operation, struct message *mess
             message_get(&strings);
         return child_open(pd, &strings, words[0], words[2], reply);
     case PARENT_CLOSE:
-        return child_close(pd, words[0]);
+        return service_close(pd, words[0]);
     case PARENT_EXIT:
         log_core("init has ended: code %lu", words[0]);
         return ERROR_OK;
@@ -204,8 +197,8 @@ enum error child_request(struct pd *pd, uint64_t operation, struct message *mess
     struct pd *child = child_get(pd, words[0]);
     if (!child)
         return ERROR_NOT_FOUND;
-    if (operation != CHILD_OPEN)
-        return child_operation(pd, child, operation, words, reply);
+    if (request->operation != CHILD_OPEN)
+        return child_operation(pd, child, request->operation, words, reply);
     for (unsigned i = 0; i < 3; i++)
         message_get(&strings);
     return child_open(child, &strings, words[1], words[2], reply);

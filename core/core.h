@@ -69,6 +69,7 @@ enum handle_kind {
     HANDLE_DEVICE,
     HANDLE_BAR,     /* dataspace of a device's registers */
     HANDLE_MESSAGE, /* interrupt of a device */
+    HANDLE_KINDS
 };
 
 struct pd;
@@ -159,19 +160,26 @@ static inline selector handle_selector(const struct pd *pd, unsigned handle)
 }
 
 /* main.c */
-extern uint8_t main_stack[];                             /* start.S knows its size */
-const struct boot_module *module_find(const char *name); /* page-aligned and not empty; NULL: none */
-bool memory_is_devices(uint64_t base,
-                       uint64_t bytes);    /* some of it: the firmware has a device use it always */
-void *physical_pointer(uint64_t physical); /* of RAM and modules, in core's window */
-const void *physical_map(uint64_t physical, size_t bytes); /* other memory, read-only; NULL: cannot be */
-enum error kernel_error(enum status status);               /* what a kernel call's failure is to a client */
-void capability_remove(
-    selector own); /* destroys the object and empties core's selector; nothing where it is empty */
-void capability_forget(selector own); /* empties core's selector, the object lives on */
+extern uint8_t main_stack[]; /* start.S knows its size */
 void core_main(void) __attribute__((noreturn));
 void core_entry(void); /* start.S */
 void core_request(uint64_t id, uint64_t words) __attribute__((noreturn));
+
+/* book.c */
+bool book_start(void);                                   /* false: there is no memory for the book itself */
+void book_trim_modules(void);                            /* what lies behind a module's end is cleared */
+const struct boot_module *module_find(const char *name); /* page-aligned and not empty; NULL: none */
+struct run module_run(const struct boot_module *module); /* all pages that it touches */
+/* The firmware has a device use some of it always. */
+bool memory_is_devices(uint64_t base, uint64_t bytes);
+void *physical_pointer(uint64_t physical);                 /* of RAM and modules, in core's window */
+const void *physical_map(uint64_t physical, size_t bytes); /* other memory, read-only; NULL: cannot be */
+
+/* capability.c */
+enum error kernel_error(enum status status); /* what a kernel call's failure is to a client */
+/* Destroys the object and empties core's selector; nothing where it is empty. */
+void capability_remove(selector own);
+void capability_forget(selector own); /* empties core's selector, the object lives on */
 
 /* log.c */
 void log_init(void);
@@ -186,6 +194,8 @@ void log_flush(void);
 void log_core(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* pd.c */
+/* word[4]: free and used bytes of RAM, free and used kernel pages. */
+MUST_CHECK enum error quota_info(const struct pd *pd, uint64_t *word);
 MUST_CHECK enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *reply);
 struct pd_request {
     const struct handle *rom; /* the program */
@@ -219,12 +229,17 @@ MUST_CHECK enum error pd_map(struct pd *pd, uint64_t page, const struct run *run
 MUST_CHECK enum error pd_connect(struct pd *holder, selector at, struct pd *target, uint64_t bits);
 void pd_disconnect(struct pd *holder, selector at);
 
-/* dataspace.c */
+/* handle.c */
+struct service;
+extern const struct service *handle_services; /* by kind; set at the start */
 MUST_CHECK enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result);
 struct handle *handle_get(struct pd *pd, uint64_t handle, enum handle_kind kind);
+void handle_close(struct pd *pd, unsigned handle);
+
+/* dataspace.c */
 /* The RAM or ROM behind a handle, and what its holder may do; NULL: none. */
 struct handle *handle_memory(struct pd *pd, uint64_t handle, unsigned *rights);
-void handle_close(struct pd *pd, unsigned handle);
+void dataspace_close(struct pd *pd, unsigned handle);
 MUST_CHECK enum error dataspace_create(struct pd *pd, uint64_t bytes, unsigned *result, struct reply *reply);
 MUST_CHECK enum error dataspace_clear(struct handle *handle);
 MUST_CHECK enum error dataspace_share(struct pd *owner, uint64_t handle, struct pd *to, unsigned rights,
@@ -246,41 +261,65 @@ MUST_CHECK enum error attachment_reserve(struct pd *pd, unsigned handle, uint64_
 MUST_CHECK enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page);
 /* words: dataspace, offset, bytes, address, rights. Into the space of a VM or device, all in whole pages. */
 MUST_CHECK enum error attachment_enter(struct pd *pd, unsigned vm, const uint64_t *words);
-/* That space goes, with all attachments in it. */
+/* All attachments of a handle. */
+void attachments_drop(struct pd *pd, unsigned handle);
+/* The space of a VM or device goes, with all attachments in it. */
 void attachments_end(struct pd *pd, unsigned vm);
 
-/* session.c and vm.c: core's services */
+/* object.c: what the client has a capability to, which is at object.client */
+/* A notification or a portal of the component's own. */
+MUST_CHECK enum error object_create(struct pd *pd, enum handle_kind kind, selector at, uint64_t id,
+                                    struct reply *reply);
+void object_close(struct pd *pd, unsigned handle);
+
+/*
+ * services.c: what each kind of handle is opened by, asked and closed by. A request names a handle, and the
+ * handle's kind says who serves it; operations count from 0 in each session's header.
+ */
 struct open_request {
     selector at;
     uint64_t bits;
     char service[SERVICE_SIZE], label[LABEL_SIZE], arguments[ARGS_SIZE];
 };
-MUST_CHECK enum error session_create(struct pd *pd, const struct open_request *request, struct reply *reply);
-MUST_CHECK enum error irq_open(struct pd *pd, const struct open_request *request, unsigned handle);
-MUST_CHECK enum error io_port_open(struct pd *pd, const struct open_request *request, unsigned handle);
-void io_port_close(struct pd *pd, const struct handle *handle);
-MUST_CHECK enum error vm_create(struct pd *pd, unsigned handle);
-MUST_CHECK enum error vm_request(struct pd *pd, uint64_t operation, const uint64_t *words,
-                                 struct reply *reply);
-void vm_close(struct pd *pd, unsigned handle);
+struct request {
+    uint64_t operation;
+    uint64_t word[6];       /* behind it; 0 where the message is shorter */
+    struct message message; /* the same, from the first word on */
+};
+struct service {
+    const char *name; /* of its sessions; NULL: it has none */
+    /* The handle is there already, with nothing in it. A failure is followed by close. */
+    enum error (*open)(struct pd *pd, const struct open_request *request, unsigned handle);
+    enum error (*request)(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
+    void (*close)(struct pd *pd, unsigned handle);
+};
+extern const struct service services[HANDLE_KINDS];
+MUST_CHECK enum error service_open(struct pd *pd, const struct open_request *request, struct reply *reply);
+MUST_CHECK enum error service_close(struct pd *pd, uint64_t handle);
 
-/* device.c */
-void devices_start(void); /* before any has a driver */
-MUST_CHECK enum error device_open(struct pd *pd, const struct open_request *request, unsigned handle);
-MUST_CHECK enum error device_request(struct pd *pd, uint64_t operation, const uint64_t *words,
-                                     struct reply *reply);
+/* log.c, platform.c, irq.c, io_port.c, vm.c, device.c: the services */
+enum error log_open(struct pd *pd, const struct open_request *request, unsigned handle);
+enum error log_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
+enum error platform_request(struct pd *pd, unsigned handle, const struct request *request,
+                            struct reply *reply);
+enum error info_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
+enum error irq_open(struct pd *pd, const struct open_request *request, unsigned handle);
+enum error io_port_open(struct pd *pd, const struct open_request *request, unsigned handle);
+void io_port_close(struct pd *pd, unsigned handle);
+enum error vm_open(struct pd *pd, const struct open_request *request, unsigned handle);
+enum error vm_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
+void vm_close(struct pd *pd, unsigned handle);
+void vcpu_close(struct pd *pd, unsigned handle);
+enum error device_open(struct pd *pd, const struct open_request *request, unsigned handle);
+enum error device_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
 void device_close(struct pd *pd, unsigned handle);
+void devices_start(void); /* before any has a driver */
 bool devices_there(void);
 void device_faults(void); /* what the IOMMUs have refused since, on the log */
 
-MUST_CHECK enum error service_request(struct pd *pd, uint64_t operation, uint64_t handle,
-                                      struct message *message, struct reply *reply);
-
 /* request.c */
 MUST_CHECK enum error request_serve(struct pd *pd, struct message *message, struct reply *reply);
-/* word[4]: free and used bytes of RAM, free and used kernel pages. */
-MUST_CHECK enum error quota_info(const struct pd *pd, uint64_t *word);
 
-/* child.c. words: the message's first six behind the operation; the message stands there too. */
-MUST_CHECK enum error child_request(struct pd *pd, uint64_t operation, struct message *message,
-                                    const uint64_t *words, struct reply *reply);
+/* child.c */
+MUST_CHECK enum error child_request(struct pd *pd, const struct request *request, struct reply *reply);
+void child_close(struct pd *pd, unsigned handle);

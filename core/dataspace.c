@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Handles, dataspaces and attachments. A dataspace stands in its owner's table of handles; others reach it
+ * Dataspaces and attachments. A dataspace stands in its owner's table of handles; others reach it
  * through a handle that names owner and place. What becomes of those when it goes is found by looking through
  * all tables: they are few and short, and a list would be one more thing to keep right.
  */
@@ -12,22 +12,6 @@
 #define CLEAR_PAGES 512u /* cleared */
 #define STEP_PAGES  103u /* entered one by one, or taken out: a fifth of a large page */
 #define STEP_LARGE  64u  /* entered as large pages */
-
-enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result)
-{
-    for (unsigned i = 1; i < HANDLES; i++)
-        if (pd->handle[i].kind == HANDLE_NONE) {
-            pd->handle[i] = (struct handle){.kind = (uint8_t)kind};
-            *result = i;
-            return ERROR_OK;
-        }
-    return ERROR_LIMIT;
-}
-
-struct handle *handle_get(struct pd *pd, uint64_t handle, enum handle_kind kind)
-{
-    return handle && handle < HANDLES && pd->handle[handle].kind == kind ? &pd->handle[handle] : NULL;
-}
 
 struct handle *handle_memory(struct pd *pd, uint64_t handle, unsigned *rights)
 {
@@ -73,24 +57,16 @@ static void attachment_drop(struct pd *pd, struct attachment *attachment)
     *attachment = (struct attachment){0};
 }
 
-/* All attachments of a handle, and all that are in a VM when it is that VM's. */
-static void attachments_drop(struct pd *pd, unsigned handle)
+void attachments_drop(struct pd *pd, unsigned handle)
 {
     for (unsigned i = 0; i < ATTACHMENTS; i++) {
         struct attachment *attachment = &pd->attachment[i];
-        if (attachment->pages && (attachment->handle == handle || attachment->vm == handle))
+        if (attachment->pages && attachment->handle == handle)
             attachment_drop(pd, attachment);
     }
 }
 
-static void object_close(struct pd *pd, unsigned handle)
-{
-    capability_remove(handle_selector(pd, handle));
-    capability_forget(handle_selector(pd, handle) + 1);
-    pd_uninstall(pd, pd->handle[handle].object.client);
-}
-
-static void ram_close(struct pd *pd, unsigned handle)
+static void ram_free(struct pd *pd, unsigned handle)
 {
     struct handle *memory = &pd->handle[handle];
     for (unsigned i = 1; i < PDS; i++)
@@ -102,35 +78,11 @@ static void ram_close(struct pd *pd, unsigned handle)
     memory_free(&free_memory, memory->memory.run, RUNS);
 }
 
-void handle_close(struct pd *pd, unsigned handle)
+void dataspace_close(struct pd *pd, unsigned handle)
 {
-    struct handle *closed = &pd->handle[handle];
-    if (closed->kind == HANDLE_VM)
-        vm_close(pd, handle);
-    if (closed->kind == HANDLE_DEVICE)
-        device_close(pd, handle);
     attachments_drop(pd, handle);
-    switch (closed->kind) {
-    case HANDLE_RAM:
-        ram_close(pd, handle);
-        break;
-    case HANDLE_CHILD:
-        pd_destroy(closed->child);
-        break;
-    case HANDLE_IO_PORT:
-        io_port_close(pd, closed);
-        break;
-    case HANDLE_IRQ:
-    case HANDLE_VCPU:
-    case HANDLE_NT:
-    case HANDLE_PORTAL:
-    case HANDLE_MESSAGE:
-        object_close(pd, handle);
-        break;
-    default:
-        break;
-    }
-    closed->kind = HANDLE_NONE;
+    if (pd->handle[handle].kind == HANDLE_RAM)
+        ram_free(pd, handle);
 }
 
 enum error dataspace_create(struct pd *pd, uint64_t bytes, unsigned *result, struct reply *reply)

@@ -289,35 +289,32 @@ static enum error device_interrupt(struct pd *pd, unsigned device, selector at, 
     return error;
 }
 
-enum error device_request(struct pd *pd, uint64_t operation, const uint64_t *words, struct reply *reply)
+enum error device_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply)
 {
-    const struct handle *device = handle_get(pd, words[0], HANDLE_DEVICE);
-    unsigned handle = (unsigned)words[0];
-    if (!device)
-        return ERROR_NOT_FOUND;
-    unsigned id = device->device.id;
-    switch (operation) {
+    const uint64_t *words = request->word;
+    unsigned id = pd->handle[handle].device.id;
+    switch (request->operation) {
     case DEVICE_INFO:
         *reply = (struct reply){.word = {id, config_read(id, 0), config_read(id, 8)}, .words = 3};
         return ERROR_OK;
     case DEVICE_READ:
-        if (words[1] > 252 || words[1] % 4)
+        if (words[0] > 252 || words[0] % 4)
             return ERROR_BAD_ARGUMENT;
-        *reply = (struct reply){.word = {config_read(id, (unsigned)words[1])}, .words = 1};
+        *reply = (struct reply){.word = {config_read(id, (unsigned)words[0])}, .words = 1};
         return ERROR_OK;
     case DEVICE_BAR:
-        return device_bar(pd, handle, words[1], reply);
+        return device_bar(pd, handle, words[0], reply);
     case DEVICE_INTERRUPT:
-        return device_interrupt(pd, handle, words[1], words[2], reply);
+        return device_interrupt(pd, handle, words[0], words[1], reply);
     case DEVICE_DMA:
-        pci_command(&access, id, true, words[1]);
+        pci_command(&access, id, true, words[0]);
         return ERROR_OK;
     case DEVICE_MAP:
-        if (words[5] & ~(uint64_t)(MEM_READ | MEM_WRITE))
+        if (words[4] & ~(uint64_t)(MEM_READ | MEM_WRITE))
             return ERROR_BAD_ARGUMENT;
-        return attachment_enter(pd, handle, words + 1);
+        return attachment_enter(pd, handle, words);
     case DEVICE_UNMAP:
-        return words[1] % PAGE ? ERROR_BAD_ARGUMENT : attachment_remove(pd, handle, words[1] / PAGE);
+        return words[0] % PAGE ? ERROR_BAD_ARGUMENT : attachment_remove(pd, handle, words[0] / PAGE);
     default:
         return ERROR_BAD_OPERATION;
     }

@@ -94,6 +94,26 @@ void log_flush(void)
     log_queue_flush(&queue, &port);
 }
 
+enum error log_open(struct pd *pd, const struct open_request *request, unsigned handle)
+{
+    memcpy(pd->handle[handle].label, request->label, strnlen(request->label, LOG_LABEL - 1));
+    return ERROR_OK;
+}
+
+enum error log_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply)
+{
+    char text[2 * LOG_LINE];
+    struct message message = request->message;
+    (void)reply;
+    if (request->operation != LOG_WRITE)
+        return ERROR_BAD_OPERATION;
+    size_t length = message_get_bytes(&message, text, sizeof(text));
+    if (message.bad)
+        return ERROR_BAD_ARGUMENT;
+    log_text(pd->label, pd->handle[handle].label, text, length, &pd->log_rate);
+    return ERROR_OK;
+}
+
 void log_core(const char *format, ...)
 {
     char text[LOG_LINE + 1];

@@ -14,6 +14,15 @@
 #define TURNS_MAIN  100u  /* a second, of a component's main thread: a turn's end interrupts its guest */
 #define TURNS_OTHER 1000u /* and of others, which may wait for each other on one CPU: virtual CPUs */
 
+struct pd *pds[PDS];
+
+enum error quota_info(const struct pd *pd, uint64_t *word)
+{
+    word[0] = (pd->ram_limit - pd->ram_used) * PAGE;
+    word[1] = pd->ram_used * PAGE;
+    return kernel_error(account_info(pd_selector(pd, SEL_ACCOUNT), &word[2], &word[3]));
+}
+
 enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *reply)
 {
     uint64_t left = pd->ram_limit - pd->ram_used;

@@ -1,23 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A component's requests: the operations on its own protection domain, and which part of core serves the
- * others. Every argument is a word that the caller chose; each is checked by whoever uses it.
+ * A component's requests: the operations on its own protection domain, and to whom the others go. Every
+ * argument is a word that the caller chose; each is checked by whoever uses it.
  */
 #include "core/core.h"
 
-#include "base/include/session/device.h"
-#include "base/include/session/log.h"
-#include "base/include/session/parent.h"
 #include "base/include/session/pd.h"
-#include "base/include/session/platform.h"
-#include "base/include/session/vm.h"
-
-enum error quota_info(const struct pd *pd, uint64_t *word)
-{
-    word[0] = (pd->ram_limit - pd->ram_used) * PAGE;
-    word[1] = pd->ram_used * PAGE;
-    return kernel_error(account_info(pd_selector(pd, SEL_ACCOUNT), &word[2], &word[3]));
-}
 
 static enum error info(const struct pd *pd, struct reply *reply)
 {
@@ -107,36 +95,7 @@ static enum error entry(struct pd *pd, const uint64_t *words, struct reply *repl
     return error;
 }
 
-/* A notification or a portal of the component's own. */
-static enum error object_create(struct pd *pd, enum handle_kind kind, selector at, uint64_t id,
-                                struct reply *reply)
-{
-    unsigned index;
-    selector account = pd_selector(pd, SEL_ACCOUNT);
-    if (!selector_usable(at) && !(kind == HANDLE_PORTAL && at == CAP_SELF))
-        return ERROR_BAD_ARGUMENT;
-    if (kind == HANDLE_PORTAL && !pd->portal_entry)
-        return ERROR_NOT_FOUND;
-    enum error error = handle_new(pd, kind, &index);
-    if (error)
-        return error;
-    selector own = handle_selector(pd, index);
-    if (kind == HANDLE_NT)
-        error = kernel_error(create_nt(own, account));
-    else
-        error = kernel_error(create_pt(own, account, pd_selector(pd, SEL_ENTRY), pd->portal_entry, id));
-    if (!error)
-        error = pd_install(pd, own, at, kind == HANDLE_NT ? PERM_NT_WAIT | PERM_NT_SIGNAL : PERM_PT_CALL);
-    if (error) {
-        handle_close(pd, index);
-        return error;
-    }
-    pd->handle[index].object.client = at;
-    *reply = (struct reply){.word = {index}, .words = 1};
-    return ERROR_OK;
-}
-
-static enum error object_close(struct pd *pd, uint64_t handle)
+static enum error object_end(struct pd *pd, uint64_t handle)
 {
     if (!handle_get(pd, handle, HANDLE_NT) && !handle_get(pd, handle, HANDLE_PORTAL) &&
         !handle_get(pd, handle, HANDLE_VCPU))
@@ -145,10 +104,11 @@ static enum error object_close(struct pd *pd, uint64_t handle)
     return ERROR_OK;
 }
 
-static enum error pd_operation(struct pd *pd, uint64_t operation, const uint64_t *words, struct reply *reply)
+static enum error pd_operation(struct pd *pd, const struct request *request, struct reply *reply)
 {
+    const uint64_t *words = request->word;
     struct handle *handle;
-    switch (operation) {
+    switch (request->operation) {
     case PD_INFO:
         return info(pd, reply);
     case PD_DATASPACE_ALLOC:
@@ -173,7 +133,7 @@ static enum error pd_operation(struct pd *pd, uint64_t operation, const uint64_t
     case PD_NOTIFICATION:
         return object_create(pd, HANDLE_NT, words[0], 0, reply);
     case PD_CLOSE:
-        return object_close(pd, words[0]);
+        return object_end(pd, words[0]);
     case PD_DROP:
         if (!selector_usable(words[0]))
             return ERROR_BAD_ARGUMENT;
@@ -186,21 +146,17 @@ static enum error pd_operation(struct pd *pd, uint64_t operation, const uint64_t
 
 enum error request_serve(struct pd *pd, struct message *message, struct reply *reply)
 {
-    uint64_t words[6];
-    struct message rest = *message;
-    uint64_t operation = message_get(&rest);
-    struct message arguments = rest;
-    for (unsigned i = 0; i < 6; i++)
-        words[i] = message_get(&arguments); /* 0 where the message is shorter */
+    uint64_t word = message_get(message), handle = word >> OPERATION_BITS;
+    struct request request = {.operation = word & ((1u << OPERATION_BITS) - 1), .message = *message};
+    struct message words = *message;
+    for (unsigned i = 0; i < sizeof(request.word) / sizeof(*request.word); i++)
+        request.word[i] = message_get(&words);
 
-    if (operation < CHILD_CREATE)
-        return pd_operation(pd, operation, words, reply);
-    if (operation >= VM_VCPU && operation <= VM_DETACH)
-        return vm_request(pd, operation, words, reply);
-    if (operation >= DEVICE_INFO && operation <= DEVICE_UNMAP)
-        return device_request(pd, operation, words, reply);
-    if (operation >= PARENT_OPEN || operation < LOG_WRITE)
-        return pd->parent ? ERROR_DENIED : child_request(pd, operation, &rest, words, reply);
-    uint64_t handle = message_get(&rest);
-    return service_request(pd, operation, handle, &rest, reply);
+    if (!handle)
+        return request.operation < CHILD_CREATE ? pd_operation(pd, &request, reply)
+               : pd->parent                     ? ERROR_DENIED
+                                                : child_request(pd, &request, reply);
+    if (handle >= HANDLES || !services[pd->handle[handle].kind].request)
+        return ERROR_NOT_FOUND;
+    return services[pd->handle[handle].kind].request(pd, (unsigned)handle, &request, reply);
 }

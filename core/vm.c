@@ -7,8 +7,9 @@
 
 #include "base/include/session/vm.h"
 
-enum error vm_create(struct pd *pd, unsigned handle)
+enum error vm_open(struct pd *pd, const struct open_request *request, unsigned handle)
 {
+    (void)request;
     if (!(BOOT_INFO->features & BOOT_FEATURE_VM))
         return ERROR_UNSUPPORTED;
     return kernel_error(
@@ -49,18 +50,22 @@ static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, uint64_t 
     return ERROR_OK;
 }
 
-enum error vm_request(struct pd *pd, uint64_t operation, const uint64_t *words, struct reply *reply)
+void vcpu_close(struct pd *pd, unsigned handle)
 {
-    unsigned vm = (unsigned)words[0];
-    if (!handle_get(pd, words[0], HANDLE_VM))
-        return ERROR_NOT_FOUND;
-    switch (operation) {
+    attachments_drop(pd, handle); /* the state page's place */
+    object_close(pd, handle);
+}
+
+enum error vm_request(struct pd *pd, unsigned vm, const struct request *request, struct reply *reply)
+{
+    const uint64_t *words = request->word;
+    switch (request->operation) {
     case VM_VCPU:
-        return vcpu_create(pd, vm, words[1], words[2], reply);
+        return vcpu_create(pd, vm, words[0], words[1], reply);
     case VM_ATTACH:
-        return attachment_enter(pd, vm, words + 1);
+        return attachment_enter(pd, vm, words);
     case VM_DETACH:
-        return words[1] % PAGE ? ERROR_BAD_ARGUMENT : attachment_remove(pd, vm, words[1] / PAGE);
+        return words[0] % PAGE ? ERROR_BAD_ARGUMENT : attachment_remove(pd, vm, words[0] / PAGE);
     default:
         return ERROR_BAD_OPERATION;
     }

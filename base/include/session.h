@@ -8,6 +8,7 @@
 #include "base/include/message.h"
 #include "base/include/session/error.h"
 #include "base/include/session/parent.h"
+#include "base/include/session/pd.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,12 +60,12 @@ MUST_CHECK enum error portal_call(selector portal, const struct message *message
 /* The same with up to six words, operation first; the reply's words stay in the UTCB. */
 MUST_CHECK enum error core_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
                                 uint64_t e);
-/* The same with two arguments, made until it is done: it may come back with ERROR_MORE. */
-MUST_CHECK enum error core_call_whole(uint64_t operation, uint64_t a, uint64_t b);
+/* The same with one argument, made until it is done: it may come back with ERROR_MORE. */
+MUST_CHECK enum error core_call_whole(uint64_t operation, uint64_t a);
 
 /* Attaching in a VM's or a device's space, made until it is done; what has been entered goes if it fails. */
 struct core_attachment {
-    uint64_t attach, detach; /* the operations */
-    uint64_t words[6];       /* session, dataspace, offset, bytes, address, rights */
+    uint64_t attach, detach; /* the operations, with their session */
+    uint64_t words[5];       /* dataspace, offset, bytes, address, rights */
 };
 MUST_CHECK enum error core_attach(const struct core_attachment *attachment);

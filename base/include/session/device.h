@@ -12,19 +12,18 @@
 #define DEVICE_SERVICE "DEVICE"
 
 enum device_operation {
-    DEVICE_INFO =
-        0x78, /* session -> ID (bus, device, function in 8, 5, 3 bits), vendor | device << 16, class << 8 */
-    DEVICE_READ, /* session, offset -> four bytes of configuration space, at a multiple of four */
-    DEVICE_BAR, /* session, number -> dataspace of the registers (uncached), bytes. Only whole pages of memory
+    DEVICE_INFO, /* -> ID (bus, device, function in 8, 5, 3 bits), vendor | device << 16, class << 8 */
+    DEVICE_READ, /* offset -> four bytes of configuration space, at a multiple of four */
+    DEVICE_BAR, /* number -> dataspace of the registers (uncached), bytes. Only whole pages of memory
                  */
-    /* session, free selector, signal bits -> handle, address, data. The capability (acknowledge) goes to the
+    /* free selector, signal bits -> handle, address, data. The capability (acknowledge) goes to the
      * selector. MSI-X, if the function has that, is on, and the client writes address and data into an
      * entry of the table in its BAR. Else MSI is set up and on. ERROR_LIMIT: more than the function has, or
      * than 32. */
     DEVICE_INTERRUPT,
-    DEVICE_DMA,   /* session, 1: the function may do DMA, 0: it may not (bus master) */
-    DEVICE_MAP,   /* session, dataspace, offset, bytes, I/O address, MEM_READ or with MEM_WRITE; multiples of
+    DEVICE_DMA,   /* 1: the function may do DMA, 0: it may not (bus master) */
+    DEVICE_MAP,   /* dataspace, offset, bytes, I/O address, MEM_READ or with MEM_WRITE; multiples of
                      4096. ERROR_MORE as of PD_ATTACH */
-    DEVICE_UNMAP, /* session, I/O address that DEVICE_MAP got: the whole of that. Out of use when it returns
+    DEVICE_UNMAP, /* I/O address that DEVICE_MAP got: the whole of that. Out of use when it returns
                      ERROR_OK; ERROR_MORE: not done yet, call again */
 };

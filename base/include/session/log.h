@@ -9,5 +9,5 @@
 #define LOG_LINE    240u /* bytes of a line that are shown */
 
 enum log_operation {
-    LOG_WRITE = 0x40, /* session handle, string: one line; control characters are shown as '?' */
+    LOG_WRITE, /* string: one line; control characters are shown as '?' */
 };

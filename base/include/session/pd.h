@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What a component asks of core, through CAP_CORE: the memory, threads and portals of its own protection
- * domain, and, for init, those of its children. Word 0 is the operation, word 0 of the reply an enum error.
+ * domain, and, for init, those of its children. Word 0 of the reply is an enum error.
  *
  * Handles are indices, from 1, of the component's own table at core; they name dataspaces, children and
  * sessions with core. Everything is charged to the component: RAM in bytes (whole pages), kernel memory in
  * pages.
  */
 #pragma once
+
+#include <stdint.h>
+
+/*
+ * A request's first word: the operation, and the session with core that it is for (its handle); 0: the
+ * component's own protection domain.
+ */
+#define OPERATION_BITS 16u
+static inline uint64_t session_operation(uint64_t session, uint64_t operation)
+{
+    return session << OPERATION_BITS | operation;
+}
 
 enum pd_operation {
     /* -> TSC Hz, wall clock in seconds since 1970, TSC value at that time, boot features (abi/boot.h), CPUs

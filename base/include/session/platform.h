@@ -8,12 +8,12 @@
 #define INFO_SERVICE     "INFO"
 
 enum platform_service_operation {
-    PLATFORM_OFF = 0x60, /* session handle; returns only if the machine cannot */
-    PLATFORM_RESTART,    /* session handle */
+    PLATFORM_OFF, /* returns only if the machine cannot */
+    PLATFORM_RESTART,
 };
 
 enum info_operation {
-    /* session handle -> core's free pages, its pages in all, the kernel's free pages, its pages in all,
+    /* -> core's free pages, its pages in all, the kernel's free pages, its pages in all,
      * TSC ticks that the CPU has been idle since boot, TSC now */
-    INFO_READ = 0x70,
+    INFO_READ,
 };

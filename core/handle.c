@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+/* A component's handles: the places in its table. What they stand for is services.c's to know. */
+#include "core/core.h"
+
+const struct service *handle_services;
+
+enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result)
+{
+    for (unsigned i = 1; i < HANDLES; i++)
+        if (pd->handle[i].kind == HANDLE_NONE) {
+            pd->handle[i] = (struct handle){.kind = (uint8_t)kind};
+            *result = i;
+            return ERROR_OK;
+        }
+    return ERROR_LIMIT;
+}
+
+struct handle *handle_get(struct pd *pd, uint64_t handle, enum handle_kind kind)
+{
+    return handle && handle < HANDLES && pd->handle[handle].kind == kind ? &pd->handle[handle] : NULL;
+}
+
+void handle_close(struct pd *pd, unsigned handle)
+{
+    struct handle *closed = &pd->handle[handle];
+    const struct service *service = &handle_services[closed->kind];
+    if (service->close)
+        service->close(pd, handle);
+    closed->kind = HANDLE_NONE;
+}
