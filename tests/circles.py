@@ -22,10 +22,10 @@ from scenario import ROOT, build_path  # pylint: disable=wrong-import-position
 
 # The program of each part, and of how many files its largest circle may consist.
 PARTS = {"kernel": (("kernel", "kernel.elf"), 2), "core": (("target", "core.elf"), 1), "init": (("target", "init.elf"), 5),
-         "vmm": (("target", "vmm.elf"), 3)}
-SYMBOL = re.compile(r"^[0-9a-f]+ [tTwW] (\S+)\t(\S+):\d+$", re.MULTILINE)
-FUNCTION = re.compile(r"^[0-9a-f]+ <(\S+)>:$")
-TARGET = re.compile(r"\t(?:call|jmp|j[a-z]+)q? +[0-9a-f]+ <([^>+]+)(?:\+0x[0-9a-f]+)?>")
+         "vmm": (("target", "vmm.elf"), 4)}
+SYMBOL = re.compile(r"^([0-9a-f]+) [tTwW] (\S+)\t(\S+):\d+$", re.MULTILINE)
+FUNCTION = re.compile(r"^([0-9a-f]+) <\S+>:$")
+TARGET = re.compile(r"\t(?:call|jmp|j[a-z]+)q? +([0-9a-f]+) <[^>+]+(?:\+(0x[0-9a-f]+))?>")
 
 
 def run(*command):
@@ -34,23 +34,21 @@ def run(*command):
 
 def calls(program):
     """{file: {file that it calls: {(caller, callee)}}} and the number of functions."""
-    file_of = {}
-    for name, path in SYMBOL.findall(run("nm", "--line-numbers", program)):
-        path = os.path.relpath(path, ROOT) if os.path.isabs(path) else path
-        file_of[name] = path
+    places = {}  # by address: static functions of two files may have one name
+    for address, name, path in SYMBOL.findall(run("nm", "--line-numbers", program)):
+        places[int(address, 16)] = (os.path.relpath(path, ROOT) if os.path.isabs(path) else path, name)
     graph = collections.defaultdict(lambda: collections.defaultdict(set))
     caller = None
     for line in run("objdump", "--disassemble", "--no-show-raw-insn", program).splitlines():
         begins = FUNCTION.match(line)
         if begins:
-            caller = begins.group(1)
+            caller = places.get(int(begins.group(1), 16))
             continue
         found = TARGET.search(line)
-        if found and caller in file_of and found.group(1) in file_of:
-            source, target = file_of[caller], file_of[found.group(1)]
-            if source != target:
-                graph[source][target].add((caller, found.group(1)))
-    return graph, len(file_of)
+        callee = places.get(int(found.group(1), 16) - int(found.group(2) or "0", 16)) if found else None
+        if caller and callee and caller[0] != callee[0]:
+            graph[caller[0]][callee[0]].add((caller[1], callee[1]))
+    return graph, len(places)
 
 
 def circles(graph):
