@@ -22,7 +22,7 @@ from scenario import ROOT, build_path  # pylint: disable=wrong-import-position
 
 # The program of each part, and of how many files its largest circle may consist.
 PARTS = {"kernel": (("kernel", "kernel.elf"), 2), "core": (("target", "core.elf"), 1), "init": (("target", "init.elf"), 5),
-         "vmm": (("target", "vmm.elf"), 4)}
+         "vmm": (("target", "vmm.elf"), 3)}
 SYMBOL = re.compile(r"^([0-9a-f]+) [tTwW] (\S+)\t(\S+):\d+$", re.MULTILINE)
 FUNCTION = re.compile(r"^([0-9a-f]+) <\S+>:$")
 TARGET = re.compile(r"\t(?:call|jmp|j[a-z]+)q? +([0-9a-f]+) <[^>+]+(?:\+(0x[0-9a-f]+))?>")
