@@ -148,7 +148,7 @@ static void patch(struct input *input, uint8_t bytes[VDI_HEADER_BYTES])
     }
 }
 
-/* A header that is right, of up to 256 small blocks, then perhaps changed. */
+/* A header that is right, of up to 64 small blocks, then perhaps changed. */
 static void make_header(struct input *input, uint8_t bytes[VDI_HEADER_BYTES], const struct vdi_header *parent)
 {
     const uint64_t kind = take(input, 1);
@@ -156,7 +156,7 @@ static void make_header(struct input *input, uint8_t bytes[VDI_HEADER_BYTES], co
                                        .block_size = VDI_BLOCK_SIZE_MINIMUM << (kind >> 6)};
     struct vdi_header header;
 
-    config.disk_size = (1 + take(input, 1)) * VDI_BLOCK_SIZE_MINIMUM + (kind & 2 ? UNIT : 0);
+    config.disk_size = (1 + (take(input, 1) & 63)) * VDI_BLOCK_SIZE_MINIMUM + (kind & 2 ? UNIT : 0);
     config.parent = kind & 4 ? parent : NULL;
     config.type = config.parent ? VDI_DIFFERENCING : kind & 32 ? VDI_FIXED : VDI_DYNAMIC;
     memset(config.random, 0x11, sizeof(config.random));
@@ -168,6 +168,23 @@ static void make_header(struct input *input, uint8_t bytes[VDI_HEADER_BYTES], co
         make_ancient(bytes, &header);
     if (kind & 8)
         patch(input, bytes);
+}
+
+/* Some words of the input's, and then what an image of its type has. */
+static void fill_map(struct input *input, const struct vdi_header *header, uint32_t *map)
+{
+    const uint64_t given = take(input, 1) & 31;
+
+    for (uint32_t i = 0; i < header->block_count; i++) {
+        const uint64_t word = i < given ? take(input, 1) : 0xff;
+
+        if (i >= given && header->type == VDI_FIXED)
+            map[i] = i;
+        else if (word >= 0xf0)
+            map[i] = word < 0xf8 ? VDI_MAP_ZERO : VDI_MAP_FREE - (word == 0xf9) * 2;
+        else
+            map[i] = (uint32_t)word;
+    }
 }
 
 /* Opens an image with a map of the input's. Exactly as much memory as the library asks for: a byte more is
@@ -194,13 +211,7 @@ static bool open_image(struct input *input, struct vdi_image *image, const uint8
     config.map = malloc(vdi_map_memory(&header, config.unit));
     config.used = malloc(vdi_used_memory(&header));
     require(config.map && config.used);
-    for (uint32_t i = 0; i < header.block_count; i++) {
-        const uint64_t word = input->size ? take(input, 1) : 0xff;
-
-        config.map[i] = word < 0xf0   ? (uint32_t)word
-                        : word < 0xf8 ? VDI_MAP_ZERO
-                                      : VDI_MAP_FREE - (word == 0xf9) * 2;
-    }
+    fill_map(input, &header, config.map);
     opened = vdi_image_open(image, &header, &config, &error);
     require(opened || error.text[0]);
     *size = config.size;
@@ -227,7 +238,7 @@ static void send(struct fuzz *fuzz, struct input *input)
         return;
     *request = (struct vdi_request){.action = (enum vdi_action)(word & 7), .fua = word >> 3 & 1};
     if (request->action != VDI_FLUSH && request->action != VDI_COMPACT) {
-        request->offset = (word >> 8 & 0xffff) * UNIT;
+        request->offset = (word >> 8 & 0x1ff) * UNIT;
         request->length = length + (word >> 40 & 1);
     }
     fuzz->busy[request - fuzz->requests] = true;
