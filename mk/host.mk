@@ -35,7 +35,7 @@ HOST_TESTS := $(HOST_TEST_SOURCES:%.c=$(HOST)/tests/%)
 HOST_FUZZERS := $(HOST_FUZZ_SOURCES:%.c=$(FUZZ)/%)
 HOST_PARTS := lib $(filter-out lib,$(patsubst %/,%,$(wildcard kernel/ base/ core/ init/ vmm/ drivers/*/ servers/*/)))
 
-.PHONY: host-tests list-host-tests fuzzers fuzz
+.PHONY: host-tests host-tools list-host-tests fuzzers fuzz
 
 host-tests: $(HOST_TESTS)
 
@@ -77,6 +77,21 @@ $(filter $(FUZZ)/$(1)/%,$(HOST_FUZZERS)): $(FUZZ)/%: $(FUZZ)/obj/%.o $(FUZZ)/par
 	$$(Q)clang -fsanitize=fuzzer,address,undefined -o $$@ $$(filter %.o %.a,$$^)
 endef
 $(foreach p,$(HOST_PARTS),$(eval $(call part,$(p))))
+
+# Programs for people that use the libraries: one for each folder in tools/host.
+HOST_TOOLS := $(patsubst tools/host/%/,$(HOST)/tools/%,$(wildcard tools/host/*/))
+
+host-tools: $(HOST_TOOLS)
+
+# $(call tool,NAME): how it is linked.
+define tool
+$(HOST)/tools/$(1): $(patsubst %.c,$(HOST)/obj/%.o,$(wildcard tools/host/$(1)/*.c)) $(HOST)/libhost.a tools/host/$(1)
+	$$(call say,TOOL,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) -fsanitize=address,undefined -o $$@ $$(filter %.o %.a,$$^)
+-include $(patsubst %.c,$(HOST)/obj/%.d,$(wildcard tools/host/$(1)/*.c))
+endef
+$(foreach t,$(notdir $(HOST_TOOLS)),$(eval $(call tool,$(t))))
 
 fuzzers: $(HOST_FUZZERS)
 

@@ -543,6 +543,7 @@ TESTS = [
     bad_config("element", "config:3: <strat> has no place in <donjon>"),
     bad_config("route", "config:5: route of service LOG leads to 'nobody', which is not started"),
     Test("abi: specification and headers", ["python3", "tests/abi.py"]),
+    Test("image: tools/image from end to end", ["python3", "tests/image.py"], output="^image: done"),
     Test("circles of files that call each other", ["python3", "tests/circles.py"]),
     Test("mutants: all can be applied", ["tools/mutants.py", "--check"], output=" 0 do not apply"),
     Test("tcb: within the budgets", ["tools/tcb"]),
