@@ -45,7 +45,7 @@ static struct sim *new_disk(enum vdi_type type, const struct sim *parent)
     sim->verdict = log_operation;
     sim->image_count = 1;
     sim->bytes[0] = sim_image_new(type, BLOCKS * BLOCK, BLOCK, parent ? 2 : 1,
-                                  parent ? parent->bytes[0] : NULL, &sim->size[0]);
+                                  parent ? parent->bytes[0] : NULL, VDI_SECTOR, &sim->size[0]);
     if (parent) {
         sim->image_count = 2;
         sim->bytes[1] = parent->bytes[0];

@@ -77,6 +77,11 @@ static void test_version_1_1(void **state)
     assert_int_equal(vdi_slot_offset(&header, 2), 4 * MIB);
     assert_int_equal(header.create.bytes[3], 0x11);
     assert_int_equal(header.modify.bytes[3], 0x22);
+    put32(bytes, 0x17c, 1024);
+    assert_true(vdi_header_parse(&header, bytes, sizeof(bytes), &error));
+    assert_int_equal(vdi_slot_offset(&header, 2), 4 * MIB + 3 * 1024);
+    put32(bytes, 0x17c, 0);
+    assert_true(vdi_header_parse(&header, bytes, sizeof(bytes), &error));
     assert_true(vdi_header_writable(&header, 512, &error));
     assert_true(vdi_header_writable(&header, 512, NULL));
     assert_string_equal(error.text, "");

@@ -22,7 +22,7 @@ static struct fixture fixture_new(enum vdi_type type, uint64_t disk_size, uint8_
 {
     struct fixture fixture = {.error = {""}};
 
-    fixture.bytes = sim_image_new(type, disk_size, BLOCK, seed, parent, &fixture.size);
+    fixture.bytes = sim_image_new(type, disk_size, BLOCK, seed, parent, VDI_SECTOR, &fixture.size);
     fixture.map = (uint32_t *)(void *)(fixture.bytes + VDI_SECTOR);
     return fixture;
 }

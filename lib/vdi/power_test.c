@@ -300,14 +300,15 @@ static void cut_everywhere(enum vdi_type type, uint64_t seed, uint32_t count)
     sim->image_count = 1;
     if (type == VDI_DIFFERENCING) {
         sim->image_count = 2;
-        sim->bytes[1] = sim_image_new(VDI_FIXED, SECTORS * VDI_SECTOR, BLOCK, 1, NULL, &sim->size[1]);
+        sim->bytes[1] =
+            sim_image_new(VDI_FIXED, SECTORS * VDI_SECTOR, BLOCK, 1, NULL, VDI_SECTOR, &sim->size[1]);
         parent = sim->bytes[1];
         for (uint64_t i = 0; i < SECTORS; i++)
             for (uint64_t at = 0; at < VDI_SECTOR; at += 8)
                 memcpy(parent + sim->size[1] - BLOCKS * BLOCK + i * VDI_SECTOR + at,
                        &(uint64_t){UINT64_C(0xfffff) << 16 | i}, 8);
     }
-    sim->bytes[0] = sim_image_new(type, SECTORS * VDI_SECTOR, BLOCK, 2, parent, &sim->size[0]);
+    sim->bytes[0] = sim_image_new(type, SECTORS * VDI_SECTOR, BLOCK, 2, parent, VDI_SECTOR, &sim->size[0]);
     sim->durable = malloc(sim->size[0]);
     power->image = malloc(sim->size[0]);
     power->size = sim->size[0];

@@ -14,7 +14,7 @@
 
 #define MIB       (UINT64_C(1) << 20)
 #define DISK_SIZE (6 * MIB + MIB / 2)
-#define CUTS      12
+#define CUTS      8
 
 static char folder[] = "/tmp/vdi-test-XXXXXX";
 
@@ -253,7 +253,7 @@ static void cut_once(uint64_t at)
     assert_true(sim && twin);
     sim->image_count = 1;
     sim->random = at + 1;
-    sim->bytes[0] = sim_image_new(VDI_DYNAMIC, DISK_SIZE, VDI_BLOCK_SIZE, 1, NULL, &sim->size[0]);
+    sim->bytes[0] = sim_image_new(VDI_DYNAMIC, DISK_SIZE, VDI_BLOCK_SIZE, 1, NULL, VDI_SECTOR, &sim->size[0]);
     cutter.image = malloc(sim->size[0]);
     sim->durable = malloc(sim->size[0]);
     assert_true(cutter.image && sim->durable);

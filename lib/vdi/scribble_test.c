@@ -95,18 +95,18 @@ static enum vdi_action random_action(struct sim *sim)
 static bool twin_prepare(struct sim *sim, struct twin_request *slot, bool overlapping)
 {
     struct twin *twin = sim->test;
-    const uint64_t sectors = twin->size / VDI_SECTOR;
+    const uint64_t unit = sim->disk.unit, sectors = twin->size / unit;
     struct vdi_request *request = &slot->request;
 
     *request = (struct vdi_request){.action = random_action(sim), .buffer = (uintptr_t)slot->bytes};
     request->fua = !sim_random(sim, 5);
     if (request->action != VDI_FLUSH && request->action != VDI_COMPACT) {
         const uint64_t first = sim_random(sim, sectors);
-        uint64_t count = 1 + sim_random(sim, sim_random(sim, 3) ? 8 : LONGEST / VDI_SECTOR);
+        uint64_t count = 1 + sim_random(sim, sim_random(sim, 3) && unit == VDI_SECTOR ? 8 : LONGEST / unit);
 
         count = count < sectors - first ? count : sectors - first;
-        request->offset = first * VDI_SECTOR;
-        request->length = count * VDI_SECTOR;
+        request->offset = first * unit;
+        request->length = count * unit;
         if (request->action == VDI_DISCARD && sim_random(sim, 2)) {
             request->offset &= ~(uint64_t)(twin->block_size - 1);
             request->length = LONGEST < twin->size - request->offset ? LONGEST : twin->size - request->offset;
@@ -215,13 +215,14 @@ static void delete_sim(struct sim *sim)
     free(sim);
 }
 
-static void single(enum vdi_type type, uint32_t block_size, uint64_t size, bool immediate)
+static void single(enum vdi_type type, uint32_t block_size, uint64_t size, uint32_t unit, bool immediate)
 {
     struct sim *sim = new_sim();
 
     sim->image_count = 1;
     sim->immediate = immediate;
-    sim->bytes[0] = sim_image_new(type, size, block_size, 1, NULL, &sim->size[0]);
+    sim->unit = unit;
+    sim->bytes[0] = sim_image_new(type, size, block_size, 1, NULL, unit, &sim->size[0]);
     run(sim, type, size, block_size, false);
     delete_sim(sim);
 }
@@ -229,25 +230,31 @@ static void single(enum vdi_type type, uint32_t block_size, uint64_t size, bool 
 static void test_dynamic(void **state)
 {
     (void)state;
-    single(VDI_DYNAMIC, BLOCK, 40 * BLOCK + 3 * VDI_SECTOR, false);
+    single(VDI_DYNAMIC, BLOCK, 40 * BLOCK + 3 * VDI_SECTOR, VDI_SECTOR, false);
 }
 
 static void test_dynamic_over_map_sectors(void **state)
 {
     (void)state;
-    single(VDI_DYNAMIC, BLOCK, 300 * BLOCK, false);
+    single(VDI_DYNAMIC, BLOCK, 300 * BLOCK, VDI_SECTOR, false);
 }
 
 static void test_fixed(void **state)
 {
     (void)state;
-    single(VDI_FIXED, BLOCK, 20 * BLOCK, false);
+    single(VDI_FIXED, BLOCK, 20 * BLOCK, VDI_SECTOR, false);
+}
+
+static void test_units_of_4096(void **state)
+{
+    (void)state;
+    single(VDI_DYNAMIC, 4 * BLOCK, 50 * BLOCK, 4096, false);
 }
 
 static void test_operations_end_at_once(void **state)
 {
     (void)state;
-    single(VDI_DYNAMIC, BLOCK, 40 * BLOCK, true);
+    single(VDI_DYNAMIC, BLOCK, 40 * BLOCK, VDI_SECTOR, true);
 }
 
 /* The base has larger blocks and is smaller, the middle one is larger than the disk. */
@@ -260,7 +267,7 @@ static void test_chain_of_three(void **state)
 
     (void)state;
     below->image_count = 1;
-    below->bytes[0] = sim_image_new(VDI_DYNAMIC, base_size, 2 * BLOCK, 1, NULL, &below->size[0]);
+    below->bytes[0] = sim_image_new(VDI_DYNAMIC, base_size, 2 * BLOCK, 1, NULL, VDI_SECTOR, &below->size[0]);
     sim_open(below, true);
     for (uint64_t at = 0; at + BLOCK <= base_size; at += 3 * BLOCK) {
         memset(bytes, (int)(at / BLOCK) + 1, sizeof(bytes));
@@ -270,7 +277,7 @@ static void test_chain_of_three(void **state)
     below->bytes[1] = below->bytes[0];
     below->size[1] = below->size[0];
     below->bytes[0] =
-        sim_image_new(VDI_DIFFERENCING, middle_size, BLOCK, 2, below->bytes[1], &below->size[0]);
+        sim_image_new(VDI_DIFFERENCING, middle_size, BLOCK, 2, below->bytes[1], VDI_SECTOR, &below->size[0]);
     below->image_count = 2;
     sim_open(below, true);
     for (uint64_t at = VDI_SECTOR; at + BLOCK <= middle_size; at += 5 * BLOCK) {
@@ -279,7 +286,8 @@ static void test_chain_of_three(void **state)
     }
     assert_int_equal(sim_do(below, VDI_DISCARD, 6 * BLOCK, BLOCK, NULL, false), VDI_OK);
     sim_close(below);
-    sim->bytes[0] = sim_image_new(VDI_DIFFERENCING, size, BLOCK, 3, below->bytes[0], &sim->size[0]);
+    sim->bytes[0] =
+        sim_image_new(VDI_DIFFERENCING, size, BLOCK, 3, below->bytes[0], VDI_SECTOR, &sim->size[0]);
     for (uint32_t i = 0; i < 2; i++) {
         sim->bytes[1 + i] = below->bytes[i];
         sim->size[1 + i] = below->size[i];
@@ -316,7 +324,7 @@ static void test_storm_of_overlaps(void **state)
 
     (void)state;
     sim->image_count = 1;
-    sim->bytes[0] = sim_image_new(VDI_DYNAMIC, size, BLOCK, 1, NULL, &sim->size[0]);
+    sim->bytes[0] = sim_image_new(VDI_DYNAMIC, size, BLOCK, 1, NULL, VDI_SECTOR, &sim->size[0]);
     sim_open(sim, true);
     sim->test = &twin;
     sim->complete = storm_complete;
@@ -333,9 +341,13 @@ static void test_storm_of_overlaps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dynamic),        cmocka_unit_test(test_dynamic_over_map_sectors),
-        cmocka_unit_test(test_fixed),          cmocka_unit_test(test_operations_end_at_once),
-        cmocka_unit_test(test_chain_of_three), cmocka_unit_test(test_storm_of_overlaps),
+        cmocka_unit_test(test_dynamic),
+        cmocka_unit_test(test_dynamic_over_map_sectors),
+        cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_units_of_4096),
+        cmocka_unit_test(test_operations_end_at_once),
+        cmocka_unit_test(test_chain_of_three),
+        cmocka_unit_test(test_storm_of_overlaps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@
 #define SIM_OPERATIONS 48
 #define SIM_CHANGES    6
 #define SIM_WRITES     4096
-#define SIM_BOUNCE     2048 /* smaller than the smallest block */
+#define SIM_BOUNCE     2048 /* smaller than the smallest block; of stores with larger units one unit */
 #define SIM_GARBAGE    0xa5 /* what a disk has where nothing was written */
 
 struct sim_write {
@@ -37,6 +37,7 @@ struct sim {
     uint32_t image_count;
     uint8_t *bytes[SIM_IMAGES]; /* what reads see; the caller's */
     uint64_t size[SIM_IMAGES];
+    uint32_t unit;    /* of all stores; 0: a sector */
     uint8_t *durable; /* what is surely on the first image's disk; NULL: nobody asks */
     struct sim_write writes[SIM_WRITES];
     uint32_t write_count;
@@ -52,7 +53,7 @@ struct sim {
     void *test; /* whatever the test hangs on it */
     struct vdi_operation operation[SIM_OPERATIONS];
     struct vdi_change changes[SIM_CHANGES];
-    uint8_t bounce[SIM_CHANGES * SIM_BOUNCE];
+    uint8_t bounce[SIM_CHANGES * 4096];
     uint8_t header[4096];
 };
 
@@ -268,6 +269,7 @@ static inline void sim_image_close(struct vdi_image *image)
 /* A disk of the images whose bytes and size are in the structure, all else being as the test wants it. */
 static inline void sim_open(struct sim *sim, bool writable)
 {
+    const uint32_t unit = sim->unit ? sim->unit : VDI_SECTOR;
     const struct vdi_wiring wiring = {.context = sim, .submit = sim_submit, .complete = sim_complete};
     struct vdi_disk_config config = {.wiring = &wiring,
                                      .images = sim->images,
@@ -276,7 +278,7 @@ static inline void sim_open(struct sim *sim, bool writable)
                                      .changes = sim->changes,
                                      .change_count = SIM_CHANGES,
                                      .bounce = sim->bounce,
-                                     .bounce_size = SIM_BOUNCE,
+                                     .bounce_size = unit < SIM_BOUNCE ? SIM_BOUNCE : unit,
                                      .operations = sim->operation,
                                      .operation_count = SIM_OPERATIONS};
     struct vdi_error error = {""};
@@ -284,12 +286,12 @@ static inline void sim_open(struct sim *sim, bool writable)
     if (!sim->random)
         sim->random = UINT64_C(0x9e3779b97f4a7c15);
     for (uint32_t i = 0; i < sim->image_count; i++)
-        if (!sim_image_open(&sim->images[i], sim->bytes[i], sim->size[i], sim->size[i], writable && !i,
-                            VDI_SECTOR, &error))
+        if (!sim_image_open(&sim->images[i], sim->bytes[i], sim->size[i], sim->size[i], writable && !i, unit,
+                            &error))
             fail_msg("image %u: %s", i, error.text);
     if (!vdi_chain_check(sim->images, sim->image_count, &error))
         fail_msg("chain: %s", error.text);
-    memcpy(sim->header, sim->bytes[0], VDI_SECTOR);
+    memcpy(sim->header, sim->bytes[0], unit);
     for (size_t i = 0; i < sizeof(config.random); i++)
         config.random[i] = (uint8_t)sim_random(sim, 256);
     if (!vdi_disk_init(&sim->disk, &config, &error))
@@ -346,11 +348,11 @@ static inline enum vdi_status sim_do(struct sim *sim, enum vdi_action action, ui
 }
 
 /*
- * Bytes of an empty image in blocks of `block_size`, as small as it can be: map in sector 1, data behind it.
+ * Bytes of an empty image in blocks of `block_size`, as small as it can be: map in unit 1, data behind it.
  * Random 16 bytes for its UUID are made of `seed`; the parent is NULL but for a differencing image.
  */
 static inline uint8_t *sim_image_new(enum vdi_type type, uint64_t disk_size, uint32_t block_size,
-                                     uint8_t seed, const uint8_t *parent, uint64_t *size)
+                                     uint8_t seed, const uint8_t *parent, uint32_t unit, uint64_t *size)
 {
     struct vdi_create_config config = {.type = type, .disk_size = disk_size, .block_size = block_size};
     struct vdi_header header, parent_header;
@@ -362,8 +364,8 @@ static inline uint8_t *sim_image_new(enum vdi_type type, uint64_t disk_size, uin
         config.parent = &parent_header;
     }
     assert_true(vdi_create(&header, &config, NULL));
-    header.map_offset = VDI_SECTOR;
-    header.data_offset = VDI_SECTOR + vdi_map_memory(&header, VDI_SECTOR);
+    header.map_offset = unit;
+    header.data_offset = unit + vdi_map_memory(&header, unit);
     *size = vdi_slot_offset(&header, header.block_count);
     bytes = malloc(*size);
     assert_non_null(bytes);
@@ -371,7 +373,7 @@ static inline uint8_t *sim_image_new(enum vdi_type type, uint64_t disk_size, uin
     if (type == VDI_FIXED)
         memset(bytes + header.data_offset, 0, *size - header.data_offset);
     vdi_header_build(bytes, &header);
-    vdi_create_map(&header, 0, (uint32_t)(vdi_map_memory(&header, VDI_SECTOR) / 4),
-                   (uint32_t *)(void *)(bytes + VDI_SECTOR));
+    vdi_create_map(&header, 0, (uint32_t)(vdi_map_memory(&header, unit) / 4),
+                   (uint32_t *)(void *)(bytes + unit));
     return bytes;
 }
