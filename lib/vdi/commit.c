@@ -56,7 +56,7 @@ static bool issue(struct vdi_disk *disk)
 
     while (operation && disk->commit.step == COMMIT_MAP) {
         if (!next_map_unit(disk, &unit)) {
-            operation->taken = false;
+            vdi_operation_release(disk, operation);
             return true;
         }
         submit_memory(disk, operation, image->header.map_offset + unit * image->unit,

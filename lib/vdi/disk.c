@@ -28,6 +28,8 @@ bool vdi_disk_init(struct vdi_disk *disk, const struct vdi_disk_config *config, 
     if (!config->operation_count)
         return vdi_fail(error, "operations of a disk", "at least 1", 0);
     memset(config->operations, 0, config->operation_count * sizeof(*config->operations));
+    for (uint32_t i = config->operation_count; i; i--)
+        vdi_operation_release(disk, &config->operations[i - 1]);
     disk->unit = request_unit(disk);
     if (!config->images[0].writable) {
         disk->config.change_count = 0;

@@ -141,7 +141,7 @@ struct vdi_disk {
     struct vdi_disk_config config;
     struct vdi_wiring wiring;
     struct vdi_request *waiting, *finished;
-    struct vdi_operation *done;
+    struct vdi_operation *free, *done;
     uint32_t active;    /* changes under way */
     uint32_t slot_hint; /* no slot below is free */
     uint64_t map_written,

@@ -347,7 +347,7 @@ static void test_one_operation_at_a_time(void **state)
     uint8_t bytes[3 * BLOCK];
 
     (void)state;
-    sim->disk.config.operation_count = 1;
+    sim->disk.free->next = NULL;
     sim->disk.config.change_count = 1;
     assert_int_equal(put(sim, 512, 3 * BLOCK, true), VDI_OK);
     assert_int_equal(sim_do(sim, VDI_DISCARD, 0, 2 * BLOCK, NULL, true), VDI_OK);

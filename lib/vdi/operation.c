@@ -6,20 +6,20 @@
 
 struct vdi_operation *vdi_operation_take(struct vdi_disk *disk)
 {
-    for (uint32_t i = 0; i < disk->config.operation_count; i++) {
-        struct vdi_operation *operation = &disk->config.operations[i];
+    struct vdi_operation *operation = disk->free;
 
-        if (operation->taken)
-            continue;
-        *operation = (struct vdi_operation){.taken = true};
-        return operation;
-    }
-    return NULL;
+    if (!operation)
+        return NULL;
+    disk->free = operation->next;
+    *operation = (struct vdi_operation){.taken = true};
+    return operation;
 }
 
 void vdi_operation_release(struct vdi_disk *disk, struct vdi_operation *operation)
 {
     operation->taken = false;
+    operation->next = disk->free;
+    disk->free = operation;
     disk->again = true;
 }
 
