@@ -65,9 +65,12 @@ static void submit(void *context, struct vdi_operation *operation)
 
     require(fuzz->pending_count < OPERATIONS && operation->image < fuzz->image_count);
     require(operation->length ? end > operation->offset : operation->action == VDI_FLUSH);
-    if (operation->action == VDI_READ)
-        require(end <= fuzz->size[operation->image] &&
-                operation->offset >= fuzz->images[operation->image].header.data_offset);
+    if (operation->action == VDI_READ) {
+        const struct vdi_header *of = &fuzz->images[operation->image].header;
+
+        require(end <= fuzz->size[operation->image] && operation->offset >= of->data_offset &&
+                operation->offset >= of->map_offset + vdi_map_size(of));
+    }
     if (operation->action == VDI_WRITE || operation->action == VDI_WRITE_ZEROES ||
         operation->action == VDI_FLUSH)
         require(image->writable && !operation->image);
@@ -148,7 +151,7 @@ static void patch(struct input *input, uint8_t bytes[VDI_HEADER_BYTES])
     }
 }
 
-/* A header that is right, of up to 64 small blocks, then perhaps changed. */
+/* A header that is right, of up to 256 small blocks, then perhaps changed. */
 static void make_header(struct input *input, uint8_t bytes[VDI_HEADER_BYTES], const struct vdi_header *parent)
 {
     const uint64_t kind = take(input, 1);
@@ -156,7 +159,8 @@ static void make_header(struct input *input, uint8_t bytes[VDI_HEADER_BYTES], co
                                        .block_size = VDI_BLOCK_SIZE_MINIMUM << (kind >> 6)};
     struct vdi_header header;
 
-    config.disk_size = (1 + (take(input, 1) & 63)) * VDI_BLOCK_SIZE_MINIMUM + (kind & 2 ? UNIT : 0);
+    config.disk_size =
+        (1 + (take(input, 1) & (kind & 16 ? 255 : 63))) * VDI_BLOCK_SIZE_MINIMUM + (kind & 2 ? UNIT : 0);
     config.parent = kind & 4 ? parent : NULL;
     config.type = config.parent ? VDI_DIFFERENCING : kind & 32 ? VDI_FIXED : VDI_DYNAMIC;
     memset(config.random, 0x11, sizeof(config.random));
@@ -203,6 +207,9 @@ static bool open_image(struct input *input, struct vdi_image *image, const uint8
         require(error.text[0] && memchr(error.text, '\0', sizeof(error.text)));
         return false;
     }
+    /* What everything behind the parser relies on. */
+    require(header.data_offset >= header.map_offset + vdi_map_size(&header) && header.map_offset >= 0x1a4 &&
+            (uint64_t)header.block_count * header.block_size >= header.disk_size);
     config.unit = units[size_kind >> 1 & 7];
     if (vdi_map_memory(&header, config.unit) > MAP_MEMORY_MAX)
         return false;
@@ -232,13 +239,14 @@ static void send(struct fuzz *fuzz, struct input *input)
 {
     const uint64_t word = take(input, 6);
     const uint64_t length = (word >> 24 & 0xff) * UNIT;
+    const uint64_t sectors = fuzz->images[0].header.disk_size / UNIT;
     struct vdi_request *request = &fuzz->requests[word >> 32 & (REQUESTS - 1)];
 
     if (fuzz->busy[request - fuzz->requests] || length / VDI_BLOCK_SIZE_MINIMUM > WORK_MAX)
         return;
     *request = (struct vdi_request){.action = (enum vdi_action)(word & 7), .fua = word >> 3 & 1};
     if (request->action != VDI_FLUSH && request->action != VDI_COMPACT) {
-        request->offset = (word >> 8 & 0x1ff) * UNIT;
+        request->offset = (word >> 8 & 0xffff) % (sectors + 4) * UNIT;
         request->length = length + (word >> 40 & 1);
     }
     fuzz->busy[request - fuzz->requests] = true;
