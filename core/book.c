@@ -28,24 +28,6 @@ bool memory_is_devices(uint64_t base, uint64_t bytes)
     return false;
 }
 
-/* Why a module is left out; NULL: it is not. */
-static const char *module_wrong(const struct boot_module *module)
-{
-    if (module->base % PAGE)
-        return "is not page-aligned";
-    return memory_is_devices(module->base, module->length) ? "lies in memory that a device uses" : NULL;
-}
-
-const struct boot_module *module_find(const char *name)
-{
-    for (unsigned i = 1; i < BOOT_INFO->modules; i++) {
-        const struct boot_module *module = &BOOT_INFO->module[i];
-        if (!module_wrong(module) && module->length && strncmp(module->name, name, BOOT_MODULE_NAME) == 0)
-            return module;
-    }
-    return NULL;
-}
-
 /* First page that is whole, and the page behind the last. */
 static struct run region_pages(const struct boot_region *region)
 {
@@ -59,14 +41,46 @@ struct run module_run(const struct boot_module *module)
     return (struct run){first, (module->base + module->length + PAGE - 1) / PAGE - first};
 }
 
-static bool is_ram(uint64_t page)
+/* The page behind the region of RAM that this page is in; 0: none. */
+static uint64_t ram_end(uint64_t page)
 {
     for (unsigned i = 0; i < BOOT_INFO->regions; i++) {
         struct run run = region_pages(&BOOT_INFO->region[i]);
         if (BOOT_INFO->region[i].type == BOOT_REGION_RAM && page >= run.page && page < run.page + run.count)
-            return true;
+            return run.page + run.count;
     }
-    return false;
+    return 0;
+}
+
+static bool is_ram(uint64_t page)
+{
+    return ram_end(page) != 0;
+}
+
+/* Why a module is left out; NULL: it is not. */
+static const char *module_wrong(const struct boot_module *module)
+{
+    if (module->base % PAGE)
+        return "is not page-aligned";
+    if (memory_is_devices(module->base, module->length))
+        return "lies in memory that a device uses";
+    struct run run = module_run(module);
+    for (uint64_t page = run.page; page < run.page + run.count;) {
+        page = ram_end(page);
+        if (!page)
+            return "does not lie in RAM";
+    }
+    return NULL;
+}
+
+const struct boot_module *module_find(const char *name)
+{
+    for (unsigned i = 1; i < BOOT_INFO->modules; i++) {
+        const struct boot_module *module = &BOOT_INFO->module[i];
+        if (!module_wrong(module) && module->length && strncmp(module->name, name, BOOT_MODULE_NAME) == 0)
+            return module;
+    }
+    return NULL;
 }
 
 static bool window_map(uint64_t page, uint64_t count, uint64_t rights)

@@ -31,8 +31,10 @@
 #define BOOT_INFO ((const struct boot_info *)BOOT_INFO_ADDRESS)
 
 /* Core's own selectors: its few, then a block for each PD. */
-enum core_selector { CORE_ENTRY_EC = ROOT_SELECTORS, CORE_NT, CORE_SELF, CORE_LOG };
-#define CORE_LOG_BIT 2u /* of CORE_NT: lines wait to be sent */
+enum core_selector { CORE_ENTRY_EC = ROOT_SELECTORS, CORE_NT, CORE_SELF, CORE_LOG, CORE_WATCH };
+/* Of CORE_NT, beside init's death: lines wait to be sent, an EC of core has died. */
+#define CORE_LOG_BIT  2u
+#define CORE_DEAD_BIT 4u
 
 #define PD_SELECTORS 512u
 enum pd_selector {

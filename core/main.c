@@ -28,6 +28,10 @@ static enum status entry_start(void)
     if (status == STATUS_OK)
         status = nt_narrow(CORE_NT, CORE_LOG, CORE_LOG_BIT);
     if (status == STATUS_OK)
+        status = nt_narrow(CORE_NT, CORE_WATCH, CORE_DEAD_BIT);
+    if (status == STATUS_OK)
+        status = pd_watch(ROOT_PD, CORE_WATCH);
+    if (status == STATUS_OK)
         status = create_pt(CORE_SELF, ROOT_ACCOUNT, CORE_ENTRY_EC, (uintptr_t)core_entry, 0);
     return status;
 }
@@ -64,17 +68,22 @@ static void init_start(void)
                  reply.text ? reply.text : "");
 }
 
+/* utcb: of who asks. False: it lives. */
+static bool death_tell(const char *name, selector pd, const uint64_t *utcb)
+{
+    uint64_t fault = 0, address = 0;
+    if (pd_fault(pd, &fault, &address) != STATUS_OK || !(fault & PD_FAULT_VALID))
+        return false;
+    log_core("%s has died: exception %lu, error 0x%lx, IP 0x%lx, address 0x%lx", name, fault & 0xff,
+             fault >> 32, address, utcb[0]);
+    return true;
+}
+
 static void init_dead(void)
 {
     static bool said;
-    uint64_t fault = 0, address = 0;
-    struct pd *init = pds[1];
-    if (said || !init || pd_fault(pd_selector(init, SEL_PD), &fault, &address) != STATUS_OK ||
-        !(fault & PD_FAULT_VALID))
-        return;
-    said = true;
-    log_core("init has died: exception %lu, error 0x%lx, IP 0x%lx, address 0x%lx", fault & 0xff, fault >> 32,
-             address, ((const uint64_t *)CORE_UTCB)[0]); /* NOLINT: an address */
+    if (!said && pds[1])
+        said = death_tell("init", pd_selector(pds[1], SEL_PD), (const uint64_t *)CORE_UTCB); /* NOLINT */
 }
 
 /* What only the main thread is woken for. */
@@ -135,6 +144,9 @@ void core_main(void)
         else if (look == DEADLINE_NEVER)
             look = tsc_read() + BOOT_INFO->tsc_hz / FAULT_LOOKS;
         enum status status = nt_wait(CORE_NT, look < turn ? look : turn, &bits);
+        if (bits & CORE_DEAD_BIT)
+            (void)death_tell("core", ROOT_PD,
+                             (const uint64_t *)ROOT_UTCB_ADDRESS); /* NOLINT: it has, and nobody asks twice */
         if (!(bits & ~(uint64_t)CORE_LOG_BIT) && tsc_read() < look)
             continue;
         look = DEADLINE_NEVER;

@@ -146,8 +146,10 @@ static void region_keep(struct boot_info *info, uint64_t base, uint64_t bytes, e
     region_add(info, base, base + bytes, type);
 }
 
+#define RSDP_BYTES 36u
+
 /* Firmware's maps overlap at times: what is not RAM by any entry is not RAM, nor is what a device uses all
- * the time. The RSDP may be the loader's copy. */
+ * the time. The RSDP may be the loader's copy, and the page behind it a module's. */
 static void regions_settle(struct boot_info *info)
 {
     for (uint32_t i = 0; i < info->regions; i++) {
@@ -156,8 +158,12 @@ static void regions_settle(struct boot_info *info)
     }
     for (uint32_t i = 0; i < info->unities; i++)
         region_cut(info, info->unity[i].base, info->unity[i].length);
-    if (info->acpi_rsdp)
-        region_keep(info, info->acpi_rsdp & ~(PAGE_SIZE - 1ul), 2 * PAGE_SIZE, BOOT_REGION_ACPI);
+    if (info->acpi_rsdp) {
+        uint64_t first = info->acpi_rsdp & ~(PAGE_SIZE - 1ul);
+        uint64_t end = (info->acpi_rsdp + RSDP_BYTES + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1ul);
+
+        region_keep(info, first, end - first, BOOT_REGION_ACPI);
+    }
 }
 
 void memory_init(struct boot_info *info)

@@ -97,7 +97,9 @@ def with_donjon(number, processors):
     log = build_path("bench", f"work-{number}.log")
     options = run.parse_arguments([SCENARIO, "--headless", "--no-build", "--guest-memory", str(MEMORY), "--log", log,
                                    "--smp", str(processors), "--vcpus", str(processors)])
-    arguments = run.prepare(Scenario(SCENARIO), options)[1][0]
+    scenario = Scenario(SCENARIO)
+    run.configure(scenario, options)
+    arguments = run.prepare(scenario, options)[1][0]
     channels = {"com1": ["-serial", "chardev:com1"], "com2": ["-serial", "chardev:com2"]}
     return watch(arguments, channels, points_to(ENTRY_GUEST, processors), log)
 

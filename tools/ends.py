@@ -9,7 +9,7 @@ import re
 # The log's lines come from core, which lets no component write one of these: [init -> NAME] stands before theirs.
 SYSTEM = [re.compile(pattern) for pattern in (
     r"\[(kernel)\] (fatal: .*)",
-    r"\[(core)\] (init (?:has ended|has died|cannot start).*|no module init.*|no kernel memory for init|no memory for the book.*|"
+    r"\[(core)\] (init (?:has ended|has died|cannot start).*|core has died.*|no module init.*|no kernel memory for init|no memory for the book.*|"
     r"the kernel (?:speaks|refuses) .*|the machine stays on.*)",
     r"\[(init)\] (the machine cannot be powered off.*)")]
 NOT_STARTED = re.compile(r"\[init\] ([^ :]+): ((?:binary '[^']*'|RAM|kernel memory|cannot be started): .*)")
