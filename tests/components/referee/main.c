@@ -26,7 +26,9 @@
 #define GUESTS     2u
 #define LINE_BYTES 128u
 #define CHUNK      1024u
-#define PATIENCE   1000u /* ms beyond an attack's time until its guest must have answered */
+/* ms beyond an attack's time until its guest must have answered: init waits up to two seconds before it
+ * starts a monitor again that ends all the time. */
+#define PATIENCE 4000u
 
 #define CAP_CLIENT(i) (CAP_FREE + (i))
 #define BIT_CLIENT(i) (1ull << (i))
