@@ -147,10 +147,10 @@ static enum error attach_ram(struct monitor *m)
 {
     bool churns = m->config.churn && m->map.low_size > CHURN_BASE;
     uint64_t whole = churns ? CHURN_BASE : m->map.low_size;
-    enum error status = vm_attach(&m->vm, &m->low, 0, E820_VGA, 0, GUEST_RIGHTS);
+    enum error status = vm_attach(&m->vm, &m->low, 0, RAM_VGA, 0, GUEST_RIGHTS);
 
     if (status == ERROR_OK)
-        status = vm_attach(&m->vm, &m->low, E820_ROM, whole - E820_ROM, E820_ROM, GUEST_RIGHTS);
+        status = vm_attach(&m->vm, &m->low, RAM_ROM, whole - RAM_ROM, RAM_ROM, GUEST_RIGHTS);
     m->churn = (struct churn){.vm = &m->vm,
                               .dataspace = &m->low,
                               .memory = m->ram.low + CHURN_BASE,
@@ -161,7 +161,7 @@ static enum error attach_ram(struct monitor *m)
     if (status == ERROR_OK && churns)
         status = churn_attach(&m->churn);
     if (status == ERROR_OK && m->map.high_size)
-        status = vm_attach(&m->vm, &m->high, 0, m->map.high_size, E820_ABOVE_4G, GUEST_RIGHTS);
+        status = vm_attach(&m->vm, &m->high, 0, m->map.high_size, RAM_ABOVE_4G, GUEST_RIGHTS);
     return status;
 }
 

@@ -248,7 +248,7 @@ static void put_pci_crs(struct aml *aml, const struct acpi_config *config)
     put_word_space(&resources, SPACE_IO, 3, 0, 0xcf7);
     put_word_space(&resources, SPACE_IO, 3, 0xd00, 0xffff);
     if (config->vga)
-        put_memory_space(&resources, E820_VGA, E820_ROM - 1);
+        put_memory_space(&resources, RAM_VGA, RAM_ROM - 1);
     if (config->pci_last)
         put_memory_space(&resources, config->pci_base, config->pci_last);
     put_crs(aml, &resources);

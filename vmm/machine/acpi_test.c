@@ -215,7 +215,7 @@ static void refusals(void **state)
     (void)state;
     c = full, c.rsdp = 0xf0008;
     assert_false(acpi_build(&ram, &c));
-    c = full, c.rsdp = E820_VGA;
+    c = full, c.rsdp = RAM_VGA;
     assert_false(acpi_build(&ram, &c));
     c = full, c.tables += 32, c.length -= 32;
     assert_false(acpi_build(&ram, &c));

@@ -21,7 +21,7 @@ static void put16(uint8_t *area, unsigned address, unsigned value)
 
 bool bda_write(const struct guest_ram *ram, const struct bda_config *config)
 {
-    static const uint8_t ebda_kib = (E820_VGA - E820_EBDA) / KIB;
+    static const uint8_t ebda_kib = (RAM_VGA - E820_EBDA) / KIB;
     uint8_t area[BDA_END - BDA_BASE] = {0};
     unsigned equipment = EQUIPMENT_FPU | (config->mouse ? EQUIPMENT_MOUSE : 0);
 

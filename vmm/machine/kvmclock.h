@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/machine/e820.h"
+#include "vmm/bus/ram.h"
 
 #define KVMCLOCK_ENABLED 1u /* bit 0 of the system time MSR */
 

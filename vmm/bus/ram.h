@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Guest RAM, and the one way by which loaders and devices reach it.
+ *
+ * A PC has RAM from 0 and from 4 GiB on; below 1 MiB the window of a VGA card is no RAM.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/include/check.h"
+
+#define RAM_VGA      0xa0000u /* the window, up to RAM_ROM */
+#define RAM_ROM      0xc0000u /* RAM again, where ROMs are shadowed */
+#define RAM_ABOVE_4G 0x100000000ull
+
+/* Guest RAM as the monitor has it mapped. `low` has memory behind the VGA window too, which
+ * these functions do not reach. Sizes are bytes from 0, the window included, and from 4 GiB. */
+struct guest_ram {
+    uint8_t *low;
+    uint64_t low_size;
+    uint8_t *high;
+    uint64_t high_size;
+};
+
+/* Where a guest-physical range lies for the monitor. NULL if it is empty or not RAM from first to last byte.
+ * The guest may change what is there at any time: copy, then check the copy. */
+void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t length);
+
+/* Copy from and to guest RAM, or fill it. False, and nothing copied, if the range is not all RAM. */
+MUST_CHECK bool guest_ram_read(const struct guest_ram *ram, uint64_t gpa, void *to,
+                                                        size_t length);
+MUST_CHECK bool guest_ram_write(const struct guest_ram *ram, uint64_t gpa,
+                                                         const void *from, size_t length);
+MUST_CHECK bool guest_ram_fill(const struct guest_ram *ram, uint64_t gpa,
+                                                        uint8_t byte, uint64_t length);
