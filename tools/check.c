@@ -24,8 +24,8 @@
 #include "init/route.h"
 #include "vmm/config/builtin.h"
 #include "vmm/config/config.h"
-#include "vmm/machine/linux.h"
-#include "vmm/machine/multiboot.h"
+#include "vmm/firmware/linux.h"
+#include "vmm/firmware/multiboot.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -260,8 +260,8 @@ static void check_kernel(struct check *check, const struct config_start *start, 
     const struct module *kernel = module_find(check, vm->kernel), *initrd = module_find(check, vm->initrd);
     struct multiboot_module modules[CONFIG_VM_MODULES];
     struct e820_map map;
-    struct linux_entry entry;
-    char message[LINUX_MESSAGE_BYTES];
+    struct guest_entry entry;
+    char message[MESSAGE_BYTES];
     bool good;
 
     if (!kernel || !kernel->data || (vm->initrd[0] && (!initrd || !initrd->data)) || !e820_layout(vm->memory, &map))

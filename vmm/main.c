@@ -16,9 +16,9 @@
 #include "vmm/config/console.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/crew.h"
-#include "vmm/machine/linux.h"
+#include "vmm/firmware/linux.h"
+#include "vmm/firmware/multiboot.h"
 #include "vmm/machine/machine.h"
-#include "vmm/machine/multiboot.h"
 
 #include <string.h>
 
@@ -250,7 +250,7 @@ static bool signalled(void *context, uint64_t bits)
     return true;
 }
 
-static bool load_builtin(struct monitor *m, struct linux_entry *entry)
+static bool load_builtin(struct monitor *m, struct guest_entry *entry)
 {
     const struct builtin_guest *guest = m->builtin;
 
@@ -258,9 +258,9 @@ static bool load_builtin(struct monitor *m, struct linux_entry *entry)
     return guest_ram_write(&m->ram, guest->base, guest->image, (size_t)(guest->end - guest->image));
 }
 
-static bool load_linux(struct monitor *m, uint64_t rsdp, struct linux_entry *entry)
+static bool load_linux(struct monitor *m, uint64_t rsdp, struct guest_entry *entry)
 {
-    char message[LINUX_MESSAGE_BYTES];
+    char message[MESSAGE_BYTES];
     struct linux_config config = {
         .kernel = m->kernel.data,
         .kernel_size = m->kernel.bytes,
@@ -281,9 +281,9 @@ static bool load_linux(struct monitor *m, uint64_t rsdp, struct linux_entry *ent
     return false;
 }
 
-static bool load_multiboot(struct monitor *m, struct linux_entry *entry)
+static bool load_multiboot(struct monitor *m, struct guest_entry *entry)
 {
-    char message[LINUX_MESSAGE_BYTES];
+    char message[MESSAGE_BYTES];
     struct multiboot_module module[CONFIG_VM_MODULES];
     struct multiboot_config config = {.image = m->kernel.data,
                                       .size = m->kernel.bytes,
@@ -306,7 +306,7 @@ static bool load_multiboot(struct monitor *m, struct linux_entry *entry)
     return false;
 }
 
-static bool load_guest(struct monitor *m, uint64_t rsdp, struct linux_entry *entry)
+static bool load_guest(struct monitor *m, uint64_t rsdp, struct guest_entry *entry)
 {
     if (m->builtin)
         return load_builtin(m, entry);
@@ -319,7 +319,7 @@ static bool load_guest(struct monitor *m, uint64_t rsdp, struct linux_entry *ent
  * the others waiting. */
 static bool boot(struct monitor *m)
 {
-    struct linux_entry entry;
+    struct guest_entry entry;
     struct cpuid_regs features;
     uint64_t rsdp;
 

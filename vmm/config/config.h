@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #include "lib/xml/xml.h"
-#include "vmm/machine/multiboot.h"
+#include "vmm/firmware/multiboot.h"
 
 #define CONFIG_NAME_SIZE    32u
 #define CONFIG_ROM_SIZE     64u

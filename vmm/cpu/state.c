@@ -131,7 +131,7 @@ void vcpu_reset_init(struct vcpu *vcpu)
 
 void vcpu_startup(struct vcpu *vcpu, uint8_t vector)
 {
-    const struct linux_entry entry = vcpu_entry_real((uint64_t)vector << 12);
+    const struct guest_entry entry = vcpu_entry_real((uint64_t)vector << 12);
     struct vcpu_state *state = vcpu->state;
 
     vcpu_start(vcpu, &entry);
@@ -141,7 +141,7 @@ void vcpu_startup(struct vcpu *vcpu, uint8_t vector)
     state->dirty = VCPU_GROUPS;
 }
 
-static struct vcpu_segment segment_of(const struct linux_segment *segment)
+static struct vcpu_segment segment_of(const struct guest_segment *segment)
 {
     return (struct vcpu_segment){.selector = segment->selector,
                                  .attributes = segment->attributes,
@@ -149,7 +149,7 @@ static struct vcpu_segment segment_of(const struct linux_segment *segment)
                                  .base = segment->base};
 }
 
-void vcpu_start(struct vcpu *vcpu, const struct linux_entry *entry)
+void vcpu_start(struct vcpu *vcpu, const struct guest_entry *entry)
 {
     struct vcpu_state *state = vcpu->state;
 
@@ -174,9 +174,9 @@ void vcpu_start(struct vcpu *vcpu, const struct linux_entry *entry)
         (struct vcpu_segment){.limit = entry->long_mode || entry->cr0 & X86_CR0_PE ? 0 : REAL_IDT_LIMIT};
 }
 
-struct linux_entry vcpu_entry_real(uint64_t address)
+struct guest_entry vcpu_entry_real(uint64_t address)
 {
-    return (struct linux_entry){
+    return (struct guest_entry){
         .rip = address & 0xf,
         .rsp = REAL_STACK,
         .cr0 = CR0_ET,
@@ -190,9 +190,9 @@ struct linux_entry vcpu_entry_real(uint64_t address)
     };
 }
 
-struct linux_entry vcpu_entry_protected(uint64_t address)
+struct guest_entry vcpu_entry_protected(uint64_t address)
 {
-    return (struct linux_entry){
+    return (struct guest_entry){
         .rip = address,
         .cr0 = CR0_PE_ET,
         .cs = {.selector = BOOT_CS, .attributes = CODE_32, .limit = UINT32_MAX},

@@ -17,7 +17,7 @@ static void test_protected_entry(void **state)
 static void test_real_entry(void **state)
 {
     struct bench *bench = *state;
-    struct linux_entry entry = vcpu_entry_real(0x7c05);
+    struct guest_entry entry = vcpu_entry_real(0x7c05);
 
     vcpu_start(&bench->vcpu, &entry);
     assert_int_equal(bench->state.cs.base + bench->state.rip, 0x7c05);

@@ -65,7 +65,7 @@ static inline int set_up(void **state)
     struct bench *bench = calloc(1, sizeof *bench);
     struct machine_config config = {.name = "test", .console = {.transmit = transmit}};
     struct vcpu_link link = {0};
-    struct linux_entry entry = vcpu_entry_protected(CODE);
+    struct guest_entry entry = vcpu_entry_protected(CODE);
 
     console_length = 0;
     logged[0] = '\0';

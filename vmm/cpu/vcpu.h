@@ -18,8 +18,8 @@
 
 #include "abi/vcpu.h"
 #include "lib/x86/x86.h"
+#include "vmm/firmware/entry.h"
 #include "vmm/machine/cpuid.h"
-#include "vmm/machine/linux.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/msr.h"
 
@@ -122,7 +122,7 @@ void vcpu_init_policy(struct vcpu *vcpu, bool xsave);
 /* Power-up: no events, no windows, the TSC as machine_start_tsc has set it. Then vcpu_start says where the
  * guest begins; another processor than the first waits for STARTUP instead. */
 void vcpu_reset(struct vcpu *vcpu);
-void vcpu_start(struct vcpu *vcpu, const struct linux_entry *entry);
+void vcpu_start(struct vcpu *vcpu, const struct guest_entry *entry);
 
 /* By its own thread: INIT, after which it waits for STARTUP; and STARTUP, whose vector is the page where it
  * begins. */
@@ -131,8 +131,8 @@ void vcpu_startup(struct vcpu *vcpu, uint8_t vector);
 
 /* Entries for other guests than Linux: real mode at an address below 1 MiB; flat 32-bit protected mode
  * without a GDT. */
-struct linux_entry vcpu_entry_real(uint64_t address);
-struct linux_entry vcpu_entry_protected(uint64_t address);
+struct guest_entry vcpu_entry_real(uint64_t address);
+struct guest_entry vcpu_entry_protected(uint64_t address);
 
 /* Runs the guest until something else is to be done. */
 enum vcpu_stop vcpu_loop(struct vcpu *vcpu);

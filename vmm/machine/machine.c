@@ -5,10 +5,10 @@
  */
 #include "vmm/machine/machine.h"
 
-#include "vmm/machine/acpi.h"
-#include "vmm/machine/bda.h"
-#include "vmm/machine/mptable.h"
-#include "vmm/machine/reset_vector.h"
+#include "vmm/firmware/acpi.h"
+#include "vmm/firmware/bda.h"
+#include "vmm/firmware/mptable.h"
+#include "vmm/firmware/reset_vector.h"
 
 #include <string.h>
 

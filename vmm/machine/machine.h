@@ -32,7 +32,7 @@
 #include "vmm/device/piix3.h"
 #include "vmm/device/piix4_pm.h"
 #include "vmm/device/uart16550.h"
-#include "vmm/machine/e820.h"
+#include "vmm/firmware/e820.h"
 #include "vmm/machine/kvmclock.h"
 #include "vmm/machine/startup.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "vmm/machine/bda.h"
+#include "vmm/firmware/bda.h"
 #include "vmm/machine/machine.h"
 
 static uint8_t low[E820_MIN_RAM];

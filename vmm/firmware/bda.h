@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/machine/e820.h"
+#include "vmm/firmware/e820.h"
 
 #define BDA_BASE           0x400u
 #define BDA_COM            0x400u /* ports of COM1 to COM4 */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/machine/mptable.h"
+#include "vmm/firmware/mptable.h"
 
 #define RAM_SIZE (2u << 20)
 

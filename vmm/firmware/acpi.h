@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/machine/e820.h"
+#include "vmm/firmware/e820.h"
 
 #define ACPI_MAX_CPUS    64
 #define ACPI_S5_TYPE     5 /* SLP_TYP that switches off: PM1 control, bits 12..10 */

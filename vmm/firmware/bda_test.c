@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "vmm/machine/bda.h"
+#include "vmm/firmware/bda.h"
 
 static uint8_t low[E820_MIN_RAM];
 static const struct guest_ram ram = {low, sizeof(low), NULL, 0};

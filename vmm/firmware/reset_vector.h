@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "vmm/machine/e820.h"
+#include "vmm/firmware/e820.h"
 
 /* False: that is not RAM. */
 __attribute__((warn_unused_result)) bool reset_vector_write(const struct guest_ram *ram);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The BIOS data area; see bda.h. What is not named is 0. */
-#include "vmm/machine/bda.h"
+#include "vmm/firmware/bda.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The code at the reset vector, executed: it writes to the reset control port what makes a reset, by either
  * address. */
-#include "vmm/machine/reset_vector.h"
+#include "vmm/firmware/reset_vector.h"
 
 #include <stdlib.h>
 #include <string.h>

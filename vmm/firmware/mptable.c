@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * MP tables; see mptable.h. One ISA bus; its interrupts go to the pins of the I/O APIC as the MADT says: IRQ 0
- * to pin 2, the others to those of their numbers. The 8259s are wired to the first processor's LINT0.
+ * MP tables; see mptable.h. One ISA bus; its interrupts go to the pins of the I/O APIC as the MADT says: IRQ
+ * 0 to pin 2, the others to those of their numbers. The 8259s are wired to the first processor's LINT0.
  */
-#include "vmm/machine/mptable.h"
+#include "vmm/firmware/mptable.h"
 
 #include <string.h>
 
@@ -49,8 +49,8 @@ static uint8_t *put_processor(uint8_t *at, const struct mptable_config *config, 
 }
 
 /* An interrupt of the ISA bus to a pin of the I/O APIC, or of a local APIC. */
-static uint8_t *put_interrupt(uint8_t *at, uint8_t entry, uint8_t type, uint16_t flags, uint8_t irq, uint8_t apic,
-                              uint8_t pin)
+static uint8_t *put_interrupt(uint8_t *at, uint8_t entry, uint8_t type, uint16_t flags, uint8_t irq,
+                              uint8_t apic, uint8_t pin)
 {
     at[0] = entry;
     at[1] = type;
@@ -86,7 +86,8 @@ static uint8_t *put_entries(uint8_t *at, const struct mptable_config *config)
 bool mptable_build(const struct guest_ram *ram, const struct mptable_config *config)
 {
     unsigned entries = config->cpus + 2 + (ISA_IRQS - 1) + 2;
-    unsigned length = HEADER_LENGTH + config->cpus * PROCESSOR_LENGTH + (entries - config->cpus) * ENTRY_LENGTH;
+    unsigned length =
+        HEADER_LENGTH + config->cpus * PROCESSOR_LENGTH + (entries - config->cpus) * ENTRY_LENGTH;
     uint8_t *pointer = guest_ram_at(ram, MPTABLE_BASE, POINTER_LENGTH + length);
     uint8_t *table = pointer + POINTER_LENGTH;
 

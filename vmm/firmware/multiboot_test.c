@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "vmm/machine/multiboot.h"
+#include "vmm/firmware/multiboot.h"
 
 #define MIB      (1u << 20)
 #define RAM_SIZE (16 * MIB)
@@ -23,8 +23,8 @@ static const struct guest_ram ram = {low, RAM_SIZE, NULL, 0};
 static uint8_t image[BYTES];
 static struct e820_map map;
 static struct multiboot_config config;
-static struct linux_entry entry;
-static char message[LINUX_MESSAGE_BYTES];
+static struct guest_entry entry;
+static char message[MESSAGE_BYTES];
 
 static void put(uint8_t *bytes, size_t offset, uint64_t value, size_t width)
 {

@@ -17,7 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/machine/linux.h"
+#include "base/include/check.h"
+#include "vmm/firmware/e820.h"
+#include "vmm/firmware/entry.h"
+#include "vmm/firmware/message.h"
 
 #define MULTIBOOT_LOWEST       0x500u /* behind the BIOS data area */
 #define MULTIBOOT_INFO         0x1000u
@@ -46,7 +49,5 @@ bool multiboot_is(const void *image, size_t size);
 
 /* Load and describe the entry, which the program's header may give as a virtual address. False: `message` has
  * one line that says what was expected and what was found, and guest RAM may be partly written. */
-__attribute__((warn_unused_result)) bool multiboot_load(const struct guest_ram *ram,
-                                                        const struct multiboot_config *config,
-                                                        struct linux_entry *entry,
-                                                        char message[LINUX_MESSAGE_BYTES]);
+MUST_CHECK bool multiboot_load(const struct guest_ram *ram, const struct multiboot_config *config,
+                               struct guest_entry *entry, char message[MESSAGE_BYTES]);

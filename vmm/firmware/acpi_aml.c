@@ -3,11 +3,11 @@
  * The AML of the DSDT: \_S5 and the devices that no bus enumerates. It is written by hand and not compiled,
  * as it depends on the configuration and is short.
  */
-#include "vmm/machine/acpi_aml.h"
+#include "vmm/firmware/acpi_aml.h"
 
 #include <string.h>
 
-#include "vmm/machine/acpi.h"
+#include "vmm/firmware/acpi.h"
 
 #define OP_NAME    0x08
 #define OP_BYTE    0x0a

@@ -4,11 +4,11 @@
  * the RSDP lies apart, where a guest searches it. Tables are written before the guest runs, by offset as the
  * specification's tables number them.
  */
-#include "vmm/machine/acpi.h"
+#include "vmm/firmware/acpi.h"
 
 #include <string.h>
 
-#include "vmm/machine/acpi_aml.h"
+#include "vmm/firmware/acpi_aml.h"
 
 #define HEADER_LENGTH 36
 #define RSDP_LENGTH   36

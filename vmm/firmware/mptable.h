@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The tables of the MultiProcessor Specification 1.4, for guests that do not read ACPI: the floating pointer
- * structure (4.1) and behind it the configuration table (4.2) with processors, buses, I/O APIC and interrupts.
+ * structure (4.1) and behind it the configuration table (4.2) with processors, buses, I/O APIC and
+ * interrupts.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/machine/e820.h"
+#include "vmm/firmware/e820.h"
 
 #define MPTABLE_BASE 0xf1000u /* in the ROM area, where a guest searches; behind the RSDP */
 

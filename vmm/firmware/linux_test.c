@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "vmm/machine/linux.h"
+#include "vmm/firmware/linux.h"
 
 #define MIB      (1u << 20)
 #define RAM_SIZE (64 * MIB)
@@ -22,8 +22,8 @@ static uint8_t kernel[SETUP + PAYLOAD];
 static uint8_t initrd[MIB];
 static struct e820_map map;
 static struct linux_config config;
-static struct linux_entry entry;
-static char message[LINUX_MESSAGE_BYTES];
+static struct guest_entry entry;
+static char message[MESSAGE_BYTES];
 
 static void put(uint8_t *bytes, size_t offset, uint64_t value, size_t width)
 {

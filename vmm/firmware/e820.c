@@ -2,7 +2,7 @@
 /*
  * The guest-physical memory map; see e820.h.
  */
-#include "vmm/machine/e820.h"
+#include "vmm/firmware/e820.h"
 
 #define PAGE_MASK     0xfffull
 #define IOAPIC_BASE   0xfec00000u

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "vmm/machine/acpi.h"
-#include "vmm/machine/acpi_aml.h"
+#include "vmm/firmware/acpi.h"
+#include "vmm/firmware/acpi_aml.h"
 
 #define RAM_SIZE (4u << 20)
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "vmm/machine/e820.h"
+#include "vmm/firmware/e820.h"
 
 #define MIB (1ull << 20)
 

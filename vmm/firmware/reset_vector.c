@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "vmm/machine/reset_vector.h"
+#include "vmm/firmware/reset_vector.h"
 
 #define VECTOR 0xffff0u
 #define CODE   0xfffd0u

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/machine/multiboot.h"
+#include "vmm/firmware/multiboot.h"
 
 #define IMAGE 256u
 
@@ -63,8 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
     const struct multiboot_module module[] = {{input, length, "first"}, {large, length * 0x1000, NULL}};
     struct multiboot_config config = {
         .image = input, .size = length, .command_line = "x", .module = module, .modules = 2};
-    char message[LINUX_MESSAGE_BYTES];
-    struct linux_entry entry;
+    char message[MESSAGE_BYTES];
+    struct guest_entry entry;
     struct e820_map map;
     uint8_t image[IMAGE];
 

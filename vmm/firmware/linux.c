@@ -4,11 +4,11 @@
  * are addresses chosen: the kernel where it prefers to be (or at the next place it allows), the initrd as
  * high as it may lie in low memory, everything that is ours below 64 KiB.
  */
-#include "vmm/machine/linux.h"
+#include "vmm/firmware/linux.h"
 
 #include <string.h>
 
-#include "vmm/machine/linux_message.h"
+#include "vmm/firmware/message.h"
 
 /* Offsets in the file's first sectors, which are those in boot_params too. */
 enum header_offset {
@@ -95,7 +95,7 @@ struct placement {
 struct loader {
     const struct guest_ram *ram;
     const struct linux_config *config;
-    struct linux_message message;
+    struct message_line message;
     struct image image;
     struct placement at;
 };
@@ -117,26 +117,17 @@ static void put(uint8_t *bytes, size_t offset, uint64_t value, size_t width)
 
 static bool fail(struct loader *loader, const char *text)
 {
-    linux_message_text(&loader->message, text);
-    return false;
-}
-
-/* "<what> <expected>, found <number>" */
-static bool fail_found(struct loader *loader, const char *text, uint64_t found)
-{
-    linux_message_text(&loader->message, text);
-    linux_message_text(&loader->message, ", found 0x");
-    linux_message_number(&loader->message, found, 16);
+    message_text(&loader->message, text);
     return false;
 }
 
 static bool fail_memory(struct loader *loader, uint64_t needed)
 {
-    linux_message_text(&loader->message, "kernel and initrd: needs ");
-    linux_message_number(&loader->message, needed / MIB + (needed % MIB != 0), 10);
-    linux_message_text(&loader->message, " MiB of memory below 3 GiB, has ");
-    linux_message_number(&loader->message, loader->config->map->low_size / MIB, 10);
-    linux_message_text(&loader->message, " MiB");
+    message_text(&loader->message, "kernel and initrd: needs ");
+    message_number(&loader->message, needed / MIB + (needed % MIB != 0), 10);
+    message_text(&loader->message, " MiB of memory below 3 GiB, has ");
+    message_number(&loader->message, loader->config->map->low_size / MIB, 10);
+    message_text(&loader->message, " MiB");
     return false;
 }
 
@@ -146,22 +137,28 @@ static bool check_magic(struct loader *loader)
     struct image *image = &loader->image;
 
     if (loader->config->kernel_size < HDR_END_MAX)
-        return fail_found(loader, "kernel: expected a bzImage of at least 0x290 bytes",
-                          loader->config->kernel_size);
+        return message_found(&loader->message, "kernel: expected a bzImage of at least 0x290 bytes",
+                             loader->config->kernel_size);
     if (get(file, HDR_BOOT_FLAG, 2) != 0xaa55)
-        return fail_found(loader, "kernel: expected boot flag 0xaa55 at 0x1fe", get(file, HDR_BOOT_FLAG, 2));
+        return message_found(&loader->message, "kernel: expected boot flag 0xaa55 at 0x1fe",
+                             get(file, HDR_BOOT_FLAG, 2));
     if (get(file, HDR_MAGIC, 4) != 0x53726448)
-        return fail_found(loader, "kernel: expected \"HdrS\" (0x53726448) at 0x202", get(file, HDR_MAGIC, 4));
+        return message_found(&loader->message, "kernel: expected \"HdrS\" (0x53726448) at 0x202",
+                             get(file, HDR_MAGIC, 4));
     image->version = (unsigned)get(file, HDR_VERSION, 2);
     if (image->version < VERSION_2_06)
-        return fail_found(loader, "kernel: expected boot protocol 2.06 (0x206) or later", image->version);
+        return message_found(&loader->message, "kernel: expected boot protocol 2.06 (0x206) or later",
+                             image->version);
     if (!(file[HDR_LOADFLAGS] & LOADED_HIGH))
-        return fail_found(loader, "kernel: expected a bzImage (loadflags bit 0)", file[HDR_LOADFLAGS]);
+        return message_found(&loader->message, "kernel: expected a bzImage (loadflags bit 0)",
+                             file[HDR_LOADFLAGS]);
     if (file[HDR_JUMP] != 0xeb)
-        return fail_found(loader, "kernel: expected a short jump (0xeb) at 0x200", file[HDR_JUMP]);
+        return message_found(&loader->message, "kernel: expected a short jump (0xeb) at 0x200",
+                             file[HDR_JUMP]);
     image->header_end = HDR_MAGIC + file[HDR_JUMP + 1];
     if (image->header_end < (image->version < VERSION_2_10 ? HDR_END_2_06 : HDR_END_2_10))
-        return fail_found(loader, "kernel: setup header too short for its protocol: end", image->header_end);
+        return message_found(&loader->message, "kernel: setup header too short for its protocol: end",
+                             image->header_end);
     if (image->header_end > HDR_END_MAX)
         image->header_end = HDR_END_MAX;
     return true;
@@ -179,14 +176,14 @@ static bool check_payload(struct loader *loader)
     uint64_t available = loader->config->kernel_size;
 
     if (start >= available)
-        return fail_found(loader, "kernel: file ends within its setup sectors: size", available);
+        return message_found(&loader->message, "kernel: file ends within its setup sectors: size", available);
     available -= start;
     if (expected <= ENTRY_64)
-        return fail_found(loader, "kernel: expected a syssize beyond 0x200 bytes", expected);
+        return message_found(&loader->message, "kernel: expected a syssize beyond 0x200 bytes", expected);
     if (expected > available + 15) {
-        linux_message_text(&loader->message, "kernel: truncated: expected 0x");
-        linux_message_number(&loader->message, expected, 16);
-        return fail_found(loader, " bytes after the setup sectors", available);
+        message_text(&loader->message, "kernel: truncated: expected 0x");
+        message_number(&loader->message, expected, 16);
+        return message_found(&loader->message, " bytes after the setup sectors", available);
     }
     image->payload = file + start;
     image->payload_size = expected < available ? expected : available;
@@ -214,14 +211,16 @@ static bool check_addresses(struct loader *loader)
     }
     if (image->relocatable && (image->alignment < PAGE || image->alignment > MAX_ALIGNMENT ||
                                (image->alignment & (image->alignment - 1)) != 0))
-        return fail_found(loader,
-                          "kernel: expected kernel_alignment to be a power of two from 4 KiB to 1 GiB",
-                          image->alignment);
+        return message_found(&loader->message,
+                             "kernel: expected kernel_alignment to be a power of two from 4 KiB to 1 GiB",
+                             image->alignment);
     if (!image->relocatable && image->pref_address < E820_HIGH_MEMORY)
-        return fail_found(loader, "kernel: not relocatable, expected its address in 1 MiB..3 GiB",
-                          image->pref_address);
+        return message_found(&loader->message,
+                             "kernel: not relocatable, expected its address in 1 MiB..3 GiB",
+                             image->pref_address);
     if (image->pref_address >= E820_PCI_HOLE)
-        return fail_found(loader, "kernel: expected its address below 3 GiB", image->pref_address);
+        return message_found(&loader->message, "kernel: expected its address below 3 GiB",
+                             image->pref_address);
     if (image->init_size < image->payload_size)
         image->init_size = image->payload_size;
     return true;
@@ -249,7 +248,8 @@ static bool place_kernel(struct loader *loader)
     uint64_t place = image->pref_address;
 
     if (loader->config->initrd_size > UINT32_MAX)
-        return fail_found(loader, "initrd: expected less than 4 GiB", loader->config->initrd_size);
+        return message_found(&loader->message, "initrd: expected less than 4 GiB",
+                             loader->config->initrd_size);
     if (image->relocatable) {
         if (place < E820_HIGH_MEMORY)
             place = E820_HIGH_MEMORY;
@@ -273,11 +273,11 @@ static bool place_initrd(struct loader *loader)
     if (end > (uint64_t)loader->image.initrd_max + 1)
         end = (uint64_t)loader->image.initrd_max + 1;
     if (size > end || ((end - size) & ~(PAGE - 1)) < kernel_end) {
-        linux_message_text(&loader->message, "initrd: expected to fit between the kernel's end 0x");
-        linux_message_number(&loader->message, kernel_end, 16);
-        linux_message_text(&loader->message, " and initrd_addr_max 0x");
-        linux_message_number(&loader->message, loader->image.initrd_max, 16);
-        return fail_found(loader, "; size", size);
+        message_text(&loader->message, "initrd: expected to fit between the kernel's end 0x");
+        message_number(&loader->message, kernel_end, 16);
+        message_text(&loader->message, " and initrd_addr_max 0x");
+        message_number(&loader->message, loader->image.initrd_max, 16);
+        return message_found(&loader->message, "; size", size);
     }
     loader->at.initrd = (end - size) & ~(PAGE - 1);
     return true;
@@ -287,7 +287,7 @@ static bool write(struct loader *loader, uint64_t gpa, const void *bytes, size_t
 {
     if (guest_ram_write(loader->ram, gpa, bytes, length))
         return true;
-    return fail_found(loader, "guest memory: expected RAM", gpa);
+    return message_found(&loader->message, "guest memory: expected RAM", gpa);
 }
 
 static bool write_command_line(struct loader *loader)
@@ -298,10 +298,10 @@ static bool write_command_line(struct loader *loader)
         loader->image.cmdline_size < LINUX_COMMAND_MAX ? loader->image.cmdline_size : LINUX_COMMAND_MAX;
 
     if (length > limit) {
-        linux_message_text(&loader->message, "command line: expected at most ");
-        linux_message_number(&loader->message, limit, 10);
-        linux_message_text(&loader->message, " bytes, found ");
-        linux_message_number(&loader->message, length, 10);
+        message_text(&loader->message, "command line: expected at most ");
+        message_number(&loader->message, limit, 10);
+        message_text(&loader->message, " bytes, found ");
+        message_number(&loader->message, length, 10);
         return false;
     }
     return write(loader, LINUX_COMMAND_LINE, line, length + 1);
@@ -332,7 +332,7 @@ static bool write_boot_params(struct loader *loader)
     uint8_t *params = guest_ram_at(loader->ram, LINUX_BOOT_PARAMS, PAGE);
 
     if (!params)
-        return fail_found(loader, "guest memory: expected RAM", LINUX_BOOT_PARAMS);
+        return message_found(&loader->message, "guest memory: expected RAM", LINUX_BOOT_PARAMS);
     memset(params, 0, PAGE);
     memcpy(params + HDR_START, config->kernel + HDR_START, loader->image.header_end - HDR_START);
     params[HDR_LOADER] = LOADER_UNDEFINED;
@@ -357,7 +357,7 @@ static bool write_page_tables(struct loader *loader)
     uint8_t *tables = guest_ram_at(loader->ram, LINUX_PAGE_TABLES, 6 * PAGE);
 
     if (!tables)
-        return fail_found(loader, "guest memory: expected RAM", LINUX_PAGE_TABLES);
+        return message_found(&loader->message, "guest memory: expected RAM", LINUX_PAGE_TABLES);
     memset(tables, 0, 6 * PAGE);
     put(tables, 0, (LINUX_PAGE_TABLES + PAGE) | PTE_TABLE, 8);
     for (size_t i = 0; i < 4; i++)
@@ -368,7 +368,7 @@ static bool write_page_tables(struct loader *loader)
 }
 
 /* __BOOT_CS 0x10 and __BOOT_DS 0x18, flat; a task state that nobody uses, as VM entry wants one. */
-static bool write_gdt(struct loader *loader, struct linux_entry *entry)
+static bool write_gdt(struct loader *loader, struct guest_entry *entry)
 {
     bool wide = loader->image.entry_64;
     uint8_t gdt[5 * 8] = {0};
@@ -376,15 +376,15 @@ static bool write_gdt(struct loader *loader, struct linux_entry *entry)
     put(gdt, 0x10, wide ? 0x00af9b000000ffffull : 0x00cf9b000000ffffull, 8);
     put(gdt, 0x18, 0x00cf93000000ffffull, 8);
     put(gdt, 0x20, 0x00008b0000000067ull, 8);
-    entry->cs = (struct linux_segment){0x10, wide ? 0xa9b : 0xc9b, UINT32_MAX, 0};
-    entry->data = (struct linux_segment){0x18, 0xc93, UINT32_MAX, 0};
-    entry->tr = (struct linux_segment){0x20, 0x08b, 0x67, 0};
+    entry->cs = (struct guest_segment){0x10, wide ? 0xa9b : 0xc9b, UINT32_MAX, 0};
+    entry->data = (struct guest_segment){0x18, 0xc93, UINT32_MAX, 0};
+    entry->tr = (struct guest_segment){0x20, 0x08b, 0x67, 0};
     entry->gdt_base = LINUX_GDT;
     entry->gdt_limit = sizeof gdt - 1;
     return write(loader, LINUX_GDT, gdt, sizeof gdt);
 }
 
-static void describe_entry(const struct loader *loader, struct linux_entry *entry)
+static void describe_entry(const struct loader *loader, struct guest_entry *entry)
 {
     entry->rsi = LINUX_BOOT_PARAMS;
     entry->rsp = LINUX_STACK;
@@ -410,13 +410,13 @@ static bool write_images(struct loader *loader)
     return !loader->at.initrd || write(loader, loader->at.initrd, config->initrd, config->initrd_size);
 }
 
-bool linux_load(const struct guest_ram *ram, const struct linux_config *config, struct linux_entry *entry,
-                char message[LINUX_MESSAGE_BYTES])
+bool linux_load(const struct guest_ram *ram, const struct linux_config *config, struct guest_entry *entry,
+                char message[MESSAGE_BYTES])
 {
-    struct loader loader = {.ram = ram, .config = config, .message = {message, LINUX_MESSAGE_BYTES, 0}};
+    struct loader loader = {.ram = ram, .config = config, .message = {message, MESSAGE_BYTES, 0}};
 
     message[0] = 0;
-    *entry = (struct linux_entry){.rip = 0};
+    *entry = (struct guest_entry){.rip = 0};
     if (!config->kernel)
         return fail(&loader, "kernel: none given");
     if (!check_magic(&loader) || !check_payload(&loader) || !check_addresses(&loader))

@@ -3,11 +3,11 @@
  * The Multiboot loader; see multiboot.h. Each header is copied out of the file and checked before its numbers
  * are used; all segments are checked before the first is written.
  */
-#include "vmm/machine/multiboot.h"
+#include "vmm/firmware/multiboot.h"
 
 #include <string.h>
 
-#include "vmm/machine/linux_message.h"
+#include "vmm/firmware/message.h"
 
 #define HEADER_MAGIC  0x1badb002u
 #define HEADER_SEARCH 8192u /* the header lies in so many bytes, on a multiple of four */
@@ -89,7 +89,7 @@ static const uint8_t elf_magic[4] = {0x7f, 'E', 'L', 'F'};
 struct loader {
     const struct guest_ram *ram;
     const struct multiboot_config *config;
-    struct linux_message message;
+    struct message_line message;
     struct elf_header elf;
     struct elf_segment segment[MULTIBOOT_SEGMENTS_MAX];
     size_t segments; /* that are loaded */
@@ -97,15 +97,6 @@ struct loader {
     uint64_t block;
     uint64_t module[MULTIBOOT_MODULES_MAX];
 };
-
-/* "<text>, found 0x<number>" */
-static bool fail_found(struct loader *loader, const char *text, uint64_t found)
-{
-    linux_message_text(&loader->message, text);
-    linux_message_text(&loader->message, ", found 0x");
-    linux_message_number(&loader->message, found, 16);
-    return false;
-}
 
 static void put32(uint8_t *bytes, size_t offset, uint32_t value)
 {
@@ -131,27 +122,34 @@ static bool check_elf(struct loader *loader)
     struct elf_header *elf = &loader->elf;
 
     if (config->size < sizeof *elf)
-        return fail_found(loader, "kernel: expected an ELF32 file of at least 0x34 bytes", config->size);
+        return message_found(&loader->message, "kernel: expected an ELF32 file of at least 0x34 bytes",
+                             config->size);
     memcpy(elf, config->image, sizeof *elf);
     if (!multiboot_is(config->image, config->size))
-        return fail_found(loader, "kernel: expected an ELF file (0x464c457f)", get32(elf->ident, 0));
+        return message_found(&loader->message, "kernel: expected an ELF file (0x464c457f)",
+                             get32(elf->ident, 0));
     if (elf->ident[IDENT_CLASS] != ELF_32BIT)
-        return fail_found(loader, "kernel: expected an ELF32 file (class 1)", elf->ident[IDENT_CLASS]);
+        return message_found(&loader->message, "kernel: expected an ELF32 file (class 1)",
+                             elf->ident[IDENT_CLASS]);
     if (elf->ident[IDENT_DATA] != ELF_LITTLE)
-        return fail_found(loader, "kernel: expected a little-endian ELF file (data 1)",
-                          elf->ident[IDENT_DATA]);
+        return message_found(&loader->message, "kernel: expected a little-endian ELF file (data 1)",
+                             elf->ident[IDENT_DATA]);
     if (elf->ident[IDENT_VERSION] != ELF_CURRENT || elf->version != ELF_CURRENT)
-        return fail_found(loader, "kernel: expected ELF version 1", elf->version);
+        return message_found(&loader->message, "kernel: expected ELF version 1", elf->version);
     if (elf->type != ELF_EXECUTABLE)
-        return fail_found(loader, "kernel: expected an executable ELF file (type 2)", elf->type);
+        return message_found(&loader->message, "kernel: expected an executable ELF file (type 2)", elf->type);
     if (elf->machine != ELF_386)
-        return fail_found(loader, "kernel: expected an ELF file for the 80386 (machine 3)", elf->machine);
+        return message_found(&loader->message, "kernel: expected an ELF file for the 80386 (machine 3)",
+                             elf->machine);
     if (elf->phentsize != sizeof loader->segment[0])
-        return fail_found(loader, "kernel: expected ELF program headers of 0x20 bytes", elf->phentsize);
+        return message_found(&loader->message, "kernel: expected ELF program headers of 0x20 bytes",
+                             elf->phentsize);
     if (elf->phnum == 0 || elf->phnum > MULTIBOOT_SEGMENTS_MAX)
-        return fail_found(loader, "kernel: expected 0x1 to 0x10 ELF program headers", elf->phnum);
+        return message_found(&loader->message, "kernel: expected 0x1 to 0x10 ELF program headers",
+                             elf->phnum);
     if (elf->phoff > config->size || elf->phnum * sizeof loader->segment[0] > config->size - elf->phoff)
-        return fail_found(loader, "kernel: expected the ELF program headers within the file", elf->phoff);
+        return message_found(&loader->message, "kernel: expected the ELF program headers within the file",
+                             elf->phoff);
     memcpy(loader->segment, config->image + elf->phoff, elf->phnum * sizeof loader->segment[0]);
     return true;
 }
@@ -172,13 +170,15 @@ static bool check_header(struct loader *loader)
     while (at + HEADER_BYTES <= end && !is_header(config->image + at))
         at += 4;
     if (at + HEADER_BYTES > end)
-        return fail_found(loader, "kernel: expected a Multiboot header (0x1badb002, sum 0) before", end);
+        return message_found(&loader->message,
+                             "kernel: expected a Multiboot header (0x1badb002, sum 0) before", end);
     flags = get32(config->image, at + 4);
     if (flags & WANT_MANDATORY & ~(WANT_ALIGNED | WANT_MEMORY))
-        return fail_found(loader, "kernel: expected no Multiboot flags in 0xfffc", flags);
+        return message_found(&loader->message, "kernel: expected no Multiboot flags in 0xfffc", flags);
     if (flags & WANT_KLUDGE)
-        return fail_found(loader, "kernel: expected Multiboot flag 0x10000 clear, for addresses are in ELF",
-                          flags);
+        return message_found(&loader->message,
+                             "kernel: expected Multiboot flag 0x10000 clear, for addresses are in ELF",
+                             flags);
     return true;
 }
 
@@ -192,19 +192,21 @@ static bool check_segment(struct loader *loader, const struct elf_segment *segme
     uint64_t end = segment_end(segment);
 
     if (segment->filesz > segment->memsz)
-        return fail_found(loader, "kernel: expected segments not shorter in memory than in the file",
-                          segment->filesz);
+        return message_found(&loader->message,
+                             "kernel: expected segments not shorter in memory than in the file",
+                             segment->filesz);
     if (segment->filesz != 0 &&
         (segment->offset > loader->config->size || segment->filesz > loader->config->size - segment->offset))
-        return fail_found(loader, "kernel: truncated: expected a segment's bytes within the file, at",
-                          segment->offset);
+        return message_found(&loader->message,
+                             "kernel: truncated: expected a segment's bytes within the file, at",
+                             segment->offset);
     if (segment->paddr < MULTIBOOT_LOWEST || (segment->paddr < E820_HIGH_MEMORY && end > E820_EBDA))
-        return fail_found(loader, "kernel: expected segments in 0x500..0x9fc00 or from 1 MiB on",
-                          segment->paddr);
+        return message_found(&loader->message, "kernel: expected segments in 0x500..0x9fc00 or from 1 MiB on",
+                             segment->paddr);
     if (end > loader->config->map->acpi_base) {
-        linux_message_text(&loader->message, "kernel: expected segments below 0x");
-        linux_message_number(&loader->message, loader->config->map->acpi_base, 16);
-        return fail_found(loader, " (end of memory)", end);
+        message_text(&loader->message, "kernel: expected segments below 0x");
+        message_number(&loader->message, loader->config->map->acpi_base, 16);
+        return message_found(&loader->message, " (end of memory)", end);
     }
     return true;
 }
@@ -244,7 +246,7 @@ static bool find_entry(struct loader *loader)
             loader->entry = entry;
             return true;
         }
-    return fail_found(loader, "kernel: expected the entry in a loaded segment", entry);
+    return message_found(&loader->message, "kernel: expected the entry in a loaded segment", entry);
 }
 
 static uint64_t whole_pages(uint64_t bytes)
@@ -287,7 +289,8 @@ static bool place_block(struct loader *loader)
     }
     if (loader->block + size <= E820_EBDA)
         return true;
-    return fail_found(loader, "kernel: expected room below 0x9fc00 beside its segments, for bytes", size);
+    return message_found(&loader->message,
+                         "kernel: expected room below 0x9fc00 beside its segments, for bytes", size);
 }
 
 static bool place_modules(struct loader *loader)
@@ -303,13 +306,13 @@ static bool place_modules(struct loader *loader)
 
         place = whole_pages(place);
         if (place > end || size > end - place) {
-            linux_message_text(&loader->message, "module ");
-            linux_message_number(&loader->message, i + 1, 10);
-            linux_message_text(&loader->message, ": expected to fit between 0x");
-            linux_message_number(&loader->message, place, 16);
-            linux_message_text(&loader->message, " and the end of memory 0x");
-            linux_message_number(&loader->message, end, 16);
-            return fail_found(loader, "; size", size);
+            message_text(&loader->message, "module ");
+            message_number(&loader->message, i + 1, 10);
+            message_text(&loader->message, ": expected to fit between 0x");
+            message_number(&loader->message, place, 16);
+            message_text(&loader->message, " and the end of memory 0x");
+            message_number(&loader->message, end, 16);
+            return message_found(&loader->message, "; size", size);
         }
         loader->module[i] = place;
         place += size;
@@ -320,12 +323,12 @@ static bool place_modules(struct loader *loader)
 static bool check_lines(struct loader *loader)
 {
     if (loader->config->modules > MULTIBOOT_MODULES_MAX)
-        return fail_found(loader, "expected at most 0x8 modules", loader->config->modules);
+        return message_found(&loader->message, "expected at most 0x8 modules", loader->config->modules);
     for (size_t i = 0; i <= loader->config->modules; i++) {
         size_t length = strlen(command_line(loader, i));
 
         if (length > MULTIBOOT_COMMAND_MAX)
-            return fail_found(loader, "command line: expected at most 0x7ff bytes", length);
+            return message_found(&loader->message, "command line: expected at most 0x7ff bytes", length);
     }
     return true;
 }
@@ -334,7 +337,7 @@ static bool write(struct loader *loader, uint64_t gpa, const void *bytes, size_t
 {
     if (guest_ram_write(loader->ram, gpa, bytes, length))
         return true;
-    return fail_found(loader, "guest memory: expected RAM", gpa);
+    return message_found(&loader->message, "guest memory: expected RAM", gpa);
 }
 
 static bool write_segments(struct loader *loader)
@@ -347,7 +350,7 @@ static bool write_segments(struct loader *loader)
             return false;
         if (!guest_ram_fill(loader->ram, (uint64_t)segment->paddr + segment->filesz, 0,
                             segment->memsz - segment->filesz))
-            return fail_found(loader, "guest memory: expected RAM", segment->paddr);
+            return message_found(&loader->message, "guest memory: expected RAM", segment->paddr);
     }
     return true;
 }
@@ -402,7 +405,7 @@ static bool write_block(struct loader *loader)
     uint8_t *block = guest_ram_at(loader->ram, place, size);
 
     if (!block)
-        return fail_found(loader, "guest memory: expected RAM", place);
+        return message_found(&loader->message, "guest memory: expected RAM", place);
     memset(block, 0, size);
     put32(block, INFO_FLAGS, HAVE_MEMORY | HAVE_COMMAND_LINE | HAVE_MAP | HAVE_NAME | modules);
     put32(block, INFO_MEM_LOWER, E820_EBDA / KIB);
@@ -419,9 +422,9 @@ static bool write_block(struct loader *loader)
     return true;
 }
 
-static struct linux_entry entry_of(const struct loader *loader)
+static struct guest_entry entry_of(const struct loader *loader)
 {
-    return (struct linux_entry){
+    return (struct guest_entry){
         .rip = loader->entry,
         .rax = MULTIBOOT_MAGIC,
         .rbx = loader->block,
@@ -433,12 +436,12 @@ static struct linux_entry entry_of(const struct loader *loader)
 }
 
 bool multiboot_load(const struct guest_ram *ram, const struct multiboot_config *config,
-                    struct linux_entry *entry, char message[LINUX_MESSAGE_BYTES])
+                    struct guest_entry *entry, char message[MESSAGE_BYTES])
 {
-    struct loader loader = {.ram = ram, .config = config, .message = {message, LINUX_MESSAGE_BYTES, 0}};
+    struct loader loader = {.ram = ram, .config = config, .message = {message, MESSAGE_BYTES, 0}};
 
     message[0] = 0;
-    *entry = (struct linux_entry){.rip = 0};
+    *entry = (struct guest_entry){.rip = 0};
     if (!check_elf(&loader) || !check_header(&loader) || !check_segments(&loader) || !find_entry(&loader))
         return false;
     if (!check_lines(&loader) || !place_block(&loader) || !place_modules(&loader))
