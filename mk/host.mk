@@ -7,11 +7,11 @@
 # libFuzzer. What is linked also depends on the folders of its sources: one that was deleted must not live on in it.
 
 # Sources of the parts that have no test of their own but are needed by one.
-HOST_EXTRA := init/route.c vmm/cpu/event.c
+HOST_EXTRA := init/route.c
 
 # Folders to build and test; to be narrowed on the command line.
 HOST_DIRS ?= lib vmm kernel base core init drivers servers
-HOST_MODEL_DIRS := vmm/bus vmm/device vmm/machine vmm/firmware
+HOST_MODEL_DIRS := vmm/bus vmm/cpu vmm/device vmm/firmware vmm/kvm vmm/machine
 FUZZ_TIME ?= 30
 
 HOST := $(BUILD)/host

@@ -157,7 +157,7 @@ static enum error attach_ram(struct monitor *m)
                               .bytes = m->map.low_size - whole,
                               .rights = GUEST_RIGHTS};
     for (unsigned i = 0; i < m->config.vcpus; i++)
-        m->churn.written[m->churn.writers++] = &m->vcpu[i].msr.state.kvm_eoi;
+        m->churn.written[m->churn.writers++] = &m->vcpu[i].msr.kvm.eoi;
     if (status == ERROR_OK && churns)
         status = churn_attach(&m->churn);
     if (status == ERROR_OK && m->map.high_size)

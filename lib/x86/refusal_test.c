@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Every instruction with a memory operand, by objdump, which knows them all: it is executed, or x86_refusal()
- * says why it is not, or it belongs to a feature that vmm/machine/cpuid.c offers no guest. The table of those
+ * says why it is not, or it belongs to a feature that vmm/cpu/cpuid.c offers no guest. The table of those
  * is below, each with the bit of CPUID that is not given; what is in none of the three fails, and so does a
  * row of the table that nothing needs.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The exits that vmm/machine/cpuid.c and msr.c answer, XSETBV and MOV to CR4: what they need of the vCPU's
+ * The exits that vmm/cpu/cpuid.c and msr.c answer, XSETBV and MOV to CR4: what they need of the vCPU's
  * state is asked for only where the leaf or the register depends on it.
  */
 #include "vmm/cpu/vcpu.h"

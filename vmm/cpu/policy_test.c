@@ -57,7 +57,7 @@ static void test_cpuid_clock(void **state)
     struct bench *bench = *state;
     struct lapic *lapic = &bench->machine.cpu[0].lapic;
 
-    bench->state.gpr[VCPU_RAX] = CPUID_CLOCK_LEAF;
+    bench->state.gpr[VCPU_RAX] = KVM_LEAF_CLOCK;
     assert_true(leave(bench, VCPU_EXIT_CPUID, 0, CODE + 2));
     assert_int_equal(bench->state.gpr[VCPU_RAX], lapic->config.tsc_khz);
     lapic_timer_set_divide(lapic, 0xb, 0); /* by one */

@@ -84,7 +84,7 @@ static void test_decisions_stay(void **state)
     struct lapic *lapic = &bench->machine.cpu[0].lapic;
     uint32_t *offer = (uint32_t *)(void *)(bench->ram + 0x1000);
 
-    bench->vcpu.msr.state.kvm_eoi = 0x1000 | KVM_EOI_ENABLED;
+    bench->vcpu.msr.kvm.eoi = 0x1000 | KVM_EOI_ENABLED;
     assert_true(lapic_msr_write(lapic, MSR_APIC_BASE, lapic->base | APIC_BASE_EXTD, 0));
     assert_true(lapic_msr_write(lapic, 0x80f, 0x1ff, 0));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -107,7 +107,7 @@ void vcpu_reset(struct vcpu *vcpu)
     vcpu->fetched_outside = false;
     msr_reset(&vcpu->msr);
     vcpu->msr.state.tsc_adjust = 0;
-    vcpu->msr.clock_cpu.moved = false;
+    vcpu->msr.kvm.clock.moved = false;
     vcpu_attend(vcpu);
 }
 
@@ -122,8 +122,7 @@ void vcpu_reset_init(struct vcpu *vcpu)
         vcpu_step_end(vcpu, false);
     reset_registers(vcpu);
     lapic_reset_init(vcpu->lapic);
-    vcpu->msr.clock_cpu.msr = 0;
-    vcpu->msr.state.kvm_eoi = 0;
+    kvm_reset(&vcpu->msr.kvm);
     __atomic_store_n(&vcpu->cpu->nmi, false, __ATOMIC_RELAXED);
     __atomic_store_n(&vcpu->cpu->kicked, false, __ATOMIC_RELAXED);
     vcpu_update_deadline(vcpu);

@@ -54,11 +54,11 @@ static void test_init_writes_nowhere(void **state)
 {
     struct bench *bench = *state;
 
-    bench->vcpu.msr.state.kvm_eoi = 0x3000 | KVM_EOI_ENABLED;
-    bench->vcpu.msr.clock_cpu.msr = 0x4001;
+    bench->vcpu.msr.kvm.eoi = 0x3000 | KVM_EOI_ENABLED;
+    bench->vcpu.msr.kvm.clock.msr = 0x4001;
     vcpu_reset_init(&bench->vcpu);
-    assert_int_equal(bench->vcpu.msr.state.kvm_eoi, 0);
-    assert_int_equal(bench->vcpu.msr.clock_cpu.msr, 0);
+    assert_int_equal(bench->vcpu.msr.kvm.eoi, 0);
+    assert_int_equal(bench->vcpu.msr.kvm.clock.msr, 0);
 }
 
 /* A processor that does not tell the next RIP: what is needed to fetch comes with the first exit. */

@@ -22,6 +22,7 @@
 
 #include "vmm/bus/bus.h"
 #include "vmm/cpu/clock.h"
+#include "vmm/cpu/startup.h"
 #include "vmm/device/i440fx.h"
 #include "vmm/device/i8042.h"
 #include "vmm/device/i82093aa.h"
@@ -33,8 +34,7 @@
 #include "vmm/device/piix4_pm.h"
 #include "vmm/device/uart16550.h"
 #include "vmm/firmware/e820.h"
-#include "vmm/machine/kvmclock.h"
-#include "vmm/machine/startup.h"
+#include "vmm/kvm/kvmclock.h"
 
 #define MACHINE_COM1     0x3f8u
 #define MACHINE_COM1_IRQ 4u

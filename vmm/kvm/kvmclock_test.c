@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "vmm/machine/kvmclock.h"
+#include "vmm/kvm/kvmclock.h"
 
 #define RAM_SIZE 0x20000u
 

@@ -13,7 +13,7 @@
 /* NULL: the guest does not want it. */
 static uint32_t *place(const struct vcpu *vcpu)
 {
-    uint64_t msr = vcpu->msr.state.kvm_eoi;
+    uint64_t msr = vcpu->msr.kvm.eoi;
 
     if (!(msr & KVM_EOI_ENABLED))
         return NULL;

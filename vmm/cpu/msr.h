@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "vmm/device/lapic.h"
-#include "vmm/machine/kvmclock.h"
+#include "vmm/kvm/kvm.h"
 
 #define MSR_NOTES_MAX 32 /* notes per vCPU, then silence */
 
@@ -42,10 +42,7 @@ struct msr_state {
     uint64_t hwcr;
     uint64_t de_cfg;
     uint64_t microcode;
-    uint64_t kvm_eoi; /* guest-physical address and KVM_EOI_ENABLED */
 };
-
-#define KVM_EOI_ENABLED 1u
 
 struct msr_config {
     bool intel;
@@ -56,7 +53,7 @@ struct msr_config {
 struct msr_cpu {
     struct msr_state state;
     struct msr_config config;
-    struct kvmclock_cpu clock_cpu;
+    struct kvm_cpu kvm;
     struct lapic *lapic;
     struct kvmclock *clock; /* NULL: no KVM clock */
     bool paging;            /* guest CR0.PG, filled by the vCPU loop: EFER.LME is fixed then */

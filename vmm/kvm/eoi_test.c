@@ -13,7 +13,7 @@ static void test_offered_eoi(void **state)
     *word = 0x100;
     bench->state.rflags |= X86_RFLAGS_IF;
     bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_SVR, 4, 0x1ff, 0, 0);
-    vcpu->msr.state.kvm_eoi = 0x3000 | KVM_EOI_ENABLED;
+    vcpu->msr.kvm.eoi = 0x3000 | KVM_EOI_ENABLED;
     for (unsigned ended = 0; ended < 2; ended++) {
         lapic_set_irr(lapic, 0x40, false);
         vcpu_inject(vcpu);
@@ -45,7 +45,7 @@ static void test_offered_eoi(void **state)
     assert_false(vcpu->after & VCPU_AFTER_EOI);
     bench->state.dirty = 0;
     lapic_eoi(lapic);
-    vcpu->msr.state.kvm_eoi = 0;
+    vcpu->msr.kvm.eoi = 0;
     vcpu_inject(vcpu);
     assert_false(vcpu->after & VCPU_AFTER_EOI);
     assert_int_equal(*word, 0x100);
@@ -61,7 +61,7 @@ static void test_end_and_cr8(void **state)
 
     bench->state.rflags |= X86_RFLAGS_IF;
     bus_write(&bench->machine.bus, BUS_MMIO, LAPIC_MMIO_BASE + APIC_SVR, 4, 0x1ff, 0, 0);
-    vcpu->msr.state.kvm_eoi = 0x3000 | KVM_EOI_ENABLED;
+    vcpu->msr.kvm.eoi = 0x3000 | KVM_EOI_ENABLED;
     for (unsigned cr8 = 0; cr8 < 16; cr8 += 5) {
         lapic_set_irr(vcpu->lapic, 0xf0, false);
         vcpu_inject(vcpu);

@@ -3,7 +3,7 @@
  * The word of INIT and STARTUP; see startup.h. Each change is one exchange that begins anew when another came
  * in between; each that fails means that another succeeded.
  */
-#include "vmm/machine/startup.h"
+#include "vmm/cpu/startup.h"
 
 #define VECTOR 0xffu
 

@@ -6,7 +6,7 @@
  * compute the same time from the same TSC to the last bit, which is what the stable flag promises. The
  * version is odd while a structure is being written.
  */
-#include "vmm/machine/kvmclock.h"
+#include "vmm/kvm/kvmclock.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "vmm/machine/startup.h"
+#include "vmm/cpu/startup.h"
 
 static void test_running_takes_init_only(void **state)
 {

@@ -2,19 +2,17 @@
 /*
  * What a guest sees in CPUID: the host's processor, filtered by lists of what the monitor can keep up.
  *
- * Intel SDM vol. 2 CPUID; AMD APM vol. 3 appendix E. Hypervisor leaves: KVM's signature and clock features at
- * 0x40000000 (Linux, Documentation/virt/kvm/x86/cpuid.rst), the frequencies of TSC and APIC timer in kHz at
- * 0x40000010 (where VMware has them, and QEMU beside KVM's signature), our own name at 0x40000100.
+ * Intel SDM vol. 2 CPUID; AMD APM vol. 3 appendix E. Leaves of hypervisors: those of interface.h, and our
+ * own name at 0x40000100.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CPUID_KVM_LEAF    0x40000000u
-#define CPUID_CLOCK_LEAF  0x40000010u
-#define CPUID_OWN_LEAF    0x40000100u
-#define CPUID_CR4_OSXSAVE (1ull << 18)
+#define CPUID_HYPERVISOR_LEAVES 0x4000u /* leaf >> 16 */
+#define CPUID_OWN_LEAF          0x40000100u
+#define CPUID_CR4_OSXSAVE       (1ull << 18)
 
 #define CPUID_XCR0_X87 (1ull << 0)
 #define CPUID_XCR0_SSE (1ull << 1)

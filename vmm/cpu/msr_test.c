@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "vmm/machine/msr.h"
+#include "vmm/cpu/msr.h"
 
 #define RAM_SIZE 0x10000u
 

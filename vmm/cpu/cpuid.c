@@ -4,7 +4,9 @@
  * until somebody has thought about its state. Left out on purpose: virtualisation, MONITOR/MWAIT, performance
  * counters, XSAVES, protection keys, transactional memory, five-level paging, AVX-512, AMX, SGX.
  */
-#include "vmm/machine/cpuid.h"
+#include "vmm/cpu/cpuid.h"
+
+#include "vmm/cpu/interface.h"
 
 #define BIT(n) (1u << (n))
 
@@ -57,14 +59,6 @@
 #define MAX_EXTENDED   0x8000001eu
 
 #define CR4_FIRST 0x7ffu /* VME to OSXMMEXCPT, with L1_EDX */
-
-#define KVM_CLOCKSOURCE        BIT(0)
-#define KVM_NOP_IO_DELAY       BIT(1)
-#define KVM_CLOCKSOURCE2       BIT(3)
-#define KVM_PV_EOI             BIT(6)
-#define KVM_PV_UNHALT          BIT(7) /* KVM_KICK_CPU */
-#define KVM_PV_SEND_IPI        BIT(11)
-#define KVM_CLOCKSOURCE_STABLE BIT(24)
 
 static struct cpuid_regs host(const struct cpuid_config *config, uint32_t leaf, uint32_t subleaf)
 {
@@ -312,19 +306,13 @@ static void extended(const struct cpuid_config *config, bool intel, uint32_t lea
 
 static void hypervisor(const struct cpuid_config *config, uint32_t leaf, struct cpuid_regs *regs)
 {
+    const struct guest_interface *interface = interface_of_leaf(leaf);
+
     *regs = (struct cpuid_regs){0, 0, 0, 0};
-    if (leaf == CPUID_KVM_LEAF) {
-        *regs = (struct cpuid_regs){config->tsc_khz ? CPUID_CLOCK_LEAF : CPUID_KVM_LEAF + 1, 0x4b4d564b,
-                                    0x564b4d56, 0x0000004d}; /* KVMKVMKVM */
-    } else if (leaf == CPUID_KVM_LEAF + 1) {
-        regs->eax = KVM_CLOCKSOURCE | KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_PV_EOI;
-        regs->eax |= config->cpus > 1 ? KVM_PV_UNHALT | KVM_PV_SEND_IPI : 0;
-        regs->eax |= config->kvm_stable ? KVM_CLOCKSOURCE_STABLE : 0;
-    } else if (leaf == CPUID_CLOCK_LEAF && config->tsc_khz) {
-        *regs = (struct cpuid_regs){config->tsc_khz, config->apic_khz, 0, 0};
-    } else if (leaf == CPUID_OWN_LEAF) {
+    if (interface)
+        interface->cpuid(config, leaf, regs);
+    else if (leaf == CPUID_OWN_LEAF)
         *regs = (struct cpuid_regs){CPUID_OWN_LEAF, 0x6a6e6f44, 0x6f446e6f, 0x6e6f6a6e}; /* DonjonDonjon */
-    }
 }
 
 void cpuid_guest(const struct cpuid_config *config, uint32_t leaf, uint32_t subleaf, uint64_t cr4,
@@ -334,7 +322,7 @@ void cpuid_guest(const struct cpuid_config *config, uint32_t leaf, uint32_t subl
     uint32_t last;
     bool intel;
 
-    if (leaf >> 16 == CPUID_KVM_LEAF >> 16) {
+    if (leaf >> 16 == CPUID_HYPERVISOR_LEAVES) {
         hypervisor(config, leaf, regs);
         return;
     }

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "vmm/machine/cpuid.h"
+#include "vmm/cpu/cpuid.h"
 
 struct fake {
     bool intel;

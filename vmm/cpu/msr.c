@@ -4,7 +4,9 @@
  * takes. The few with an effect of their own are functions below the table. The timer and x2APIC registers,
  * which are written at every interrupt, are looked at before the table.
  */
-#include "vmm/machine/msr.h"
+#include "vmm/cpu/msr.h"
+
+#include "vmm/cpu/interface.h"
 
 enum kind {
     STORE,      /* any value within `bits` */
@@ -27,18 +29,13 @@ struct row {
     uint64_t bits;
 };
 
-#define MSR_TSC            0x10u
-#define MSR_KVM_WALL_OLD   0x11u
-#define MSR_KVM_SYSTEM_OLD 0x12u
-#define MSR_TSC_ADJUST     0x3bu
-#define MSR_SPEC_CTRL      0x48u
-#define MSR_PRED_CMD       0x49u
-#define MSR_MICROCODE      0x8bu
-#define MSR_MTRR_DEFAULT   0x2ffu
-#define MSR_KVM_WALL       0x4b564d00u
-#define MSR_KVM_SYSTEM     0x4b564d01u
-#define MSR_KVM_EOI        0x4b564d04u
-#define MSR_EFER           0xc0000080u
+#define MSR_TSC          0x10u
+#define MSR_TSC_ADJUST   0x3bu
+#define MSR_SPEC_CTRL    0x48u
+#define MSR_PRED_CMD     0x49u
+#define MSR_MICROCODE    0x8bu
+#define MSR_MTRR_DEFAULT 0x2ffu
+#define MSR_EFER         0xc0000080u
 
 #define AT(field)         ((uint16_t)offsetof(struct msr_state, field))
 #define ALL               UINT64_MAX
@@ -66,7 +63,6 @@ struct row {
 static const struct row table[] = {
     {0x00000000, 2, FIXED, ANY, 0, 0}, /* P5_MC_ADDR, P5_MC_TYPE */
     {MSR_TSC, 1, SPECIAL, ANY, 0, 0},
-    {MSR_KVM_WALL_OLD, 2, SPECIAL, ANY, 0, 0},
     {0x00000017, 1, READ_ONLY, INTEL, 0, 0}, /* PLATFORM_ID */
     {MSR_APIC_BASE, 1, SPECIAL, ANY, 0, 0},
     {0x00000034, 1, READ_ONLY, INTEL, 0, 0}, /* SMI_COUNT */
@@ -93,8 +89,6 @@ static const struct row table[] = {
     {0x00000268, 8, MTRR_FIXED, ANY, AT(mtrr_fixed[3]), 0},
     {0x00000277, 1, PAT, ANY, AT(pat), 0},
     {MSR_MTRR_DEFAULT, 1, SPECIAL, ANY, 0, 0},
-    {MSR_KVM_WALL, 2, SPECIAL, ANY, 0, 0},
-    {MSR_KVM_EOI, 1, SPECIAL, ANY, 0, 0},
     {MSR_EFER, 1, SPECIAL, ANY, 0, 0},
     {0xc0000081, 1, STORE, ANY, AT(star), ALL},
     {0xc0000082, 2, CANONICAL, ANY, AT(lstar), 0}, /* LSTAR, CSTAR */
@@ -178,10 +172,10 @@ static void move_tsc(struct msr_cpu *cpu, uint64_t delta, uint64_t now)
         return;
     cpu->state.tsc_adjust += delta;
     cpu->tsc_moved = true;
-    cpu->clock_cpu.moved = true;
+    cpu->kvm.clock.moved = true;
     lapic_tsc_move(cpu->lapic, delta, now);
     if (cpu->clock)
-        kvmclock_update(cpu->clock, &cpu->clock_cpu, now, lapic_tsc(cpu->lapic, now));
+        kvmclock_update(cpu->clock, &cpu->kvm.clock, now, lapic_tsc(cpu->lapic, now));
 }
 
 static bool special_read(struct msr_cpu *cpu, uint32_t msr, uint64_t now, uint64_t *value)
@@ -207,17 +201,6 @@ static bool special_read(struct msr_cpu *cpu, uint32_t msr, uint64_t now, uint64
     case MSR_EFER:
         *value = cpu->state.efer;
         return true;
-    case MSR_KVM_WALL:
-    case MSR_KVM_WALL_OLD:
-        *value = cpu->clock ? cpu->clock->wall_msr : 0;
-        return cpu->clock != NULL;
-    case MSR_KVM_SYSTEM:
-    case MSR_KVM_SYSTEM_OLD:
-        *value = cpu->clock_cpu.msr;
-        return cpu->clock != NULL;
-    case MSR_KVM_EOI:
-        *value = cpu->state.kvm_eoi;
-        return cpu->clock != NULL;
     default: /* PRED_CMD is write-only */
         return false;
     }
@@ -242,17 +225,6 @@ static bool write_mtrr_default(struct msr_cpu *cpu, uint64_t value)
     return true;
 }
 
-/* Where paravirtual ends of interrupts are offered: four bytes of RAM. */
-static bool write_eoi(struct msr_cpu *cpu, uint64_t value)
-{
-    uint64_t gpa = value & ~(uint64_t)KVM_EOI_ENABLED;
-
-    if (gpa % 4 || (value & KVM_EOI_ENABLED && !guest_ram_at(cpu->clock->ram, gpa, sizeof(uint32_t))))
-        return false;
-    cpu->state.kvm_eoi = value;
-    return true;
-}
-
 static bool special_write(struct msr_cpu *cpu, uint32_t msr, uint64_t value, uint64_t now)
 {
     switch (msr) {
@@ -273,15 +245,6 @@ static bool special_write(struct msr_cpu *cpu, uint32_t msr, uint64_t value, uin
         return write_mtrr_default(cpu, value);
     case MSR_EFER:
         return write_efer(cpu, value);
-    case MSR_KVM_WALL:
-    case MSR_KVM_WALL_OLD:
-        return cpu->clock && kvmclock_set_wall(cpu->clock, value);
-    case MSR_KVM_SYSTEM:
-    case MSR_KVM_SYSTEM_OLD:
-        return cpu->clock &&
-               kvmclock_set_system(cpu->clock, &cpu->clock_cpu, value, now, lapic_tsc(cpu->lapic, now));
-    case MSR_KVM_EOI:
-        return cpu->clock && write_eoi(cpu, value);
     default:
         return false;
     }
@@ -298,7 +261,7 @@ void msr_reset(struct msr_cpu *cpu)
         .microcode = cpu->config.intel ? MICROCODE_INTEL : MICROCODE_AMD,
         .tsc_adjust = cpu->state.tsc_adjust,
     };
-    cpu->clock_cpu.msr = 0;
+    kvm_reset(&cpu->kvm);
     cpu->notes = 0;
 }
 
@@ -323,6 +286,10 @@ bool msr_read(struct msr_cpu *cpu, uint32_t msr, uint64_t now, uint64_t *value)
         return lapic_msr_read(cpu->lapic, msr, now, value);
     row = find(cpu, msr);
     if (!row) {
+        const struct guest_interface *interface = interface_of_msr(msr);
+
+        if (interface)
+            return interface->read(cpu, msr, now, value);
         note(cpu, false, msr, 0);
         return false;
     }
@@ -363,6 +330,10 @@ bool msr_write(struct msr_cpu *cpu, uint32_t msr, uint64_t value, uint64_t now)
         return lapic_msr_write(cpu->lapic, msr, value, now);
     row = find(cpu, msr);
     if (!row) {
+        const struct guest_interface *interface = interface_of_msr(msr);
+
+        if (interface)
+            return interface->write(cpu, msr, value, now);
         note(cpu, true, msr, value);
         return false;
     }
