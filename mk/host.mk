@@ -11,7 +11,7 @@ HOST_EXTRA := init/route.c
 
 # Folders to build and test; to be narrowed on the command line.
 HOST_DIRS ?= lib vmm kernel base core init drivers servers
-HOST_MODEL_DIRS := vmm/bus vmm/cpu vmm/device vmm/firmware vmm/kvm vmm/machine
+HOST_MODEL_DIRS := vmm/board vmm/bus vmm/cpu vmm/device vmm/firmware vmm/kvm
 FUZZ_TIME ?= 30
 
 HOST := $(BUILD)/host
@@ -106,7 +106,7 @@ fuzz: fuzzers
 
 # tools/check's program: the readers of scenarios, without sanitizers, as a user waits for it.
 CHECK_SOURCES := tools/check.c init/config.c init/route.c core/elf.c $(wildcard drivers/*/config.c) \
-	vmm/config/config.c vmm/config/builtin.c vmm/config/builtin.S vmm/bus/ram.c vmm/firmware/e820.c \
+	vmm/config/config.c vmm/test/builtin.c vmm/test/builtin.S vmm/bus/ram.c vmm/firmware/e820.c \
 	vmm/firmware/linux.c vmm/firmware/multiboot.c $(call no_tests,$(call sources,lib/xml,c))
 CHECK_OBJECTS := $(patsubst %,$(HOST)/check.obj/%.o,$(CHECK_SOURCES))
 

@@ -20,7 +20,7 @@ MACHINE, SCENARIO, PATH = "bochs-vtx", "bench-vm", "vmexit.out.user"
 FIGURE = re.compile(r"bench: (\S+) = (\d+) instructions\s*$", re.MULTILINE)
 # An instruction in the debugger's trace.
 STEP = re.compile(r"^\(0\)\.\[\d+\] \[0x[0-9a-f]+\] [0-9a-f]+:([0-9a-f]+) \(.*?\): (.*?)\s*;", re.MULTILINE)
-GUEST_BASE = 0x100000  # BUILTIN_BASE of vmm/config/builtin.S
+GUEST_BASE = 0x100000  # BUILTIN_BASE of vmm/test/builtin.S
 WARM, LONGEST = 40, 5000
 # From one OUT to the next the guest executes this many more than its figure counts.
 AROUND = 8

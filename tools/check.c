@@ -22,10 +22,10 @@
 #include "drivers/uart16550/config.h"
 #include "init/config.h"
 #include "init/route.h"
-#include "vmm/config/builtin.h"
 #include "vmm/config/config.h"
 #include "vmm/firmware/linux.h"
 #include "vmm/firmware/multiboot.h"
+#include "vmm/test/builtin.h"
 
 #include <stdarg.h>
 #include <stdio.h>

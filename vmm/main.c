@@ -10,15 +10,15 @@
 #include "base/include/log.h"
 #include "base/include/terminal.h"
 #include "base/include/vm.h"
-#include "vmm/churn.h"
-#include "vmm/config/builtin.h"
+#include "vmm/board/machine.h"
 #include "vmm/config/config.h"
-#include "vmm/config/console.h"
 #include "vmm/cpu/vcpu.h"
-#include "vmm/crew.h"
 #include "vmm/firmware/linux.h"
 #include "vmm/firmware/multiboot.h"
-#include "vmm/machine/machine.h"
+#include "vmm/host/console.h"
+#include "vmm/host/crew.h"
+#include "vmm/test/builtin.h"
+#include "vmm/test/churn.h"
 
 #include <string.h>
 

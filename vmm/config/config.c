@@ -5,7 +5,7 @@
  */
 #include "vmm/config/config.h"
 
-#include "vmm/machine/machine.h"
+#include "vmm/board/machine.h"
 
 #include <string.h>
 

@@ -18,10 +18,10 @@
 
 #include "abi/vcpu.h"
 #include "lib/x86/x86.h"
+#include "vmm/board/machine.h"
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/msr.h"
 #include "vmm/firmware/entry.h"
-#include "vmm/machine/machine.h"
 
 /* How the loop reaches the kernel: selectors of the vCPU and of the notification that ends its run. */
 struct vcpu_link {

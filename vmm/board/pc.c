@@ -3,12 +3,9 @@
  * The wiring of the PC; see machine.h. Every chip is told once where its outputs lead; after that nothing
  * here is called but the wires themselves.
  */
-#include "vmm/machine/machine.h"
+#include "vmm/board/machine.h"
 
 #include "vmm/firmware/acpi.h"
-#include "vmm/firmware/bda.h"
-#include "vmm/firmware/mptable.h"
-#include "vmm/firmware/reset_vector.h"
 
 #include <string.h>
 
@@ -16,21 +13,6 @@
 #define PM_FUNCTION   3u
 #define TIMER_PIN     2u /* of the I/O APIC: the 8254, as the MADT says */
 #define PM_TIMER_BITS 24 /* as the FADT says */
-#define ACPI_ENABLE   0xf1u
-#define ACPI_DISABLE  0xf0u
-#define SMI_PORT      0xb2u
-
-void machine_request(struct machine *machine, enum machine_request request, const char *reason)
-{
-    enum machine_request expected = MACHINE_RUNS;
-
-    if (!__atomic_compare_exchange_n(&machine->request, &expected, request, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED))
-        return;
-    machine->reason = reason;
-    for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
-        machine_wake(machine, cpu);
-}
 
 /* An ISA interrupt: both controllers see it. */
 static void isa_irq(void *opaque, unsigned pin, bool level)
@@ -39,34 +21,6 @@ static void isa_irq(void *opaque, unsigned pin, bool level)
 
     i8259_set_irq(&machine->pic, pin, level);
     i82093aa_set_irq(&machine->ioapic, pin == 0 ? TIMER_PIN : pin, level);
-}
-
-/* The 8259s' output goes to the first processor only. If another's thread is here, the first one's looks at
- * the line later; each rise is an edge for it, however short. */
-static void pic_intr(void *opaque, unsigned pin, bool level)
-{
-    struct machine *machine = opaque;
-
-    (void)pin;
-    __atomic_store_n(&machine->intr, level, __ATOMIC_RELEASE);
-    if (!machine->bus.lock || machine->lock.holder == 0)
-        lapic_set_lint(&machine->cpu[0].lapic, 0, level);
-    else if (level)
-        __atomic_add_fetch(&machine->lint_raised, 1, __ATOMIC_RELEASE);
-    machine_wake(machine, 0);
-}
-
-void machine_sync_lint(struct machine *machine)
-{
-    uint32_t raised = __atomic_load_n(&machine->lint_raised, __ATOMIC_ACQUIRE);
-    struct lapic *lapic = &machine->cpu[0].lapic;
-
-    if (raised != machine->lint_seen) {
-        machine->lint_seen = raised;
-        lapic_set_lint(lapic, 0, false);
-        lapic_set_lint(lapic, 0, true);
-    }
-    lapic_set_lint(lapic, 0, __atomic_load_n(&machine->intr, __ATOMIC_ACQUIRE));
 }
 
 static struct irq_line isa_line(struct machine *machine, unsigned pin)
@@ -206,7 +160,7 @@ static void init_chips(struct machine *machine, const struct machine_config *con
     struct uart16550_wiring console = config->console;
 
     console.irq = isa_line(machine, MACHINE_COM1_IRQ);
-    i8259_init(&machine->pic, &(struct irq_line){.set = pic_intr, .sink = machine});
+    i8259_init(&machine->pic, &(struct irq_line){.set = machine_set_intr, .sink = machine});
     i8254_init(&machine->pit, &(struct irq_line){.set = isa_irq, .sink = machine, .pin = 0});
     mc146818_init(&machine->rtc, &(struct irq_line){.set = isa_irq, .sink = machine, .pin = 8},
                   config->wall_seconds);
@@ -222,8 +176,8 @@ static void init_chips(struct machine *machine, const struct machine_config *con
         &(struct piix4_pm_config){.base = MACHINE_PM_BASE,
                                   .timer_bits = PM_TIMER_BITS,
                                   .s5_type = ACPI_S5_TYPE,
-                                  .acpi_enable = ACPI_ENABLE,
-                                  .acpi_disable = ACPI_DISABLE},
+                                  .acpi_enable = MACHINE_ACPI_ENABLE,
+                                  .acpi_disable = MACHINE_ACPI_DISABLE},
         &(struct piix4_pm_wiring){.power_off = power_off,
                                   .ctx = machine,
                                   .sci = {.set = piix3_set_irq, .sink = &machine->piix3, .pin = PIIX3_SCI}});
@@ -356,40 +310,4 @@ void machine_start_tsc(struct machine *machine, uint64_t tsc)
         lapic_tsc_move(lapic, at_zero - lapic->config.tsc_at_zero, now);
     }
     machine->kvmclock.tsc_at_zero = at_zero;
-}
-
-uint64_t machine_write_tables(struct machine *machine, uint32_t signature, uint32_t features)
-{
-    const struct bda_config bda = {.com1 = MACHINE_COM1, .mouse = true};
-    const struct mptable_config mp = {
-        .cpus = machine->cpus,
-        .signature = signature,
-        .features = features,
-        .lapic_base = LAPIC_MMIO_BASE,
-        .ioapic_base = I82093AA_MMIO_BASE,
-        .sci_irq = PIIX3_SCI_IRQ,
-    };
-    const struct acpi_config config = {
-        .rsdp = E820_RSDP,
-        .tables = machine->map.acpi_base,
-        .length = E820_ACPI_LENGTH,
-        .cpus = machine->cpus,
-        .lapic_base = LAPIC_MMIO_BASE,
-        .ioapic_base = I82093AA_MMIO_BASE,
-        .pm_base = MACHINE_PM_BASE,
-        .smi_port = SMI_PORT,
-        .acpi_enable = ACPI_ENABLE,
-        .acpi_disable = ACPI_DISABLE,
-        .sci_irq = PIIX3_SCI_IRQ,
-        .century = RTC_CENTURY,
-        .i8042 = true,
-        .com1 = true,
-        .pci_base = E820_PCI_HOLE,
-        .pci_last = I82093AA_MMIO_BASE - 1,
-    };
-
-    if (!bda_write(&machine->ram, &bda) || !mptable_build(&machine->ram, &mp) ||
-        !acpi_build(&machine->ram, &config) || !reset_vector_write(&machine->ram))
-        return 0;
-    return config.rsdp;
 }

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "base/include/vm.h"
+#include "vmm/board/machine.h"
 #include "vmm/bus/bus.h"
-#include "vmm/machine/machine.h"
 
 struct churn {
     const char *name; /* of the VM */

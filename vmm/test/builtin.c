@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The table of the guests in builtin.S. */
-#include "vmm/config/builtin.h"
+#include "vmm/test/builtin.h"
 
 #include <string.h>
 

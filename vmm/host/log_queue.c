@@ -3,7 +3,7 @@
  * Places in a ring; see log_queue.h. A thread that was given a place and does not get to fill it holds up
  * those behind it until it does, and then has the reader woken like everybody.
  */
-#include "vmm/log_queue.h"
+#include "vmm/host/log_queue.h"
 
 #include <string.h>
 

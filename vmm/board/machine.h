@@ -36,9 +36,11 @@
 #include "vmm/firmware/e820.h"
 #include "vmm/kvm/kvmclock.h"
 
-#define MACHINE_COM1     0x3f8u
-#define MACHINE_COM1_IRQ 4u
-#define MACHINE_PM_BASE  0x600u
+#define MACHINE_COM1         0x3f8u
+#define MACHINE_COM1_IRQ     4u
+#define MACHINE_PM_BASE      0x600u
+#define MACHINE_ACPI_ENABLE  0xf1u /* at the SMI port */
+#define MACHINE_ACPI_DISABLE 0xf0u
 
 #define MACHINE_PORT_MAP (0x10000 / 8 + 1) /* bytes; an access of four ports may look beyond the last */
 
@@ -148,6 +150,10 @@ static inline void machine_wake(struct machine *machine, unsigned cpu)
     else if (!__atomic_exchange_n(attention, true, __ATOMIC_SEQ_CST))
         machine->wake(machine->wake_context, cpu);
 }
+
+/* An irq_line's function: the 8259s' output goes to the first processor only. If another's thread is here,
+ * the first one's looks at the line later; each rise is an edge for it, however short. */
+void machine_set_intr(void *machine, unsigned pin, bool level);
 
 /* By the thread of processor 0, before it decides: LINT0 as the 8259s have it. */
 void machine_sync_lint(struct machine *machine);

@@ -3,7 +3,7 @@
  * Detaching and attaching; see churn.h. It is a clock on the bus: the main thread calls it with the lock
  * held.
  */
-#include "vmm/churn.h"
+#include "vmm/test/churn.h"
 
 #include "base/include/log.h"
 

@@ -2,7 +2,7 @@
 /*
  * Starting, waking, stopping the vCPUs' threads; see crew.h. With one vCPU there is nothing but its loop.
  */
-#include "vmm/crew.h"
+#include "vmm/host/crew.h"
 
 #include "base/include/component.h"
 #include "base/include/log.h"

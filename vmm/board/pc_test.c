@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
+#include "vmm/board/machine.h"
 #include "vmm/firmware/bda.h"
-#include "vmm/machine/machine.h"
 
 static uint8_t low[E820_MIN_RAM];
 static struct machine machine;

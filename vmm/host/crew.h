@@ -15,7 +15,7 @@
 
 #include "base/include/caps.h"
 #include "vmm/cpu/vcpu.h"
-#include "vmm/log_queue.h"
+#include "vmm/host/log_queue.h"
 
 #define BIT_WAKE 2ull /* of CAP_NT: look at vCPU 0's attention, or at the log's queue */
 
@@ -62,7 +62,7 @@ void crew_wire(struct crew *crew, struct machine_config *config);
 
 /* Notifications and threads; the vCPUs must be ready. False: a line was logged. */
 __attribute__((warn_unused_result)) bool crew_create(struct crew *crew, struct machine *machine,
-                                                      unsigned priority);
+                                                     unsigned priority);
 
 /* Runs all vCPUs until the machine wants something, or one cannot go on; then none runs any more. */
 enum vcpu_stop crew_run(struct crew *crew);

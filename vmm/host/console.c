@@ -2,7 +2,7 @@
 /*
  * Serial output to terminal and log, input from the terminal; see console.h.
  */
-#include "vmm/config/console.h"
+#include "vmm/host/console.h"
 
 #include "base/include/log.h"
 
