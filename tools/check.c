@@ -23,8 +23,7 @@
 #include "init/config.h"
 #include "init/route.h"
 #include "vmm/config/config.h"
-#include "vmm/firmware/linux.h"
-#include "vmm/firmware/multiboot.h"
+#include "vmm/firmware/load.h"
 #include "vmm/test/builtin.h"
 
 #include <stdarg.h>
@@ -255,14 +254,13 @@ static void *guest_memory(uint64_t bytes)
 }
 
 /* Loads the kernel as the monitor will, into memory of the same size. */
-static void check_kernel(struct check *check, const struct config_start *start, unsigned line, const struct vm_config *vm)
+static void check_kernel(struct check *check, const struct config_start *start, unsigned line, const struct vm_description *vm)
 {
     const struct module *kernel = module_find(check, vm->kernel), *initrd = module_find(check, vm->initrd);
-    struct multiboot_module modules[CONFIG_VM_MODULES];
+    struct multiboot_module modules[DESCRIPTION_MODULES];
     struct e820_map map;
     struct guest_entry entry;
     char message[MESSAGE_BYTES];
-    bool good;
 
     if (!kernel || !kernel->data || (vm->initrd[0] && (!initrd || !initrd->data)) || !e820_layout(vm->memory, &map))
         return;
@@ -274,23 +272,16 @@ static void check_kernel(struct check *check, const struct config_start *start, 
         modules[i] = (struct multiboot_module){module->data, module->bytes, vm->module[i].cmdline};
     }
     struct guest_ram ram = {guest_memory(map.low_size), map.low_size, guest_memory(map.high_size), map.high_size};
-    if (multiboot_is(kernel->data, kernel->bytes)) {
-        struct multiboot_config config = {
-            .image = kernel->data, .size = kernel->bytes, .command_line = vm->cmdline, .map = &map,
-            .module = modules, .modules = vm->modules};
+    const struct load_config config = {.kernel = kernel->data,
+                                       .kernel_size = kernel->bytes,
+                                       .initrd = initrd ? initrd->data : NULL,
+                                       .initrd_size = initrd ? initrd->bytes : 0,
+                                       .command_line = vm->cmdline,
+                                       .module = modules,
+                                       .modules = vm->modules,
+                                       .map = &map};
 
-        good = multiboot_load(&ram, &config, &entry, message);
-    } else {
-        struct linux_config config = {.kernel = kernel->data,
-                                      .kernel_size = kernel->bytes,
-                                      .initrd = initrd ? initrd->data : NULL,
-                                      .initrd_size = initrd ? initrd->bytes : 0,
-                                      .command_line = vm->cmdline,
-                                      .map = &map};
-
-        good = linux_load(&ram, &config, &entry, message);
-    }
-    if (!good)
+    if (!load_kernel(&ram, &config, &entry, message))
         refuse(check, line, "%s: vm %s: %s", start->name, vm->name, message);
     munmap(ram.low, ram.low_size);
     if (ram.high)
@@ -309,7 +300,7 @@ static bool offers_terminals(const struct check *check)
 
 static void check_vmm(struct check *check, const struct config_start *start)
 {
-    struct vm_config vm;
+    struct vm_description vm;
     struct xml_error error;
     size_t bytes;
     char *text = config_text(check, start, CONFIG_TEXT_MAX, &bytes);

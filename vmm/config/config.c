@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From XML to struct vm_config. Everything is checked before anything is used, and what is refused is named
- * with its line; the strings are copied out, so the text may go afterwards.
+ * From XML to struct vm_description. Everything is checked before anything is used, and what is refused is
+ * named with its line; the strings are copied out, so the text may go afterwards.
  */
 #include "vmm/config/config.h"
 
-#include "vmm/board/machine.h"
+#include "vmm/firmware/e820.h"
 
 #include <string.h>
 
@@ -16,7 +16,7 @@ static const char *const vm_attributes[] = {"name!",    "memory!", "kernel", "in
                                             "terminal", "vcpus",   "exits",  "churn",  NULL};
 static const char *const module_attributes[] = {"rom!", "cmdline", NULL};
 static const struct xml_schema module_schema = {.name = "module", .attributes = module_attributes};
-static const struct xml_child_rule vm_children[] = {{&module_schema, 0, CONFIG_VM_MODULES}, {NULL, 0, 0}};
+static const struct xml_child_rule vm_children[] = {{&module_schema, 0, DESCRIPTION_MODULES}, {NULL, 0, 0}};
 static const struct xml_schema vm_schema = {
     .name = "vm", .attributes = vm_attributes, .children = vm_children};
 static const struct xml_child_rule config_children[] = {{&vm_schema, 1, 1}, {NULL, 0, 0}};
@@ -36,7 +36,7 @@ static bool copy(const struct xml_node *node, const char *name, char *to, size_t
 }
 
 /* A plain number is in MiB. */
-static bool read_memory(struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
+static bool read_memory(struct vm_description *config, const struct xml_node *vm, struct xml_error *error)
 {
     static const struct xml_range bytes = {.min = E820_MIN_RAM, .max = E820_MAX_RAM, .size = true};
     static const struct xml_range mebibytes = {.min = E820_MIN_RAM >> 20, .max = E820_MAX_RAM >> 20};
@@ -52,7 +52,7 @@ static bool read_memory(struct vm_config *config, const struct xml_node *vm, str
     return true;
 }
 
-static bool read_modules(struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
+static bool read_modules(struct vm_description *config, const struct xml_node *vm, struct xml_error *error)
 {
     for (const struct xml_node *node = xml_child(vm, "module"); node; node = xml_next(node, "module")) {
         struct vm_module *module = &config->module[config->modules++];
@@ -66,7 +66,8 @@ static bool read_modules(struct vm_config *config, const struct xml_node *vm, st
     return true;
 }
 
-static bool check_boot(const struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
+static bool check_boot(const struct vm_description *config, const struct xml_node *vm,
+                       struct xml_error *error)
 {
     if (config->guest[0] && (config->kernel[0] || config->initrd[0] || config->cmdline[0]))
         return xml_fail(error, vm->line,
@@ -79,9 +80,9 @@ static bool check_boot(const struct vm_config *config, const struct xml_node *vm
     return true;
 }
 
-static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct xml_error *error)
+static bool read_vm(struct vm_description *config, const struct xml_node *vm, struct xml_error *error)
 {
-    static const struct xml_range vcpus = {.min = 1, .max = MACHINE_CPUS};
+    static const struct xml_range vcpus = {.min = 1, .max = DESCRIPTION_VCPUS};
     static const struct xml_range churn = {.min = 1, .max = 60000};
 
     if (!copy(vm, "name", config->name, sizeof config->name, error) ||
@@ -102,7 +103,7 @@ static bool read_vm(struct vm_config *config, const struct xml_node *vm, struct 
            check_boot(config, vm, error);
 }
 
-bool config_read(struct vm_config *config, char *text, size_t size, struct xml_error *error)
+bool config_read(struct vm_description *config, char *text, size_t size, struct xml_error *error)
 {
     struct xml_node nodes[NODES];
     struct xml_attribute attributes[ATTRIBUTES];

@@ -24,39 +24,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "lib/xml/xml.h"
-#include "vmm/firmware/multiboot.h"
+#include "vmm/config/description.h"
 
-#define CONFIG_NAME_SIZE    32u
-#define CONFIG_ROM_SIZE     64u
-#define CONFIG_TERMINAL     "console"
-#define CONFIG_CMDLINE_SIZE 2048u /* Linux: COMMAND_LINE_SIZE */
-#define CONFIG_VM_MODULES   MULTIBOOT_MODULES_MAX
-#define CONFIG_TEXT_MAX     16384u
-
-struct vm_module {
-    char rom[CONFIG_ROM_SIZE];
-    char cmdline[CONFIG_CMDLINE_SIZE];
-};
-
-struct vm_config {
-    char name[CONFIG_NAME_SIZE];
-    uint64_t memory;              /* bytes, a multiple of 4096 */
-    uint64_t vcpus;               /* 1 to MACHINE_CPUS */
-    char kernel[CONFIG_ROM_SIZE]; /* "": a built-in guest */
-    char initrd[CONFIG_ROM_SIZE]; /* "": none */
-    char cmdline[CONFIG_CMDLINE_SIZE];
-    char guest[CONFIG_NAME_SIZE]; /* "": a kernel */
-    char exits[CONFIG_NAME_SIZE]; /* "": at the end only */
-    char terminal[CONFIG_NAME_SIZE];
-    uint64_t churn; /* ms; 0: never */
-    size_t modules;
-    struct vm_module module[CONFIG_VM_MODULES];
-};
+#define CONFIG_TERMINAL "console"
+#define CONFIG_TEXT_MAX 16384u
 
 /* Reads a configuration; `text` (CONFIG_TEXT_MAX bytes at most) is changed. False: *error names element,
  * line, what was expected and what was found. Whether a built-in guest of the name exists is not checked
  * here. */
-XML_CHECKED bool config_read(struct vm_config *config, char *text, size_t size, struct xml_error *error);
+XML_CHECKED bool config_read(struct vm_description *config, char *text, size_t size, struct xml_error *error);

@@ -10,7 +10,7 @@
 
 #include "vmm/config/config.h"
 
-static bool read_text(const char *xml, struct vm_config *config, struct xml_error *error)
+static bool read_text(const char *xml, struct vm_description *config, struct xml_error *error)
 {
     static char text[CONFIG_TEXT_MAX];
 
@@ -22,7 +22,7 @@ static bool read_text(const char *xml, struct vm_config *config, struct xml_erro
 
 static void test_linux(void **state)
 {
-    struct vm_config config;
+    struct vm_description config;
     struct xml_error error;
 
     (void)state;
@@ -44,7 +44,7 @@ static void test_linux(void **state)
 
 static void test_memory_units(void **state)
 {
-    struct vm_config config;
+    struct vm_description config;
     struct xml_error error;
 
     (void)state;
@@ -57,7 +57,7 @@ static void test_memory_units(void **state)
 
 static void test_modules(void **state)
 {
-    struct vm_config config;
+    struct vm_description config;
     struct xml_error error;
 
     (void)state;
@@ -111,7 +111,7 @@ static void test_wrong(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        struct vm_config config;
+        struct vm_description config;
         struct xml_error error;
 
         assert_false(read_text(wrong[i].xml, &config, &error));

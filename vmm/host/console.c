@@ -13,18 +13,25 @@
 
 enum { ESCAPE_NONE, ESCAPE_BEGIN, ESCAPE_CSI, ESCAPE_STRING };
 
-void console_init(struct console *console, const char *name, const struct clock *clock,
-                  struct uart16550 *uart, const struct terminal *terminal)
+void console_open(struct console *console, const char *name, const char *label)
 {
-    memset(console, 0, sizeof *console);
+    uint64_t other = 0;
+    enum error status;
+
+    memset(console, 0, sizeof(*console));
     console->name = name;
+    console->deadline = BUS_NEVER;
+    console->awaited = "";
+    status = terminal_open(label, CONSOLE_CAPS, CONSOLE_BIT, &console->terminal, &other);
+    console->connected = status == ERROR_OK;
+    if (!console->connected)
+        log_line("vm %s: no terminal (%s): output goes to the log only", name, error_text(status));
+}
+
+void console_wire(struct console *console, const struct clock *clock, struct uart16550 *uart)
+{
     console->clock = clock;
     console->uart = uart;
-    console->deadline = BUS_NEVER;
-    console->connected = terminal != NULL;
-    if (terminal)
-        console->terminal = *terminal;
-    console->awaited = "";
 }
 
 void console_await(struct console *console, const char *text, void (*seen)(void *context), void *context)
@@ -169,8 +176,22 @@ void console_advance(void *opaque, uint64_t now)
         flush(console);
 }
 
-void console_signal(struct console *console, uint64_t now)
+static void disconnect(struct console *console)
 {
+    console->connected = false;
+    console->count = 0;
+    console->input_count = 0;
+    console->deadline = BUS_NEVER;
+    log_line("vm %s: the terminal was closed", console->name);
+}
+
+void console_signal(struct console *console, uint64_t bits, uint64_t now)
+{
+    if (bits & NT_PARENT_NEWS && console->connected &&
+        session_poll(&console->terminal.session) == ERROR_CLOSED)
+        disconnect(console);
+    if (!(bits & CONSOLE_BIT))
+        return;
     flush(console);
     console_room(console, now);
 }
@@ -180,15 +201,4 @@ void console_finish(struct console *console)
     flush(console);
     if (console->length)
         log_flush(console);
-}
-
-void console_disconnect(struct console *console)
-{
-    if (!console->connected)
-        return;
-    console->connected = false;
-    console->count = 0;
-    console->input_count = 0;
-    console->deadline = BUS_NEVER;
-    log_line("vm %s: the terminal was closed", console->name);
 }

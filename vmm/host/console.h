@@ -13,10 +13,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/include/caps.h"
 #include "base/include/terminal.h"
 #include "vmm/cpu/clock.h"
 #include "vmm/device/uart16550.h"
 
+#define CONSOLE_CAPS   CAP_FREE
+#define CONSOLE_BIT    1ull /* of CAP_NT */
 #define CONSOLE_BUFFER 65536u
 #define CONSOLE_LINE   200u
 
@@ -44,9 +47,12 @@ struct console {
     void *seen_context;
 };
 
-/* The UART's wiring (transmit, room) and clock lead here. `terminal` NULL: log only; it is copied. */
-void console_init(struct console *console, const char *name, const struct clock *clock,
-                  struct uart16550 *uart, const struct terminal *terminal);
+/* Opens the Terminal session of this label. Without one the guest's output still goes to the log, which says
+ * so. `name` is the VM's; it stays the caller's. */
+void console_open(struct console *console, const char *name, const char *label);
+
+/* The UART's wiring (transmit, room) and clock lead here. */
+void console_wire(struct console *console, const struct clock *clock, struct uart16550 *uart);
 
 /* Calls seen(context) for each line of the guest that has `text` in it, after the line has gone to the log.
  * `text` stays the caller's; "": none. */
@@ -60,11 +66,14 @@ void console_room(void *console, uint64_t now);
 uint64_t console_deadline(void *console);
 void console_advance(void *console, uint64_t now);
 
-/* The terminal signalled: take input, write what waits. */
-void console_signal(struct console *console, uint64_t now);
+/* Signals of CAP_NT: whether one is for the console; then it takes input, writes what waits, and notices that
+ * the terminal's server has gone. */
+static inline bool console_is_signal(uint64_t bits)
+{
+    return bits & (NT_PARENT_NEWS | CONSOLE_BIT);
+}
+
+void console_signal(struct console *console, uint64_t bits, uint64_t now);
 
 /* All out, the unfinished line too: the VM ends. */
 void console_finish(struct console *console);
-
-/* The terminal's server has gone. */
-void console_disconnect(struct console *console);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a machine is to be: plain data, which a reader of some format fills (config.h for our own). The limits
+ * are the description's; what builds the machine checks that it has as many.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DESCRIPTION_NAME    32u
+#define DESCRIPTION_ROM     64u
+#define DESCRIPTION_COMMAND 2048u /* Linux: COMMAND_LINE_SIZE */
+#define DESCRIPTION_MODULES 8u
+#define DESCRIPTION_VCPUS   8u
+
+struct vm_module {
+    char rom[DESCRIPTION_ROM];
+    char cmdline[DESCRIPTION_COMMAND];
+};
+
+struct vm_description {
+    char name[DESCRIPTION_NAME];
+    uint64_t memory;              /* bytes, a multiple of 4096 */
+    uint64_t vcpus;               /* 1 to DESCRIPTION_VCPUS */
+    char kernel[DESCRIPTION_ROM]; /* "": a built-in guest */
+    char initrd[DESCRIPTION_ROM]; /* "": none */
+    char cmdline[DESCRIPTION_COMMAND];
+    char guest[DESCRIPTION_NAME]; /* "": a kernel */
+    char exits[DESCRIPTION_NAME]; /* "": at the end only */
+    char terminal[DESCRIPTION_NAME];
+    uint64_t churn; /* ms; 0: never */
+    size_t modules;
+    struct vm_module module[DESCRIPTION_MODULES];
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The guest's memory: dataspaces of ours, and where the guest sees them.
+ */
+#pragma once
+
+#include "base/include/vm.h"
+#include "vmm/firmware/e820.h"
+
+#define HOST_MEMORY_RIGHTS (MEM_READ | MEM_WRITE | MEM_EXECUTE)
+
+struct host_memory {
+    struct e820_map map;
+    struct guest_ram ram;
+    struct dataspace low, high;
+};
+
+/* `bytes` of memory for the VM of this name. False: a line was logged. */
+MUST_CHECK bool host_memory_alloc(struct host_memory *memory, const char *name, uint64_t bytes);
+
+/* Attaches all RAM but what lies behind the VGA window, where accesses are to exit, and but that from `upto`
+ * to 4 GiB. */
+MUST_CHECK enum error host_memory_attach(const struct host_memory *memory, const struct vm *vm,
+                                         uint64_t upto);
