@@ -5,6 +5,7 @@
  */
 #include "vmm/board/machine.h"
 
+#include "vmm/board/parts.h"
 #include "vmm/firmware/acpi.h"
 
 #include <string.h>
@@ -183,27 +184,18 @@ static void init_chips(struct machine *machine, const struct machine_config *con
                                   .sci = {.set = piix3_set_irq, .sink = &machine->piix3, .pin = PIIX3_SCI}});
 }
 
+/* What the parts cannot attach themselves: the page that is each processor's own, and PCI functions. */
 static bool attach_chips(struct machine *machine)
 {
-    struct bus *bus = &machine->bus;
     const struct bus_region lapic = {.name = "lapic",
                                      .base = LAPIC_MMIO_BASE,
                                      .length = LAPIC_MMIO_LENGTH,
                                      .handler = lapic_page,
                                      .device = machine,
                                      .unlocked = true};
-    const struct bus_region ioapic = {.name = "i82093aa",
-                                      .base = I82093AA_MMIO_BASE,
-                                      .length = I82093AA_MMIO_LENGTH,
-                                      .handler = i82093aa_access,
-                                      .device = &machine->ioapic};
 
-    return bus_attach(bus, BUS_MMIO, &lapic) == BUS_OK && bus_attach(bus, BUS_MMIO, &ioapic) == BUS_OK &&
-           i8259_attach(&machine->pic, bus) == BUS_OK && i8254_attach(&machine->pit, bus) == BUS_OK &&
-           mc146818_attach(&machine->rtc, bus) == BUS_OK && uart16550_attach(&machine->uart, bus) == BUS_OK &&
-           i8042_attach(&machine->i8042, bus) == BUS_OK && i440fx_attach(&machine->i440fx, bus) == BUS_OK &&
+    return bus_attach(&machine->bus, BUS_MMIO, &lapic) == BUS_OK && machine_attach(machine) &&
            piix3_attach(&machine->piix3, &machine->i440fx, BRIDGE_SLOT) == BUS_OK &&
-           piix4_pm_attach(&machine->pm, bus) == BUS_OK &&
            piix4_pm_attach_pci(&machine->pm, &machine->i440fx.pci, BRIDGE_SLOT, PM_FUNCTION) == BUS_OK;
 }
 
@@ -269,35 +261,21 @@ bool machine_init(struct machine *machine, const struct machine_config *config)
     return true;
 }
 
-void machine_reset(struct machine *machine, uint64_t now)
+static void reset_processor(void *device, uint64_t now)
 {
-    machine_lock(machine, 0); /* as whose thread the 8259s' output moves */
-    for (unsigned i = 0; i < machine->cpus; i++) {
-        struct machine_cpu *cpu = &machine->cpu[i];
+    struct machine_cpu *cpu = device;
 
-        lapic_reset(&cpu->lapic);
-        (void)apic_move(cpu, LAPIC_MMIO_BASE); /* has no error */
-        cpu->nmi = false;
-        cpu->kicked = false;
-        cpu->startup = i == 0 ? 0 : STARTUP_WAITS;
-        cpu->attention = true;
-    }
-    lapic_wire(&machine->cpu[0].lapic);
-    i82093aa_reset(&machine->ioapic);
-    i8259_reset(&machine->pic);
-    i8254_reset(&machine->pit, now);
-    mc146818_reset(&machine->rtc);
-    uart16550_reset(&machine->uart);
-    i8042_reset(&machine->i8042);
-    i440fx_reset(&machine->i440fx);
-    piix3_reset(&machine->piix3);
-    piix4_pm_reset(&machine->pm, now);
-    bus_update(&machine->bus);
-    machine->lint_seen = machine->lint_raised;
-    machine_unlock(machine, 0);
-    machine->reason = NULL;
-    __atomic_store_n(&machine->request, MACHINE_RUNS, __ATOMIC_RELEASE);
+    (void)now;
+    (void)apic_move(cpu, LAPIC_MMIO_BASE); /* has no error */
+    cpu->nmi = false;
+    cpu->kicked = false;
+    cpu->startup = cpu->number == 0 ? 0 : STARTUP_WAITS;
+    cpu->attention = true;
+    if (cpu->number == 0)
+        lapic_wire(&cpu->lapic);
 }
+
+const struct device_class processor_class = {.name = "processor", .reset = reset_processor};
 
 /* Virtual time 0 is the clock's start. */
 void machine_start_tsc(struct machine *machine, uint64_t tsc)

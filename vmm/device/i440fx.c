@@ -161,3 +161,16 @@ unsigned i440fx_pam(const struct i440fx *bridge, uint32_t address)
     segment = (address - 0xc0000) >> 14;
     return pam[1 + segment / 2] >> (segment & 1 ? 4 : 0) & 3;
 }
+
+static void reset_device(void *device, uint64_t now)
+{
+    (void)now;
+    i440fx_reset(device);
+}
+
+static enum bus_status attach_device(void *device, struct bus *bus)
+{
+    return i440fx_attach(device, bus);
+}
+
+const struct device_class i440fx_class = {.name = "i440fx", .reset = reset_device, .attach = attach_device};

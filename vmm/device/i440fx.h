@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 #include "vmm/bus/pci.h"
 
 #include <stdbool.h>
@@ -43,6 +43,8 @@ struct i440fx {
     bus_handler *forward; /* narrow accesses to 0xcf8 to 0xcfb; offset from 0xcf8 */
     void *forward_device;
 };
+
+extern const struct device_class i440fx_class;
 
 /* The bridge puts itself at 00:00.0; further functions register with pci_bus_attach(&bridge->pci, ...). */
 void i440fx_init(struct i440fx *bridge, const struct i440fx_wiring *wiring);

@@ -347,3 +347,16 @@ enum bus_status i8042_attach(struct i8042 *kbc, struct bus *bus)
     }
     return BUS_OK;
 }
+
+static void reset_device(void *device, uint64_t now)
+{
+    (void)now;
+    i8042_reset(device);
+}
+
+static enum bus_status attach_device(void *device, struct bus *bus)
+{
+    return i8042_attach(device, bus);
+}
+
+const struct device_class i8042_class = {.name = "i8042", .reset = reset_device, .attach = attach_device};

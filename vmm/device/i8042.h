@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,6 +49,8 @@ struct i8042 {
     struct i8042_wiring wiring;
     struct i8042_device device[I8042_PORTS]; /* write == NULL: nothing plugged */
 };
+
+extern const struct device_class i8042_class;
 
 void i8042_init(struct i8042 *kbc, const struct i8042_wiring *wiring);
 void i8042_reset(struct i8042 *kbc);

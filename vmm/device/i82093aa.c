@@ -172,3 +172,28 @@ void i82093aa_access(void *opaque, struct bus_access *access)
     else if (offset >= REG_WINDOW && offset < REG_WINDOW + 4)
         access->value = (uint64_t)window_read(ioapic) >> (offset - REG_WINDOW) * 8;
 }
+
+enum bus_status i82093aa_attach(struct i82093aa *ioapic, struct bus *bus)
+{
+    const struct bus_region region = {.name = "i82093aa",
+                                      .base = I82093AA_MMIO_BASE,
+                                      .length = I82093AA_MMIO_LENGTH,
+                                      .handler = i82093aa_access,
+                                      .device = ioapic};
+
+    return bus_attach(bus, BUS_MMIO, &region);
+}
+
+static void reset_device(void *device, uint64_t now)
+{
+    (void)now;
+    i82093aa_reset(device);
+}
+
+static enum bus_status attach_device(void *device, struct bus *bus)
+{
+    return i82093aa_attach(device, bus);
+}
+
+const struct device_class i82093aa_class = {
+    .name = "i82093aa", .reset = reset_device, .attach = attach_device};

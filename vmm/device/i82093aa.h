@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 #include "vmm/device/lapic.h"
 
 #define I82093AA_MMIO_BASE   0xfec00000u
@@ -33,11 +33,16 @@ struct i82093aa {
     struct i82093aa_link link;
 };
 
+extern const struct device_class i82093aa_class;
+
 /* All lines low, all entries masked. The link stays on reset, as do the lines. */
 void i82093aa_init(struct i82093aa *ioapic, const struct i82093aa_link *link);
 void i82093aa_reset(struct i82093aa *ioapic);
 
-/* bus_handler of the region at I82093AA_MMIO_BASE. */
+/* Register the page at I82093AA_MMIO_BASE. Errors: those of bus_attach. */
+MUST_CHECK enum bus_status i82093aa_attach(struct i82093aa *ioapic, struct bus *bus);
+
+/* bus_handler of that region. */
 void i82093aa_access(void *ioapic, struct bus_access *access);
 
 /* Level of an input; fits irq_line.set. Pins from 24 on are ignored. */

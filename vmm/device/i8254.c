@@ -450,3 +450,15 @@ enum bus_status i8254_attach(struct i8254 *pit, struct bus *bus)
         status = bus_attach_clock(bus, &clock);
     return status;
 }
+
+static void reset_device(void *device, uint64_t now)
+{
+    i8254_reset(device, now);
+}
+
+static enum bus_status attach_device(void *device, struct bus *bus)
+{
+    return i8254_attach(device, bus);
+}
+
+const struct device_class i8254_class = {.name = "i8254", .reset = reset_device, .attach = attach_device};

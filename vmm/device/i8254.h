@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,6 +50,8 @@ struct i8254 {
     struct i8254_registers reg;
     struct irq_line irq; /* OUT of counter 0 */
 };
+
+extern const struct device_class i8254_class;
 
 void i8254_init(struct i8254 *pit, const struct irq_line *irq);
 

@@ -360,3 +360,16 @@ enum bus_status i8259_attach(struct i8259 *pic, struct bus *bus)
     }
     return BUS_OK;
 }
+
+static void reset_device(void *device, uint64_t now)
+{
+    (void)now;
+    i8259_reset(device);
+}
+
+static enum bus_status attach_device(void *device, struct bus *bus)
+{
+    return i8259_attach(device, bus);
+}
+
+const struct device_class i8259_class = {.name = "i8259", .reset = reset_device, .attach = attach_device};

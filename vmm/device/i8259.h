@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,6 +42,8 @@ struct i8259 {
     struct i8259_registers reg;
     struct irq_line intr; /* INTR of the CPU, or LINT0 and I/O APIC pin 0 behind a fan-out */
 };
+
+extern const struct device_class i8259_class;
 
 /* `intr`: where the output goes; called only when the level changes, and once at reset. */
 void i8259_init(struct i8259 *pic, const struct irq_line *intr);

@@ -607,3 +607,11 @@ bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value, uint64_t
         return write_base(lapic, value);
     return false;
 }
+
+static void reset_device(void *device, uint64_t now)
+{
+    (void)now;
+    lapic_reset(device);
+}
+
+const struct device_class lapic_class = {.name = "lapic", .reset = reset_device};

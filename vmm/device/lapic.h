@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 
 #define LAPIC_MMIO_BASE   0xfee00000u
 #define LAPIC_MMIO_LENGTH 0x1000u
@@ -153,6 +153,8 @@ struct lapic {
     struct lapic_config config;
     struct lapic_link link;
 };
+
+extern const struct device_class lapic_class;
 
 void lapic_init(struct lapic *lapic, const struct lapic_config *config, const struct lapic_link *link);
 

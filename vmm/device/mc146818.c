@@ -363,3 +363,17 @@ enum bus_status mc146818_attach(struct mc146818 *rtc, struct bus *bus)
 
     return status == BUS_OK ? bus_attach_clock(bus, &clock) : status;
 }
+
+static void reset_device(void *device, uint64_t now)
+{
+    (void)now;
+    mc146818_reset(device);
+}
+
+static enum bus_status attach_device(void *device, struct bus *bus)
+{
+    return mc146818_attach(device, bus);
+}
+
+const struct device_class mc146818_class = {
+    .name = "mc146818", .reset = reset_device, .attach = attach_device};

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,6 +48,8 @@ struct mc146818 {
     struct mc146818_registers reg;
     struct irq_line irq; /* ISA IRQ 8 */
 };
+
+extern const struct device_class mc146818_class;
 
 /* `unix_seconds_at_zero`: wall time when the VM's time is zero, in the zone the guest expects its clock in;
  * years 0 to 9999, anything else is brought to the nearer end. 24-hour BCD mode, memory zero. */

@@ -153,3 +153,11 @@ enum bus_status piix3_attach(struct piix3 *bridge, struct i440fx *host, unsigned
         i440fx_forward(host, reset_access, bridge);
     return status;
 }
+
+static void reset_device(void *device, uint64_t now)
+{
+    (void)now;
+    piix3_reset(device);
+}
+
+const struct device_class piix3_class = {.name = "piix3", .reset = reset_device};

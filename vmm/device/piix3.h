@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 #include "vmm/device/i440fx.h"
 
 #include <stdbool.h>
@@ -39,6 +39,8 @@ struct piix3 {
     struct piix3_registers reg;
     struct piix3_wiring wiring;
 };
+
+extern const struct device_class piix3_class;
 
 void piix3_init(struct piix3 *bridge, const struct piix3_wiring *wiring);
 void piix3_reset(struct piix3 *bridge);

@@ -256,3 +256,16 @@ enum bus_status piix4_pm_attach_pci(struct piix4_pm *pm, struct pci_bus *pci, un
 
     return pci_bus_attach(pci, slot, function, &entry);
 }
+
+static void reset_device(void *device, uint64_t now)
+{
+    piix4_pm_reset(device, now);
+}
+
+static enum bus_status attach_device(void *device, struct bus *bus)
+{
+    return piix4_pm_attach(device, bus);
+}
+
+const struct device_class piix4_pm_class = {
+    .name = "piix4_pm", .reset = reset_device, .attach = attach_device};

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 #include "vmm/bus/pci.h"
 
 #include <stdbool.h>
@@ -54,6 +54,8 @@ struct piix4_pm {
     struct piix4_pm_config config;
     struct piix4_pm_wiring wiring;
 };
+
+extern const struct device_class piix4_pm_class;
 
 void piix4_pm_init(struct piix4_pm *pm, const struct piix4_pm_config *config,
                    const struct piix4_pm_wiring *wiring);

@@ -421,3 +421,17 @@ enum bus_status uart16550_attach(struct uart16550 *uart, struct bus *bus)
 
     return status == BUS_OK ? bus_attach_clock(bus, &clock) : status;
 }
+
+static void reset_device(void *device, uint64_t now)
+{
+    (void)now;
+    uart16550_reset(device);
+}
+
+static enum bus_status attach_device(void *device, struct bus *bus)
+{
+    return uart16550_attach(device, bus);
+}
+
+const struct device_class uart16550_class = {
+    .name = "uart16550", .reset = reset_device, .attach = attach_device};

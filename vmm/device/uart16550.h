@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "vmm/bus/bus.h"
+#include "vmm/bus/device.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,6 +49,8 @@ struct uart16550 {
     struct uart16550_wiring wiring;
     uint16_t base; /* first of eight ports */
 };
+
+extern const struct device_class uart16550_class;
 
 /* CTS, DSR and DCD are up: something is connected. */
 void uart16550_init(struct uart16550 *uart, uint16_t base, const struct uart16550_wiring *wiring);

@@ -131,3 +131,14 @@ bool kvmclock_set_system(const struct kvmclock *clock, struct kvmclock_cpu *cpu,
     kvmclock_update(clock, cpu, now, tsc);
     return true;
 }
+
+/* Versions go on, for a guest may still have the structures. */
+static void reset_device(void *device, uint64_t now)
+{
+    struct kvmclock *clock = device;
+
+    (void)now;
+    clock->wall_msr = 0;
+}
+
+const struct device_class kvmclock_class = {.name = "kvmclock", .reset = reset_device};

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/bus/device.h"
 #include "vmm/bus/ram.h"
 
 #define KVMCLOCK_ENABLED 1u /* bit 0 of the system time MSR */
@@ -24,6 +25,8 @@ struct kvmclock {
     int8_t shift;
     bool stable; /* all vCPUs' TSCs are one: readers need not compare across vCPUs */
 };
+
+extern const struct device_class kvmclock_class;
 
 /* A vCPU's part. */
 struct kvmclock_cpu {
