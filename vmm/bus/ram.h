@@ -30,9 +30,6 @@ struct guest_ram {
 void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t length);
 
 /* Copy from and to guest RAM, or fill it. False, and nothing copied, if the range is not all RAM. */
-MUST_CHECK bool guest_ram_read(const struct guest_ram *ram, uint64_t gpa, void *to,
-                                                        size_t length);
-MUST_CHECK bool guest_ram_write(const struct guest_ram *ram, uint64_t gpa,
-                                                         const void *from, size_t length);
-MUST_CHECK bool guest_ram_fill(const struct guest_ram *ram, uint64_t gpa,
-                                                        uint8_t byte, uint64_t length);
+MUST_CHECK bool guest_ram_read(const struct guest_ram *ram, uint64_t gpa, void *to, size_t length);
+MUST_CHECK bool guest_ram_write(const struct guest_ram *ram, uint64_t gpa, const void *from, size_t length);
+MUST_CHECK bool guest_ram_fill(const struct guest_ram *ram, uint64_t gpa, uint8_t byte, uint64_t length);
