@@ -275,7 +275,40 @@ static void reset_processor(void *device, uint64_t now)
         lapic_wire(&cpu->lapic);
 }
 
-const struct device_class processor_class = {.name = "processor", .reset = reset_processor};
+static void save_processor(const void *device, struct state *state)
+{
+    const struct machine_cpu *cpu = device;
+    uint32_t startup = cpu->startup;
+    bool nmi = cpu->nmi, kicked = cpu->kicked;
+
+    state_u32(state, &startup);
+    state_bool(state, &nmi);
+    state_bool(state, &kicked);
+}
+
+static bool load_processor(void *device, struct state *state)
+{
+    struct machine_cpu *cpu = device;
+    uint32_t startup = 0;
+    bool nmi = false, kicked = false;
+
+    state_u32(state, &startup);
+    state_bool(state, &nmi);
+    state_bool(state, &kicked);
+    if (!state_is_whole(state) || startup & ~STARTUP_BITS)
+        return false;
+    cpu->startup = startup;
+    cpu->nmi = nmi;
+    cpu->kicked = kicked;
+    cpu->attention = true;
+    return true;
+}
+
+const struct device_class processor_class = {.name = "processor",
+                                             .version = 1,
+                                             .reset = reset_processor,
+                                             .save = save_processor,
+                                             .load = load_processor};
 
 /* Virtual time 0 is the clock's start. */
 void machine_start_tsc(struct machine *machine, uint64_t tsc)

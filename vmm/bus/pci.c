@@ -61,3 +61,13 @@ void pci_space_access(uint8_t space[PCI_SPACE_SIZE], const struct pci_masks *mas
 
     bus_split_bytes(&view, access, space_byte);
 }
+
+/* Bits that a one clears are set by the device, if at all. */
+bool pci_space_is_valid(const uint8_t space[PCI_SPACE_SIZE], const uint8_t reset[PCI_SPACE_SIZE],
+                        const struct pci_masks *masks)
+{
+    for (unsigned i = 0; i < PCI_SPACE_SIZE; i++)
+        if ((space[i] ^ reset[i]) & ~(masks->write[i] | masks->clear[i]))
+            return false;
+    return true;
+}

@@ -56,6 +56,10 @@ pci_bus_attach(struct pci_bus *bus, unsigned slot, unsigned function, const stru
  * bit 31 enable, 23:16 bus, 15:11 slot, 10:8 function, 7:2 register. */
 void pci_bus_config(struct pci_bus *bus, uint32_t address, struct bus_access *access);
 
+/* Whether a configuration space can have come from `reset` by accesses within its masks. */
+bool pci_space_is_valid(const uint8_t space[PCI_SPACE_SIZE], const uint8_t reset[PCI_SPACE_SIZE],
+                        const struct pci_masks *masks);
+
 /* Read or write `space` within its masks: the configuration handler of a function without side effects, or
  * the first step of one with them. */
 void pci_space_access(uint8_t space[PCI_SPACE_SIZE], const struct pci_masks *masks,

@@ -15,6 +15,7 @@
 #define STARTUP_WAITS 0x100u /* the processor does nothing until a STARTUP comes */
 #define STARTUP_INIT  0x200u /* an INIT has come */
 #define STARTUP_BEGIN 0x400u /* a STARTUP has come; its vector in bits 0 to 7 */
+#define STARTUP_BITS  0x7ffu /* all of them, and the vector */
 
 enum startup_step {
     STARTUP_NOTHING,

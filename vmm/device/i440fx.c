@@ -125,11 +125,17 @@ void i440fx_init(struct i440fx *bridge, const struct i440fx_wiring *wiring)
     i440fx_reset(bridge);
 }
 
+static void reset_space(uint8_t space[PCI_SPACE_SIZE])
+{
+    memset(space, 0, PCI_SPACE_SIZE);
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+        space[defaults[i].at] = defaults[i].value;
+}
+
 void i440fx_reset(struct i440fx *bridge)
 {
-    memset(&bridge->reg, 0, sizeof bridge->reg);
-    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
-        bridge->reg.space[defaults[i].at] = defaults[i].value;
+    bridge->reg.config_address = 0;
+    reset_space(bridge->reg.space);
     if (bridge->wiring.memory_changed)
         bridge->wiring.memory_changed(bridge->wiring.ctx);
 }
@@ -173,4 +179,47 @@ static enum bus_status attach_device(void *device, struct bus *bus)
     return i440fx_attach(device, bus);
 }
 
-const struct device_class i440fx_class = {.name = "i440fx", .reset = reset_device, .attach = attach_device};
+static void fields(struct state *state, struct i440fx_registers *reg)
+{
+    state_u32(state, &reg->config_address);
+    state_bytes(state, reg->space, sizeof(reg->space));
+}
+
+/* The lock of SMRAM is set, and closes it, beside the masks. */
+static bool is_valid(const struct i440fx_registers *reg)
+{
+    uint8_t reset[PCI_SPACE_SIZE], smram = reg->space[I440FX_SMRAM];
+
+    reset_space(reset);
+    reset[I440FX_SMRAM] |= smram & SMRAM_DLCK;
+    return !(reg->config_address & ~CONFIG_ADDRESS_BITS) && !(smram & SMRAM_DLCK && smram & SMRAM_DOPEN) &&
+           pci_space_is_valid(reg->space, reset, &masks);
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct i440fx_registers reg = ((const struct i440fx *)device)->reg;
+
+    fields(state, &reg);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct i440fx *bridge = device;
+    struct i440fx_registers reg = bridge->reg;
+
+    fields(state, &reg);
+    if (!state_is_whole(state) || !is_valid(&reg))
+        return false;
+    bridge->reg = reg;
+    if (bridge->wiring.memory_changed)
+        bridge->wiring.memory_changed(bridge->wiring.ctx);
+    return true;
+}
+
+const struct device_class i440fx_class = {.name = "i440fx",
+                                          .version = 1,
+                                          .save = save_device,
+                                          .load = load_device,
+                                          .reset = reset_device,
+                                          .attach = attach_device};

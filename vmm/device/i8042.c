@@ -359,4 +359,51 @@ static enum bus_status attach_device(void *device, struct bus *bus)
     return i8042_attach(device, bus);
 }
 
-const struct device_class i8042_class = {.name = "i8042", .reset = reset_device, .attach = attach_device};
+static void fields(struct state *state, struct i8042_registers *reg)
+{
+    state_u8(state, &reg->command);
+    state_bytes(state, reg->ram, sizeof(reg->ram));
+    state_u8(state, &reg->expected);
+    state_u8(state, &reg->output);
+    state_u8(state, &reg->data);
+    state_u8(state, &reg->status);
+    state_u8(state, &reg->response);
+    state_u8(state, &reg->response_status);
+    state_bool(state, &reg->responding);
+}
+
+static bool is_valid(const struct i8042_registers *reg)
+{
+    bool expects = reg->expected == 0 || (reg->expected & 0xe0) == CMD_WRITE_RAM ||
+                   (reg->expected >= CMD_WRITE_OUTPUT && reg->expected <= CMD_SEND_AUX);
+
+    return expects && reg->output & OUTPUT_RUN && !(reg->output & (OUTPUT_IRQ1 | OUTPUT_IRQ12)) &&
+           !(reg->status & ~(STATUS_OBF | STATUS_SYS | STATUS_A2 | SOURCE)) &&
+           !(reg->response_status & ~SOURCE);
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct i8042_registers reg = ((const struct i8042 *)device)->reg;
+
+    fields(state, &reg);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct i8042 *kbc = device;
+    struct i8042_registers reg = kbc->reg;
+
+    fields(state, &reg);
+    if (!state_is_whole(state) || !is_valid(&reg))
+        return false;
+    kbc->reg = reg;
+    return true;
+}
+
+const struct device_class i8042_class = {.name = "i8042",
+                                         .version = 1,
+                                         .save = save_device,
+                                         .load = load_device,
+                                         .reset = reset_device,
+                                         .attach = attach_device};

@@ -195,5 +195,47 @@ static enum bus_status attach_device(void *device, struct bus *bus)
     return i82093aa_attach(device, bus);
 }
 
-const struct device_class i82093aa_class = {
-    .name = "i82093aa", .reset = reset_device, .attach = attach_device};
+static void fields(struct state *state, struct i82093aa *ioapic)
+{
+    for (unsigned pin = 0; pin < I82093AA_PINS; pin++)
+        state_u64(state, &ioapic->entry[pin]);
+    state_u32(state, &ioapic->level);
+    state_u8(state, &ioapic->id);
+    state_u8(state, &ioapic->select);
+}
+
+static bool is_valid(const struct i82093aa *ioapic)
+{
+    for (unsigned pin = 0; pin < I82093AA_PINS; pin++) {
+        uint64_t entry = ioapic->entry[pin];
+
+        if (entry & ~(ENTRY_WRITABLE | ENTRY_REMOTE_IRR) || (entry & ENTRY_REMOTE_IRR && !is_level(entry)))
+            return false;
+    }
+    return !(ioapic->level >> I82093AA_PINS) && ioapic->id <= 0xf;
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct i82093aa ioapic = *(const struct i82093aa *)device;
+
+    fields(state, &ioapic);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct i82093aa *ioapic = device, loaded = *ioapic;
+
+    fields(state, &loaded);
+    if (!state_is_whole(state) || !is_valid(&loaded))
+        return false;
+    *ioapic = loaded;
+    return true;
+}
+
+const struct device_class i82093aa_class = {.name = "i82093aa",
+                                            .version = 1,
+                                            .save = save_device,
+                                            .load = load_device,
+                                            .reset = reset_device,
+                                            .attach = attach_device};

@@ -461,4 +461,77 @@ static enum bus_status attach_device(void *device, struct bus *bus)
     return i8254_attach(device, bus);
 }
 
-const struct device_class i8254_class = {.name = "i8254", .reset = reset_device, .attach = attach_device};
+static void counter_fields(struct state *state, struct i8254_counter *c)
+{
+    state_u64(state, &c->tick);
+    state_u32(state, &c->count);
+    state_u32(state, &c->initial);
+    state_u32(state, &c->next);
+    state_u16(state, &c->latch);
+    state_u8(state, &c->control);
+    state_u8(state, &c->write_low);
+    state_u8(state, &c->latched_bytes);
+    state_u8(state, &c->status);
+    state_bool(state, &c->status_latched);
+    state_bool(state, &c->write_high);
+    state_bool(state, &c->read_high);
+    state_bool(state, &c->gate);
+    state_bool(state, &c->out);
+    state_bool(state, &c->written);
+    state_bool(state, &c->null);
+    state_bool(state, &c->loading);
+    state_bool(state, &c->counting);
+    state_bool(state, &c->armed);
+}
+
+static void fields(struct state *state, struct i8254_registers *reg)
+{
+    for (unsigned n = 0; n < 3; n++)
+        counter_fields(state, &reg->counter[n]);
+    state_u8(state, &reg->port61);
+}
+
+/* Counts stay when a control word changes to BCD, so all may be as high as in binary. */
+static bool is_count(uint32_t count)
+{
+    return count >= 1 && count <= 0x10000;
+}
+
+static bool is_valid(const struct i8254_registers *reg, uint64_t now)
+{
+    for (unsigned n = 0; n < 3; n++) {
+        const struct i8254_counter *c = &reg->counter[n];
+
+        if (c->tick > ticks_from_ns(now, I8254_HZ) || c->count > 0x10000 || !is_count(c->next) ||
+            (c->initial ? !is_count(c->initial) : c->counting) || c->control & ~CONTROL_WORD ||
+            rw_of(c) == 0 || c->latched_bytes > 2)
+            return false;
+    }
+    return !(reg->port61 & ~PORT61_STORED);
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct i8254_registers reg = ((const struct i8254 *)device)->reg;
+
+    fields(state, &reg);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct i8254 *pit = device;
+    struct i8254_registers reg = pit->reg;
+
+    fields(state, &reg);
+    if (!state_is_whole(state) || !is_valid(&reg, state->now))
+        return false;
+    pit->reg = reg;
+    return true;
+}
+
+const struct device_class i8254_class = {.name = "i8254",
+                                         .version = 1,
+                                         .save = save_device,
+                                         .load = load_device,
+                                         .reset = reset_device,
+                                         .attach = attach_device};

@@ -372,4 +372,70 @@ static enum bus_status attach_device(void *device, struct bus *bus)
     return i8259_attach(device, bus);
 }
 
-const struct device_class i8259_class = {.name = "i8259", .reset = reset_device, .attach = attach_device};
+static void chip_fields(struct state *state, struct i8259_chip *chip)
+{
+    state_u8(state, &chip->lines);
+    state_u8(state, &chip->edges);
+    state_u8(state, &chip->elcr);
+    state_u8(state, &chip->isr);
+    state_u8(state, &chip->imr);
+    state_u8(state, &chip->vector);
+    state_u8(state, &chip->icw1);
+    state_u8(state, &chip->icw3);
+    state_u8(state, &chip->icw4);
+    state_u8(state, &chip->step);
+    state_u8(state, &chip->lowest);
+    state_bool(state, &chip->read_isr);
+    state_bool(state, &chip->poll);
+    state_bool(state, &chip->special_mask);
+    state_bool(state, &chip->rotate_aeoi);
+}
+
+static void fields(struct state *state, struct i8259_registers *reg)
+{
+    chip_fields(state, &reg->chip[MASTER]);
+    chip_fields(state, &reg->chip[SLAVE]);
+    state_bool(state, &reg->intr);
+}
+
+/* The two outputs follow from the rest. */
+static bool is_valid(const struct i8259_registers *reg)
+{
+    const struct i8259 pic = {.reg = *reg};
+
+    for (unsigned n = 0; n < 2; n++) {
+        const struct i8259_chip *chip = &reg->chip[n];
+
+        if (chip->vector & 7 || chip->step > STEP_ICW4 || chip->lowest > 7 ||
+            chip->elcr & (uint8_t)~elcr_writable[n])
+            return false;
+    }
+    return !!(reg->chip[MASTER].lines & bit(CASCADE)) == (resolve(&pic, SLAVE) != NO_IRQ) &&
+           reg->intr == (resolve(&pic, MASTER) != NO_IRQ);
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct i8259_registers reg = ((const struct i8259 *)device)->reg;
+
+    fields(state, &reg);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct i8259 *pic = device;
+    struct i8259_registers reg = pic->reg;
+
+    fields(state, &reg);
+    if (!state_is_whole(state) || !is_valid(&reg))
+        return false;
+    pic->reg = reg;
+    return true;
+}
+
+const struct device_class i8259_class = {.name = "i8259",
+                                         .version = 1,
+                                         .save = save_device,
+                                         .load = load_device,
+                                         .reset = reset_device,
+                                         .attach = attach_device};

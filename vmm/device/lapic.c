@@ -10,8 +10,8 @@
 
 enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_ENTRIES };
 
-#define LVT_REMOTE_IRR     (1u << 14)
-#define LVT_LEVEL          (1u << 15)
+#define LVT_REMOTE_IRR     APIC_LVT_REMOTE_IRR
+#define LVT_LEVEL          APIC_LVT_LEVEL
 #define LVT_VECTOR         0xffu
 #define LVT_DELIVERY       0x700u
 #define LVT_DELIVERY_SHIFT 8
@@ -27,7 +27,6 @@ static const uint32_t lvt_writable[LVT_ENTRIES] = {
 };
 
 #define LVT_READ_ONLY (1u << 12 | LVT_REMOTE_IRR)
-#define SVR_WRITABLE  (0xffu | APIC_SVR_ENABLED | 1u << 9 | APIC_SVR_NO_EOI)
 #define VERSION_VALUE (0x14u | (LVT_ENTRIES - 1) << 16 | 1u << 24)
 
 static int highest_bit(const uint64_t words[4])
@@ -263,7 +262,7 @@ static void send_ipi(struct lapic *lapic)
 
 static void write_svr(struct lapic *lapic, uint32_t value)
 {
-    lapic->svr = value & SVR_WRITABLE;
+    lapic->svr = value & APIC_SVR_WRITABLE;
     if (value & APIC_SVR_ENABLED)
         return;
     for (unsigned i = 0; i < LVT_ENTRIES; i++)
@@ -399,7 +398,7 @@ static bool register_write(struct lapic *lapic, uint32_t offset, uint32_t value,
         lapic_timer_set_initial(lapic, value, now);
         return true;
     case APIC_ICR:
-        lapic->icr = (lapic->icr & ~0xffffffffull) | (value & 0xccfffu);
+        lapic->icr = (lapic->icr & ~0xffffffffull) | (value & APIC_ICR_WRITABLE);
         send_ipi(lapic);
         return true;
     case APIC_ICR_HIGH:
@@ -487,7 +486,7 @@ static bool x2apic_writable(uint32_t offset, uint64_t *reserved)
         *reserved = ~0xffull;
         return true;
     case APIC_SVR:
-        *reserved = ~(uint64_t)SVR_WRITABLE;
+        *reserved = ~(uint64_t)APIC_SVR_WRITABLE;
         return true;
     case APIC_ICR:
         *reserved = 0xfff32000u;
@@ -560,9 +559,8 @@ static bool write_base(struct lapic *lapic, uint64_t value)
     uint64_t old = lapic->base & (APIC_BASE_ENABLED | APIC_BASE_EXTD);
     uint64_t allowed = APIC_BASE_BSP | APIC_BASE_ENABLED | (lapic->config.x2apic ? APIC_BASE_EXTD : 0);
     uint64_t bsp = lapic->base & APIC_BASE_BSP;
-    unsigned bits = lapic->config.address_bits ? lapic->config.address_bits : 36;
 
-    if ((value & ~allowed) != base || base >> bits || mode == APIC_BASE_EXTD)
+    if ((value & ~allowed) != base || base >> lapic_address_bits(lapic) || mode == APIC_BASE_EXTD)
         return false;
     if (mode & APIC_BASE_EXTD && old == 0)
         return false;
@@ -608,10 +606,13 @@ bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value, uint64_t
     return false;
 }
 
-static void reset_device(void *device, uint64_t now)
+uint32_t lapic_lvt_writable(unsigned entry)
 {
-    (void)now;
-    lapic_reset(device);
+    return lvt_writable[entry];
 }
 
-const struct device_class lapic_class = {.name = "lapic", .reset = reset_device};
+void lapic_rescan(struct lapic *lapic)
+{
+    lapic->isr_top = (int16_t)highest_bit(lapic->isr);
+    update_ppr(lapic);
+}

@@ -22,7 +22,8 @@
 #define LAPIC_MMIO_LENGTH 0x1000u
 #define LAPIC_BROADCAST   0xffffffffu /* destination: everyone, whatever the sender's width */
 #define LAPIC_NO_CPU      UINT32_MAX  /* source of a message that is not from a processor */
-#define LAPIC_TIMER_KHZ   1000000u    /* before the divider */
+#define LAPIC_LVT_ENTRIES 6
+#define LAPIC_TIMER_KHZ   1000000u /* before the divider */
 
 /* Shortest time between two interrupts of a periodic timer. A shorter period is coalesced, so that no guest
  * keeps its monitor busy with nothing but timer events. */
@@ -58,12 +59,17 @@ enum lapic_register {
     APIC_SELF_IPI = 0x3f0, /* x2APIC only */
 };
 
+#define APIC_LVT_REMOTE_IRR (1u << 14)
+#define APIC_LVT_LEVEL      (1u << 15)
 #define APIC_LVT_MASKED     (1u << 16)
 #define APIC_SVR_ENABLED    (1u << 8)
 #define APIC_SVR_NO_EOI     (1u << 12) /* suppress EOI broadcast */
+#define APIC_SVR_WRITABLE   (0xffu | APIC_SVR_ENABLED | 1u << 9 | APIC_SVR_NO_EOI)
+#define APIC_ICR_WRITABLE   0xccfffu
 #define APIC_ESR_SEND_VEC   (1u << 5)
 #define APIC_ESR_RECV_VEC   (1u << 6)
 #define APIC_ESR_REGISTER   (1u << 7)
+#define APIC_ESR_BITS       (APIC_ESR_SEND_VEC | APIC_ESR_RECV_VEC | APIC_ESR_REGISTER)
 #define APIC_TIMER_PERIODIC (1u << 17)
 #define APIC_TIMER_DEADLINE (2u << 17)
 #define APIC_TIMER_MODE     (3u << 17)
@@ -143,7 +149,7 @@ struct lapic {
     uint32_t esr;         /* as read */
     uint32_t esr_pending; /* atomic; shown by the next write of ESR */
     uint64_t icr;
-    uint32_t lvt[6]; /* timer, thermal, perf, lint0, lint1, error */
+    uint32_t lvt[LAPIC_LVT_ENTRIES]; /* timer, thermal, perf, lint0, lint1, error */
     uint32_t timer_initial;
     uint32_t timer_divide; /* DCR as written */
     uint64_t timer_start;  /* ns at which the count was (virtually) timer_initial */
@@ -247,6 +253,13 @@ __attribute__((warn_unused_result)) bool lapic_message_from_msi(uint64_t address
 
 /* For the parts of the model only: raise an error (ESR bit), fire an LVT entry, rearm the timer. */
 void lapic_error(struct lapic *lapic, uint32_t bit);
+uint32_t lapic_lvt_writable(unsigned entry); /* bits that a guest can write */
+void lapic_rescan(struct lapic *lapic);      /* after a change of ISR or TPR from outside */
+static inline unsigned lapic_address_bits(const struct lapic *lapic)
+{
+    return lapic->config.address_bits ? lapic->config.address_bits : 36;
+}
+
 void lapic_fire(struct lapic *lapic, unsigned lvt);
 void lapic_timer_reset(struct lapic *lapic);
 void lapic_timer_set_initial(struct lapic *lapic, uint32_t count, uint64_t now);

@@ -375,5 +375,48 @@ static enum bus_status attach_device(void *device, struct bus *bus)
     return mc146818_attach(device, bus);
 }
 
-const struct device_class mc146818_class = {
-    .name = "mc146818", .reset = reset_device, .attach = attach_device};
+static void fields(struct state *state, struct mc146818_registers *reg)
+{
+    state_bytes(state, reg->index, sizeof(reg->index));
+    state_bytes(state, reg->cmos, sizeof(reg->cmos));
+    state_u64(state, &reg->next_update);
+    state_u64(state, &reg->ticks);
+}
+
+/* The time registers may hold any byte. The next second lies at most a second ahead. */
+static bool is_valid(const struct mc146818_registers *reg, uint64_t now)
+{
+    const uint8_t *cmos = reg->cmos;
+    bool flags = cmos[RTC_C] & cmos[RTC_B] & (C_PF | C_AF | C_UF);
+
+    return !(cmos[RTC_A] & A_UIP) && !(cmos[RTC_B] & B_SET && cmos[RTC_B] & B_UIE) &&
+           !(cmos[RTC_C] & ~(C_IRQF | C_PF | C_AF | C_UF)) && !!(cmos[RTC_C] & C_IRQF) == flags &&
+           cmos[RTC_D] == D_VRT && reg->ticks <= ticks_from_ns(now, CRYSTAL_HZ) &&
+           (reg->next_update <= now || reg->next_update - now <= NS_PER_SECOND);
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct mc146818_registers reg = ((const struct mc146818 *)device)->reg;
+
+    fields(state, &reg);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct mc146818 *rtc = device;
+    struct mc146818_registers reg = rtc->reg;
+
+    fields(state, &reg);
+    if (!state_is_whole(state) || !is_valid(&reg, state->now))
+        return false;
+    rtc->reg = reg;
+    return true;
+}
+
+const struct device_class mc146818_class = {.name = "mc146818",
+                                            .version = 1,
+                                            .save = save_device,
+                                            .load = load_device,
+                                            .reset = reset_device,
+                                            .attach = attach_device};

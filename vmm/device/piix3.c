@@ -62,14 +62,14 @@ static const struct {
     {0xa0, 0x08},           {0xa8, 0x0f},
 };
 
-static uint16_t routed(const struct piix3 *bridge)
+static uint16_t routed(const struct piix3_registers *reg)
 {
-    unsigned inputs = bridge->reg.pin[PIIX3_SCI] ? 1u << PIIX3_SCI_IRQ : 0;
+    unsigned inputs = reg->pin[PIIX3_SCI] ? 1u << PIIX3_SCI_IRQ : 0;
 
     for (unsigned pirq = 0; pirq < 4; pirq++) {
-        uint8_t route = bridge->reg.space[PIIX3_PIRQRC + pirq];
+        uint8_t route = reg->space[PIIX3_PIRQRC + pirq];
 
-        if (bridge->reg.pin[pirq] && !(route & PIRQ_OFF))
+        if (reg->pin[pirq] && !(route & PIRQ_OFF))
             inputs |= 1u << (route & 15) & PIRQ_INPUTS;
     }
     return (uint16_t)inputs;
@@ -77,7 +77,7 @@ static uint16_t routed(const struct piix3 *bridge)
 
 static void update(struct piix3 *bridge)
 {
-    unsigned inputs = routed(bridge), changed = inputs ^ bridge->reg.driven;
+    unsigned inputs = routed(&bridge->reg), changed = inputs ^ bridge->reg.driven;
 
     bridge->reg.driven = (uint16_t)inputs;
     if (!bridge->wiring.isa.set)
@@ -135,11 +135,16 @@ void piix3_init(struct piix3 *bridge, const struct piix3_wiring *wiring)
     piix3_reset(bridge);
 }
 
+static void reset_space(uint8_t space[PCI_SPACE_SIZE])
+{
+    memset(space, 0, PCI_SPACE_SIZE);
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+        space[defaults[i].at] = defaults[i].value;
+}
+
 void piix3_reset(struct piix3 *bridge)
 {
-    memset(bridge->reg.space, 0, sizeof bridge->reg.space);
-    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++)
-        bridge->reg.space[defaults[i].at] = defaults[i].value;
+    reset_space(bridge->reg.space);
     bridge->reg.reset_control = 0;
     update(bridge);
 }
@@ -160,4 +165,42 @@ static void reset_device(void *device, uint64_t now)
     piix3_reset(device);
 }
 
-const struct device_class piix3_class = {.name = "piix3", .reset = reset_device};
+static void fields(struct state *state, struct piix3_registers *reg)
+{
+    state_bytes(state, reg->space, sizeof(reg->space));
+    state_u8(state, &reg->reset_control);
+    for (unsigned i = 0; i < PIIX3_PINS; i++)
+        state_bool(state, &reg->pin[i]);
+    state_u16(state, &reg->driven);
+}
+
+static bool is_valid(const struct piix3_registers *reg)
+{
+    uint8_t reset[PCI_SPACE_SIZE];
+
+    reset_space(reset);
+    return !(reg->reset_control & ~(RESET_HARD | RESET_CPU)) && reg->driven == routed(reg) &&
+           pci_space_is_valid(reg->space, reset, &masks);
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct piix3_registers reg = ((const struct piix3 *)device)->reg;
+
+    fields(state, &reg);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct piix3 *bridge = device;
+    struct piix3_registers reg = bridge->reg;
+
+    fields(state, &reg);
+    if (!state_is_whole(state) || !is_valid(&reg))
+        return false;
+    bridge->reg = reg;
+    return true;
+}
+
+const struct device_class piix3_class = {
+    .name = "piix3", .version = 1, .save = save_device, .load = load_device, .reset = reset_device};

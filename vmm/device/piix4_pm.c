@@ -204,12 +204,9 @@ void piix4_pm_init(struct piix4_pm *pm, const struct piix4_pm_config *config,
     piix4_pm_reset(pm, 0);
 }
 
-void piix4_pm_reset(struct piix4_pm *pm, uint64_t now)
+static void reset_space(uint8_t space[PCI_SPACE_SIZE], const struct piix4_pm_config *config)
 {
-    uint8_t *space = pm->reg.space;
-
-    memset(&pm->reg, 0, sizeof pm->reg);
-    pm->reg.halves = ticks_from_ns(now, PIIX4_PM_HZ) >> half_shift(pm);
+    memset(space, 0, PCI_SPACE_SIZE);
     space[PCI_VENDOR] = 0x86;
     space[PCI_VENDOR + 1] = 0x80;
     space[PCI_DEVICE] = 0x13;
@@ -221,12 +218,18 @@ void piix4_pm_reset(struct piix4_pm *pm, uint64_t now)
     space[PCI_CLASS + 2] = 0x06;
     space[PCI_INTERRUPT_LINE] = 9;
     space[PCI_INTERRUPT_PIN] = 1;
-    space[PMBASE] = (uint8_t)(pm->config.base | 1);
-    space[PMBASE + 1] = (uint8_t)(pm->config.base >> 8);
+    space[PMBASE] = (uint8_t)(config->base | 1);
+    space[PMBASE + 1] = (uint8_t)(config->base >> 8);
     space[DEVACTB + 3] =
         0x02; /* APMC_EN: SeaBIOS takes it that SMM is set up, and does not wait for an SMI */
     space[PMREGMISC] = 0x01;
     space[SMBBASE] = 0x01;
+}
+
+void piix4_pm_reset(struct piix4_pm *pm, uint64_t now)
+{
+    pm->reg = (struct piix4_pm_registers){.halves = ticks_from_ns(now, PIIX4_PM_HZ) >> half_shift(pm)};
+    reset_space(pm->reg.space, &pm->config);
     update_sci(pm);
 }
 
@@ -267,5 +270,49 @@ static enum bus_status attach_device(void *device, struct bus *bus)
     return piix4_pm_attach(device, bus);
 }
 
-const struct device_class piix4_pm_class = {
-    .name = "piix4_pm", .reset = reset_device, .attach = attach_device};
+static void fields(struct state *state, struct piix4_pm_registers *reg)
+{
+    state_u16(state, &reg->status);
+    state_u16(state, &reg->enable);
+    state_u16(state, &reg->control);
+    state_u64(state, &reg->halves);
+    state_u8(state, &reg->smi_command);
+    state_u8(state, &reg->smi_status);
+    state_bytes(state, reg->space, sizeof(reg->space));
+}
+
+static bool is_valid(const struct piix4_pm *pm, const struct piix4_pm_registers *reg, uint64_t now)
+{
+    uint8_t reset[PCI_SPACE_SIZE];
+
+    reset_space(reset, &pm->config);
+    return !(reg->status & ~STATUSES) && !(reg->enable & ~ENABLES) && !(reg->control & ~CONTROLS) &&
+           reg->halves <= ticks_from_ns(now, PIIX4_PM_HZ) >> half_shift(pm) &&
+           pci_space_is_valid(reg->space, reset, &masks);
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct piix4_pm_registers reg = ((const struct piix4_pm *)device)->reg;
+
+    fields(state, &reg);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct piix4_pm *pm = device;
+    struct piix4_pm_registers reg = pm->reg;
+
+    fields(state, &reg);
+    if (!state_is_whole(state) || !is_valid(pm, &reg, state->now))
+        return false;
+    pm->reg = reg;
+    return true;
+}
+
+const struct device_class piix4_pm_class = {.name = "piix4_pm",
+                                            .version = 1,
+                                            .save = save_device,
+                                            .load = load_device,
+                                            .reset = reset_device,
+                                            .attach = attach_device};

@@ -433,5 +433,62 @@ static enum bus_status attach_device(void *device, struct bus *bus)
     return uart16550_attach(device, bus);
 }
 
-const struct device_class uart16550_class = {
-    .name = "uart16550", .reset = reset_device, .attach = attach_device};
+static void fields(struct state *state, struct uart16550_registers *reg)
+{
+    state_bytes(state, reg->rx, sizeof(reg->rx));
+    state_bytes(state, reg->rx_error, sizeof(reg->rx_error));
+    state_u8(state, &reg->rx_first);
+    state_u8(state, &reg->rx_count);
+    state_u8(state, &reg->ier);
+    state_u8(state, &reg->fcr);
+    state_u8(state, &reg->lcr);
+    state_u8(state, &reg->mcr);
+    state_u8(state, &reg->lsr);
+    state_u8(state, &reg->scratch);
+    state_u8(state, &reg->modem);
+    state_u8(state, &reg->msr);
+    state_u16(state, &reg->divisor);
+    state_bool(state, &reg->thre_pending);
+    state_bool(state, &reg->timeout);
+    state_bool(state, &reg->starved);
+    state_u64(state, &reg->rx_time);
+}
+
+static bool is_valid(const struct uart16550_registers *reg, uint64_t now)
+{
+    unsigned limit = reg->fcr & FCR_ENABLE ? UART16550_FIFO : 1;
+
+    for (unsigned i = 0; i < UART16550_FIFO; i++)
+        if (reg->rx_error[i] & ~LSR_ERRORS)
+            return false;
+    return reg->rx_first < UART16550_FIFO && reg->rx_count <= limit && !(reg->ier & ~IER_ALL) &&
+           !(reg->fcr & ~(FCR_ENABLE | FCR_TRIGGER)) && (reg->fcr & FCR_ENABLE || !reg->fcr) &&
+           !(reg->mcr & ~MCR_ALL) && !(reg->lsr & ~LSR_ERRORS) && !(reg->modem & ~MSR_LEVELS) &&
+           reg->rx_time <= now;
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct uart16550_registers reg = ((const struct uart16550 *)device)->reg;
+
+    fields(state, &reg);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct uart16550 *uart = device;
+    struct uart16550_registers reg = uart->reg;
+
+    fields(state, &reg);
+    if (!state_is_whole(state) || !is_valid(&reg, state->now))
+        return false;
+    uart->reg = reg;
+    return true;
+}
+
+const struct device_class uart16550_class = {.name = "uart16550",
+                                             .version = 1,
+                                             .save = save_device,
+                                             .load = load_device,
+                                             .reset = reset_device,
+                                             .attach = attach_device};

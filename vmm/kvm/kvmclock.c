@@ -141,4 +141,31 @@ static void reset_device(void *device, uint64_t now)
     clock->wall_msr = 0;
 }
 
-const struct device_class kvmclock_class = {.name = "kvmclock", .reset = reset_device};
+static void fields(struct state *state, struct kvmclock *clock)
+{
+    state_u64(state, &clock->tsc_at_zero);
+    state_u64(state, &clock->wall_at_zero);
+    state_u64(state, &clock->wall_msr);
+    state_u32(state, &clock->wall_version);
+}
+
+static void save_device(const void *device, struct state *state)
+{
+    struct kvmclock clock = *(const struct kvmclock *)device;
+
+    fields(state, &clock);
+}
+
+static bool load_device(void *device, struct state *state)
+{
+    struct kvmclock *clock = device, loaded = *clock;
+
+    fields(state, &loaded);
+    if (!state_is_whole(state) || loaded.wall_msr % 4 || loaded.wall_version % 2)
+        return false;
+    *clock = loaded;
+    return true;
+}
+
+const struct device_class kvmclock_class = {
+    .name = "kvmclock", .version = 1, .save = save_device, .load = load_device, .reset = reset_device};
