@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * All that a monitor has, and the life of its guest: started, reset, ended.
+ */
+#pragma once
+
+#include "base/include/component.h"
+#include "vmm/board/machine.h"
+#include "vmm/cpu/vcpu.h"
+#include "vmm/host/console.h"
+#include "vmm/host/crew.h"
+#include "vmm/host/memory.h"
+#include "vmm/host/roms.h"
+#include "vmm/test/churn.h"
+
+_Static_assert(DESCRIPTION_VCPUS <= MACHINE_CPUS, "a machine has as many");
+
+struct monitor {
+    struct vm_description description;
+    struct pd_info info;
+    struct host_roms roms;
+    struct host_memory memory;
+    struct vm vm;
+    struct vcpu_state *state[MACHINE_CPUS];
+    struct machine machine;
+    struct vcpu vcpu[MACHINE_CPUS];
+    struct crew crew;
+    struct churn churn;
+    struct console console;
+    uint64_t started; /* virtual ns */
+    unsigned fast_resets;
+};
+
+/* Opens the VM, attaches the memory, creates the vCPUs. False: a line was logged. */
+MUST_CHECK bool monitor_open_vm(struct monitor *monitor);
+
+/* As after power-up or reset: the first MiB cleared, tables and guest written, the first vCPU at its entry,
+ * the others waiting. False: a line was logged. */
+MUST_CHECK bool monitor_boot(struct monitor *monitor);
+
+/* The machine wants something: says what on the log, and makes a reset's. True: the guest is to be booted
+ * again. */
+MUST_CHECK bool monitor_answer(struct monitor *monitor);
+
+/* Lines with the number of the guest's exits, to the log. */
+void monitor_log_exits(void *monitor);
