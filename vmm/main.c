@@ -28,7 +28,7 @@ static bool build_machine(struct monitor *m)
         config.clock.start > m->info.wall_tsc ? (config.clock.start - m->info.wall_tsc) / config.clock.hz : 0;
     config.wall_seconds = (int64_t)(m->info.wall_seconds + since);
     config.console =
-        (struct uart16550_wiring){.transmit = console_transmit, .room = console_room, .ctx = &m->console};
+        (struct uart16550_wiring){.transmit = console_transmit, .room = console_room, .context = &m->console};
     config.console_clock =
         (struct bus_clock){.deadline = console_deadline, .advance = console_advance, .device = &m->console};
     crew_wire(&m->crew, &config);

@@ -16,9 +16,9 @@
 #define PM_TIMER_BITS 24 /* as the FADT says */
 
 /* An ISA interrupt: both controllers see it. */
-static void isa_irq(void *opaque, unsigned pin, bool level)
+static void isa_irq(void *context, unsigned pin, bool level)
 {
-    struct machine *machine = opaque;
+    struct machine *machine = context;
 
     i8259_set_irq(&machine->pic, pin, level);
     i82093aa_set_irq(&machine->ioapic, pin == 0 ? TIMER_PIN : pin, level);
@@ -29,42 +29,42 @@ static struct irq_line isa_line(struct machine *machine, unsigned pin)
     return (struct irq_line){.set = isa_irq, .sink = machine, .pin = pin};
 }
 
-static void apic_send(void *opaque, const struct lapic_message *message)
+static void apic_send(void *context, const struct lapic_message *message)
 {
-    struct machine_cpu *cpu = opaque;
+    struct machine_cpu *cpu = context;
 
     (void)lapic_route(cpu->machine->lapics, cpu->machine->cpus, message);
 }
 
-static bool ioapic_send(void *opaque, const struct lapic_message *message)
+static bool ioapic_send(void *context, const struct lapic_message *message)
 {
-    struct machine *machine = opaque;
+    struct machine *machine = context;
 
     return lapic_route(machine->lapics, machine->cpus, message);
 }
 
 /* By the thread of the processor. */
-static void apic_eoi(void *opaque, uint8_t vector)
+static void apic_eoi(void *context, uint8_t vector)
 {
-    struct machine_cpu *cpu = opaque;
+    struct machine_cpu *cpu = context;
 
     machine_lock(cpu->machine, cpu->number);
     i82093aa_eoi(&cpu->machine->ioapic, vector);
     machine_unlock(cpu->machine, cpu->number);
 }
 
-static void apic_wake(void *opaque, unsigned cpu)
+static void apic_wake(void *context, unsigned cpu)
 {
-    const struct machine_cpu *own = opaque;
+    const struct machine_cpu *own = context;
 
     machine_wake(own->machine, cpu);
 }
 
 /* SMI has nobody to serve it. INIT of the first processor is a reset of the machine as far as a guest can
  * tell: it begins at the firmware, which would do just that. */
-static void apic_event(void *opaque, unsigned cpu, enum lapic_delivery delivery, uint8_t vector)
+static void apic_event(void *context, unsigned cpu, enum lapic_delivery delivery, uint8_t vector)
 {
-    struct machine *machine = ((struct machine_cpu *)opaque)->machine;
+    struct machine *machine = ((struct machine_cpu *)context)->machine;
     struct machine_cpu *target = &machine->cpu[cpu];
 
     if (delivery == LAPIC_INIT && cpu == 0) {
@@ -81,9 +81,9 @@ static void apic_event(void *opaque, unsigned cpu, enum lapic_delivery delivery,
 }
 
 /* Every access of the guest may change what can be delivered: EOI, TPR, a mask. */
-static void lapic_page(void *opaque, struct bus_access *access)
+static void lapic_page(void *context, struct bus_access *access)
 {
-    struct machine *machine = opaque;
+    struct machine *machine = context;
     struct machine_cpu *cpu = &machine->cpu[access->cpu];
 
     if (access->write)
@@ -91,9 +91,9 @@ static void lapic_page(void *opaque, struct bus_access *access)
     lapic_access(&cpu->lapic, access);
 }
 
-static void lapic_moved_page(void *opaque, struct bus_access *access)
+static void lapic_moved_page(void *context, struct bus_access *access)
 {
-    struct machine_cpu *cpu = opaque;
+    struct machine_cpu *cpu = context;
 
     if (access->write)
         cpu->attention = true;
@@ -101,9 +101,9 @@ static void lapic_moved_page(void *opaque, struct bus_access *access)
 }
 
 /* Not over RAM, whose accesses do not exit, nor over another chip. */
-static bool apic_move(void *opaque, uint64_t base)
+static bool apic_move(void *context, uint64_t base)
 {
-    struct machine_cpu *cpu = opaque;
+    struct machine_cpu *cpu = context;
     struct machine *machine = cpu->machine;
     bool elsewhere = base != LAPIC_MMIO_BASE;
     const struct bus_region window = {.name = "lapic",
@@ -117,20 +117,20 @@ static bool apic_move(void *opaque, uint64_t base)
     return bus_set_window(&machine->bus, cpu->number, &window) == BUS_OK;
 }
 
-static void kbc_reset(void *opaque)
+static void kbc_reset(void *context)
 {
-    machine_request(opaque, MACHINE_RESET, "8042 or port 0x92");
+    machine_request(context, MACHINE_RESET, "8042 or port 0x92");
 }
 
-static void port_cf9_reset(void *opaque, bool hard)
+static void port_cf9_reset(void *context, bool hard)
 {
     (void)hard;
-    machine_request(opaque, MACHINE_RESET, "port 0xcf9");
+    machine_request(context, MACHINE_RESET, "port 0xcf9");
 }
 
-static void power_off(void *opaque)
+static void power_off(void *context)
 {
-    machine_request(opaque, MACHINE_POWER_OFF, "S5");
+    machine_request(context, MACHINE_POWER_OFF, "S5");
 }
 
 static void init_apics(struct machine *machine)
@@ -153,7 +153,7 @@ static void init_apics(struct machine *machine)
         machine->lapics[i] = &cpu->lapic;
     }
     lapic_wire(&machine->cpu[0].lapic);
-    i82093aa_init(&machine->ioapic, &(struct i82093aa_link){.send = ioapic_send, .sink = machine});
+    i82093aa_init(&machine->ioapic, &(struct i82093aa_wiring){.send = ioapic_send, .context = machine});
 }
 
 static void init_chips(struct machine *machine, const struct machine_config *config)
@@ -167,11 +167,12 @@ static void init_chips(struct machine *machine, const struct machine_config *con
                   config->wall_seconds);
     uart16550_init(&machine->uart, MACHINE_COM1, &console);
     i8042_init(&machine->i8042, &(struct i8042_wiring){.reset = kbc_reset,
-                                                       .ctx = machine,
+                                                       .context = machine,
                                                        .irq = {isa_line(machine, 1), isa_line(machine, 12)}});
-    i440fx_init(&machine->i440fx, &(struct i440fx_wiring){.ctx = machine});
-    piix3_init(&machine->piix3,
-               &(struct piix3_wiring){.reset = port_cf9_reset, .ctx = machine, .isa = isa_line(machine, 0)});
+    i440fx_init(&machine->i440fx, &(struct i440fx_wiring){.context = machine});
+    piix3_init(
+        &machine->piix3,
+        &(struct piix3_wiring){.reset = port_cf9_reset, .context = machine, .isa = isa_line(machine, 0)});
     piix4_pm_init(
         &machine->pm,
         &(struct piix4_pm_config){.base = MACHINE_PM_BASE,
@@ -180,7 +181,7 @@ static void init_chips(struct machine *machine, const struct machine_config *con
                                   .acpi_enable = MACHINE_ACPI_ENABLE,
                                   .acpi_disable = MACHINE_ACPI_DISABLE},
         &(struct piix4_pm_wiring){.power_off = power_off,
-                                  .ctx = machine,
+                                  .context = machine,
                                   .sci = {.set = piix3_set_irq, .sink = &machine->piix3, .pin = PIIX3_SCI}});
 }
 
@@ -220,9 +221,9 @@ static void map_ports(struct machine *machine)
     }
 }
 
-static void earlier(void *opaque)
+static void earlier(void *context)
 {
-    machine_wake(opaque, 0);
+    machine_wake(context, 0);
 }
 
 static void init_lock(struct machine *machine, const struct machine_config *config)

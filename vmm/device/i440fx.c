@@ -90,7 +90,7 @@ static void config_byte(void *device, struct bus_access *access)
         write_smram(bridge, old, (uint8_t)access->value);
     if (at == I440FX_SMRAM || (at >= I440FX_PAM0 && at < I440FX_PAM0 + I440FX_PAM_COUNT))
         if (bridge->reg.space[at] != old && bridge->wiring.memory_changed)
-            bridge->wiring.memory_changed(bridge->wiring.ctx);
+            bridge->wiring.memory_changed(bridge->wiring.context);
 }
 
 static void config_access(void *device, struct bus_access *access)
@@ -137,7 +137,7 @@ void i440fx_reset(struct i440fx *bridge)
     bridge->reg.config_address = 0;
     reset_space(bridge->reg.space);
     if (bridge->wiring.memory_changed)
-        bridge->wiring.memory_changed(bridge->wiring.ctx);
+        bridge->wiring.memory_changed(bridge->wiring.context);
 }
 
 enum bus_status i440fx_attach(struct i440fx *bridge, struct bus *bus)
@@ -213,7 +213,7 @@ static bool load_device(void *device, struct state *state)
         return false;
     bridge->reg = reg;
     if (bridge->wiring.memory_changed)
-        bridge->wiring.memory_changed(bridge->wiring.ctx);
+        bridge->wiring.memory_changed(bridge->wiring.context);
     return true;
 }
 

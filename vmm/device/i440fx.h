@@ -32,8 +32,8 @@ struct i440fx_registers {
 
 struct i440fx_wiring {
     /* A PAM or SMRAM register changed. Called within the access; may be NULL. */
-    void (*memory_changed)(void *ctx);
-    void *ctx;
+    void (*memory_changed)(void *context);
+    void *context;
 };
 
 struct i440fx {

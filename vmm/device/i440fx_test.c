@@ -18,9 +18,9 @@ struct fixture {
     struct bus_access last;
 };
 
-static void changed(void *ctx)
+static void changed(void *context)
 {
-    ((struct fixture *)ctx)->changes++;
+    ((struct fixture *)context)->changes++;
 }
 
 static void narrow(void *device, struct bus_access *access)
@@ -55,7 +55,7 @@ static void configure(struct fixture *f, unsigned reg, uint8_t size, uint32_t va
 
 static void fresh(struct fixture *f)
 {
-    struct i440fx_wiring wiring = {.memory_changed = changed, .ctx = f};
+    struct i440fx_wiring wiring = {.memory_changed = changed, .context = f};
 
     memset(f, 0, sizeof *f);
     bus_init(&f->bus);

@@ -117,7 +117,7 @@ static void respond(struct i8042 *kbc, uint8_t byte, uint8_t source)
 static void request_reset(struct i8042 *kbc)
 {
     if (kbc->wiring.reset)
-        kbc->wiring.reset(kbc->wiring.ctx);
+        kbc->wiring.reset(kbc->wiring.context);
 }
 
 static void send(struct i8042 *kbc, enum i8042_port port, uint8_t byte, uint64_t now)

@@ -39,8 +39,8 @@ struct i8042_registers {
 };
 
 struct i8042_wiring {
-    void (*reset)(void *ctx); /* CPU reset asked for by pulse, output port or port 0x92 */
-    void *ctx;
+    void (*reset)(void *context); /* CPU reset asked for by pulse, output port or port 0x92 */
+    void *context;
     struct irq_line irq[I8042_PORTS]; /* ISA IRQ 1 and 12 */
 };
 

@@ -30,9 +30,9 @@ static void set_irq(void *sink, unsigned pin, bool level)
     f->level[n] = level;
 }
 
-static void reset(void *ctx)
+static void reset(void *context)
 {
-    ((struct fixture *)ctx)->resets++;
+    ((struct fixture *)context)->resets++;
 }
 
 static void out(struct fixture *f, uint16_t port, uint8_t value)
@@ -49,7 +49,7 @@ static void fresh(struct fixture *f)
 {
     struct i8042_wiring wiring = {
         .reset = reset,
-        .ctx = f,
+        .context = f,
         .irq = {{.set = set_irq, .sink = f, .pin = 1}, {.set = set_irq, .sink = f, .pin = 12}}};
 
     memset(f, 0, sizeof *f);

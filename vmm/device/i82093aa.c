@@ -26,20 +26,20 @@
 void i82093aa_reset(struct i82093aa *ioapic)
 {
     for (unsigned pin = 0; pin < I82093AA_PINS; pin++)
-        ioapic->entry[pin] = ENTRY_MASKED;
-    ioapic->id = 0;
-    ioapic->select = 0;
+        ioapic->reg.entry[pin] = ENTRY_MASKED;
+    ioapic->reg.id = 0;
+    ioapic->reg.select = 0;
 }
 
-void i82093aa_init(struct i82093aa *ioapic, const struct i82093aa_link *link)
+void i82093aa_init(struct i82093aa *ioapic, const struct i82093aa_wiring *wiring)
 {
-    *ioapic = (struct i82093aa){.link = *link};
+    *ioapic = (struct i82093aa){.wiring = *wiring};
     i82093aa_reset(ioapic);
 }
 
 static bool send(struct i82093aa *ioapic, unsigned pin)
 {
-    uint64_t entry = ioapic->entry[pin];
+    uint64_t entry = ioapic->reg.entry[pin];
     uint32_t destination = (uint32_t)(entry >> 56);
     struct lapic_message message = {
         .destination = destination == 0xff ? LAPIC_BROADCAST : destination,
@@ -51,7 +51,7 @@ static bool send(struct i82093aa *ioapic, unsigned pin)
         .level = (entry & ENTRY_LEVEL) != 0,
     };
 
-    return ioapic->link.send(ioapic->link.sink, &message);
+    return ioapic->wiring.send(ioapic->wiring.context, &message);
 }
 
 /* Only fixed and lowest-priority interrupts are acknowledged by an EOI; the other modes are edges always. */
@@ -62,33 +62,33 @@ static bool is_level(uint64_t entry)
 
 static void evaluate_level(struct i82093aa *ioapic, unsigned pin)
 {
-    uint64_t *entry = &ioapic->entry[pin];
+    uint64_t *entry = &ioapic->reg.entry[pin];
 
-    if (!is_level(*entry) || *entry & (ENTRY_MASKED | ENTRY_REMOTE_IRR) || !(ioapic->level >> pin & 1))
+    if (!is_level(*entry) || *entry & (ENTRY_MASKED | ENTRY_REMOTE_IRR) || !(ioapic->reg.level >> pin & 1))
         return;
     *entry |= ENTRY_REMOTE_IRR;
     if (!send(ioapic, pin))
         *entry &= ~(uint64_t)ENTRY_REMOTE_IRR;
 }
 
-void i82093aa_set_irq(void *opaque, unsigned pin, bool level)
+void i82093aa_set_irq(void *context, unsigned pin, bool level)
 {
-    struct i82093aa *ioapic = opaque;
+    struct i82093aa *ioapic = context;
     uint32_t bit;
 
     if (pin >= I82093AA_PINS)
         return;
     bit = 1u << pin;
     if (!level) {
-        ioapic->level &= ~bit;
+        ioapic->reg.level &= ~bit;
         return;
     }
-    if (is_level(ioapic->entry[pin])) {
-        ioapic->level |= bit;
+    if (is_level(ioapic->reg.entry[pin])) {
+        ioapic->reg.level |= bit;
         evaluate_level(ioapic, pin);
-    } else if (!(ioapic->level & bit)) {
-        ioapic->level |= bit;
-        if (!(ioapic->entry[pin] & ENTRY_MASKED))
+    } else if (!(ioapic->reg.level & bit)) {
+        ioapic->reg.level |= bit;
+        if (!(ioapic->reg.entry[pin] & ENTRY_MASKED))
             (void)send(ioapic, pin);
     }
 }
@@ -96,7 +96,7 @@ void i82093aa_set_irq(void *opaque, unsigned pin, bool level)
 void i82093aa_eoi(struct i82093aa *ioapic, uint8_t vector)
 {
     for (unsigned pin = 0; pin < I82093AA_PINS; pin++) {
-        uint64_t *entry = &ioapic->entry[pin];
+        uint64_t *entry = &ioapic->reg.entry[pin];
 
         if (!(*entry & ENTRY_REMOTE_IRR) || (uint8_t)*entry != vector)
             continue;
@@ -108,7 +108,7 @@ void i82093aa_eoi(struct i82093aa *ioapic, uint8_t vector)
 static void write_entry(struct i82093aa *ioapic, unsigned index, uint32_t value)
 {
     unsigned pin = index / 2;
-    uint64_t *entry = &ioapic->entry[pin];
+    uint64_t *entry = &ioapic->reg.entry[pin];
     uint64_t kept = *entry & ENTRY_REMOTE_IRR;
     uint64_t merged;
 
@@ -124,31 +124,31 @@ static void write_entry(struct i82093aa *ioapic, unsigned index, uint32_t value)
 
 static void window_write(struct i82093aa *ioapic, uint32_t value)
 {
-    unsigned index = ioapic->select;
+    unsigned index = ioapic->reg.select;
 
     if (index == INDEX_ID)
-        ioapic->id = value >> 24 & 0xf;
+        ioapic->reg.id = value >> 24 & 0xf;
     else if (index >= INDEX_ENTRY && index < INDEX_ENTRY + 2 * I82093AA_PINS)
         write_entry(ioapic, index - INDEX_ENTRY, value);
 }
 
 static uint32_t window_read(const struct i82093aa *ioapic)
 {
-    unsigned index = ioapic->select;
+    unsigned index = ioapic->reg.select;
 
     if (index == INDEX_ID || index == INDEX_ARBITRATION)
-        return (uint32_t)ioapic->id << 24;
+        return (uint32_t)ioapic->reg.id << 24;
     if (index == INDEX_VERSION)
         return 0x20 | (I82093AA_PINS - 1) << 16;
     if (index >= INDEX_ENTRY && index < INDEX_ENTRY + 2 * I82093AA_PINS)
-        return (uint32_t)(ioapic->entry[(index - INDEX_ENTRY) / 2] >> index % 2 * 32);
+        return (uint32_t)(ioapic->reg.entry[(index - INDEX_ENTRY) / 2] >> index % 2 * 32);
     return 0;
 }
 
 static void write_register(struct i82093aa *ioapic, const struct bus_access *access)
 {
     if (access->offset == REG_SELECT)
-        ioapic->select = (uint8_t)access->value;
+        ioapic->reg.select = (uint8_t)access->value;
     else if (access->offset == REG_WINDOW && access->size >= 4)
         window_write(ioapic, (uint32_t)access->value);
     else if (access->offset == REG_EOI)
@@ -157,9 +157,9 @@ static void write_register(struct i82093aa *ioapic, const struct bus_access *acc
 
 /* The three registers are 32 bits wide. A narrow write of the window has no meaning and vanishes; a narrow
  * read gets the bytes it names. */
-void i82093aa_access(void *opaque, struct bus_access *access)
+void i82093aa_access(void *context, struct bus_access *access)
 {
-    struct i82093aa *ioapic = opaque;
+    struct i82093aa *ioapic = context;
     uint64_t offset = access->offset;
 
     if (access->write) {
@@ -168,7 +168,7 @@ void i82093aa_access(void *opaque, struct bus_access *access)
     }
     access->value = 0;
     if (offset < REG_SELECT + 4)
-        access->value = (uint64_t)ioapic->select >> offset * 8;
+        access->value = (uint64_t)ioapic->reg.select >> offset * 8;
     else if (offset >= REG_WINDOW && offset < REG_WINDOW + 4)
         access->value = (uint64_t)window_read(ioapic) >> (offset - REG_WINDOW) * 8;
 }
@@ -195,41 +195,42 @@ static enum bus_status attach_device(void *device, struct bus *bus)
     return i82093aa_attach(device, bus);
 }
 
-static void fields(struct state *state, struct i82093aa *ioapic)
+static void fields(struct state *state, struct i82093aa_registers *reg)
 {
     for (unsigned pin = 0; pin < I82093AA_PINS; pin++)
-        state_u64(state, &ioapic->entry[pin]);
-    state_u32(state, &ioapic->level);
-    state_u8(state, &ioapic->id);
-    state_u8(state, &ioapic->select);
+        state_u64(state, &reg->entry[pin]);
+    state_u32(state, &reg->level);
+    state_u8(state, &reg->id);
+    state_u8(state, &reg->select);
 }
 
-static bool is_valid(const struct i82093aa *ioapic)
+static bool is_valid(const struct i82093aa_registers *reg)
 {
     for (unsigned pin = 0; pin < I82093AA_PINS; pin++) {
-        uint64_t entry = ioapic->entry[pin];
+        uint64_t entry = reg->entry[pin];
 
         if (entry & ~(ENTRY_WRITABLE | ENTRY_REMOTE_IRR) || (entry & ENTRY_REMOTE_IRR && !is_level(entry)))
             return false;
     }
-    return !(ioapic->level >> I82093AA_PINS) && ioapic->id <= 0xf;
+    return !(reg->level >> I82093AA_PINS) && reg->id <= 0xf;
 }
 
 static void save_device(const void *device, struct state *state)
 {
-    struct i82093aa ioapic = *(const struct i82093aa *)device;
+    struct i82093aa_registers reg = ((const struct i82093aa *)device)->reg;
 
-    fields(state, &ioapic);
+    fields(state, &reg);
 }
 
 static bool load_device(void *device, struct state *state)
 {
-    struct i82093aa *ioapic = device, loaded = *ioapic;
+    struct i82093aa *ioapic = device;
+    struct i82093aa_registers reg = ioapic->reg;
 
-    fields(state, &loaded);
-    if (!state_is_whole(state) || !is_valid(&loaded))
+    fields(state, &reg);
+    if (!state_is_whole(state) || !is_valid(&reg))
         return false;
-    *ioapic = loaded;
+    ioapic->reg = reg;
     return true;
 }
 

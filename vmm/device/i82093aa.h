@@ -18,25 +18,29 @@
 #define I82093AA_MMIO_LENGTH 0x1000u
 #define I82093AA_PINS        24
 
-struct i82093aa_link {
+struct i82093aa_wiring {
     /* Put a message on the APIC bus (lapic_route). False: nobody accepted it; a level interrupt then stays
      * pending until its entry is written or its line is asserted again. */
-    bool (*send)(void *sink, const struct lapic_message *message);
-    void *sink;
+    bool (*send)(void *context, const struct lapic_message *message);
+    void *context;
 };
 
-struct i82093aa {
+struct i82093aa_registers {
     uint64_t entry[I82093AA_PINS];
     uint32_t level; /* lines, a bit a pin */
     uint8_t id;
     uint8_t select;
-    struct i82093aa_link link;
+};
+
+struct i82093aa {
+    struct i82093aa_registers reg;
+    struct i82093aa_wiring wiring;
 };
 
 extern const struct device_class i82093aa_class;
 
-/* All lines low, all entries masked. The link stays on reset, as do the lines. */
-void i82093aa_init(struct i82093aa *ioapic, const struct i82093aa_link *link);
+/* All lines low, all entries masked. The wiring stays on reset, as do the lines. */
+void i82093aa_init(struct i82093aa *ioapic, const struct i82093aa_wiring *wiring);
 void i82093aa_reset(struct i82093aa *ioapic);
 
 /* Register the page at I82093AA_MMIO_BASE. Errors: those of bus_attach. */

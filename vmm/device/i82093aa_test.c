@@ -16,9 +16,9 @@ struct sink {
     struct lapic_message last;
 };
 
-static bool send(void *opaque, const struct lapic_message *message)
+static bool send(void *context, const struct lapic_message *message)
 {
-    struct sink *sink = opaque;
+    struct sink *sink = context;
 
     if (sink->refuse)
         return false;
@@ -29,7 +29,7 @@ static bool send(void *opaque, const struct lapic_message *message)
 
 static void setup(struct i82093aa *ioapic, struct sink *sink)
 {
-    struct i82093aa_link link = {send, sink};
+    struct i82093aa_wiring link = {send, sink};
 
     memset(sink, 0, sizeof *sink);
     i82093aa_init(ioapic, &link);

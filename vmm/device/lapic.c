@@ -155,9 +155,9 @@ void lapic_fire(struct lapic *lapic, unsigned entry)
     }
 }
 
-void lapic_set_lint(void *opaque, unsigned pin, bool level)
+void lapic_set_lint(void *context, unsigned pin, bool level)
 {
-    struct lapic *lapic = opaque;
+    struct lapic *lapic = context;
     bool rises;
 
     if (pin > 1)
@@ -452,18 +452,18 @@ static void access_page(struct lapic *lapic, struct bus_access *access)
     access->value = byte < 4 ? value >> byte * 8 : 0;
 }
 
-void lapic_access(void *opaque, struct bus_access *access)
+void lapic_access(void *context, struct bus_access *access)
 {
-    struct lapic *lapic = opaque;
+    struct lapic *lapic = context;
 
     if ((lapic->base & (APIC_BASE_ADDRESS | APIC_BASE_ENABLED | APIC_BASE_EXTD)) ==
         (LAPIC_MMIO_BASE | APIC_BASE_ENABLED))
         access_page(lapic, access);
 }
 
-void lapic_access_moved(void *opaque, struct bus_access *access)
+void lapic_access_moved(void *context, struct bus_access *access)
 {
-    struct lapic *lapic = opaque;
+    struct lapic *lapic = context;
 
     if (lapic_mode(lapic) == LAPIC_MODE_XAPIC)
         access_page(lapic, access);

@@ -86,7 +86,7 @@ static bool move(void *sink, uint64_t base)
 static void machine_init(struct machine *m)
 {
     struct lapic_link link = {send, eoi, wake, event, move, m};
-    struct i82093aa_link ioapic_link = {send_ioapic, m};
+    struct i82093aa_wiring ioapic_link = {send_ioapic, m};
 
     memset(m, 0, sizeof *m);
     for (uint32_t i = 0; i < CPUS; i++) {

@@ -120,7 +120,7 @@ static void reset_byte(void *device, struct bus_access *access)
     }
     bridge->reg.reset_control = (uint8_t)access->value & (RESET_HARD | RESET_CPU);
     if (access->value & ~(uint64_t)old & RESET_CPU && bridge->wiring.reset)
-        bridge->wiring.reset(bridge->wiring.ctx, access->value & RESET_HARD);
+        bridge->wiring.reset(bridge->wiring.context, access->value & RESET_HARD);
 }
 
 static void reset_access(void *device, struct bus_access *access)

@@ -30,8 +30,8 @@ struct piix3_registers {
 };
 
 struct piix3_wiring {
-    void (*reset)(void *ctx, bool hard); /* port 0xcf9: the whole machine if hard, the CPU if not */
-    void *ctx;
+    void (*reset)(void *context, bool hard); /* port 0xcf9: the whole machine if hard, the CPU if not */
+    void *context;
     struct irq_line isa; /* the pin is given by the routing: 0 to 15; that of the line is not used */
 };
 

@@ -27,9 +27,9 @@ static void set_isa(void *sink, unsigned pin, bool level)
     f->isa = (uint16_t)((f->isa & ~(1u << pin)) | (unsigned)level << pin);
 }
 
-static void reset(void *ctx, bool hard)
+static void reset(void *context, bool hard)
 {
-    struct fixture *f = ctx;
+    struct fixture *f = context;
 
     f->hard += hard;
     f->soft += !hard;
@@ -50,7 +50,7 @@ static void configure(struct fixture *f, unsigned reg, uint8_t size, uint32_t va
 static void fresh(struct fixture *f)
 {
     struct i440fx_wiring host = {0};
-    struct piix3_wiring wiring = {.reset = reset, .ctx = f, .isa = {.set = set_isa, .sink = f}};
+    struct piix3_wiring wiring = {.reset = reset, .context = f, .isa = {.set = set_isa, .sink = f}};
 
     memset(f, 0, sizeof *f);
     bus_init(&f->bus);

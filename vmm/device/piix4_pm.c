@@ -74,7 +74,7 @@ static void enter_sleep(struct piix4_pm *pm)
     if ((pm->reg.control & SLP_TYP) >> SLP_SHIFT != pm->config.s5_type)
         pm->reg.status |= WAK;
     else if (pm->wiring.power_off)
-        pm->wiring.power_off(pm->wiring.ctx);
+        pm->wiring.power_off(pm->wiring.context);
 }
 
 /* One byte of a 16-bit register replaced. */

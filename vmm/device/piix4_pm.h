@@ -44,8 +44,8 @@ struct piix4_pm_config {
 };
 
 struct piix4_pm_wiring {
-    void (*power_off)(void *ctx);
-    void *ctx;
+    void (*power_off)(void *context);
+    void *context;
     struct irq_line sci; /* level-triggered; PIIX3_SCI of the bridge, which shares the input */
 };
 

@@ -29,9 +29,9 @@ static void set_sci(void *sink, unsigned pin, bool level)
     ((struct fixture *)sink)->level = level;
 }
 
-static void power_off(void *ctx)
+static void power_off(void *context)
 {
-    ((struct fixture *)ctx)->offs++;
+    ((struct fixture *)context)->offs++;
 }
 
 static void out(struct fixture *f, unsigned port, uint8_t size, uint32_t value)
@@ -49,7 +49,7 @@ static void fresh(struct fixture *f, uint8_t timer_bits)
     struct piix4_pm_config config = {
         .base = BASE, .timer_bits = timer_bits, .s5_type = 5, .acpi_enable = 0xf1, .acpi_disable = 0xf0};
     struct piix4_pm_wiring wiring = {
-        .power_off = power_off, .ctx = f, .sci = {.set = set_sci, .sink = f, .pin = 9}};
+        .power_off = power_off, .context = f, .sci = {.set = set_sci, .sink = f, .pin = 9}};
 
     memset(f, 0, sizeof *f);
     bus_init(&f->bus);

@@ -194,7 +194,7 @@ static void transmit(struct uart16550 *uart, uint8_t byte, uint64_t now)
     if (uart->reg.mcr & MCR_LOOP)
         push(uart, byte, 0, now);
     else if (uart->wiring.transmit)
-        uart->wiring.transmit(uart->wiring.ctx, byte & data_mask(uart));
+        uart->wiring.transmit(uart->wiring.context, byte & data_mask(uart));
     uart->reg.thre_pending = true;
 }
 
@@ -204,10 +204,10 @@ static void update_modem(struct uart16550 *uart)
     unsigned mcr = uart->reg.mcr, levels = uart->reg.modem, old = uart->reg.msr & MSR_LEVELS, changed;
 
     if (mcr & MCR_LOOP)
-        levels = (mcr & MCR_RTS ? MSR_CTS : 0u) | (mcr & MCR_DTR ? MSR_DSR : 0u) |
-                 (mcr & MCR_OUT1 ? MSR_RI : 0u) | (mcr & MCR_OUT2 ? MSR_DCD : 0u);
+        levels = (mcr & MCR_RTS ? UART_MSR_CTS : 0u) | (mcr & MCR_DTR ? UART_MSR_DSR : 0u) |
+                 (mcr & MCR_OUT1 ? UART_MSR_RI : 0u) | (mcr & MCR_OUT2 ? UART_MSR_DCD : 0u);
     changed = (levels ^ old) >> 4;
-    if (levels & MSR_RI)
+    if (levels & UART_MSR_RI)
         changed &= ~(unsigned)MSR_TERI; /* only the trailing edge counts */
     uart->reg.msr = (uint8_t)(levels | (uart->reg.msr & MSR_DELTAS) | changed);
 }
@@ -323,7 +323,7 @@ static void uart_byte(void *device, struct bus_access *access)
     if (uart->reg.starved && uart->reg.rx_count == 0 && uart16550_room(uart)) {
         uart->reg.starved = false;
         if (uart->wiring.room)
-            uart->wiring.room(uart->wiring.ctx, access->now);
+            uart->wiring.room(uart->wiring.context, access->now);
     }
 }
 
@@ -392,9 +392,9 @@ void uart16550_init(struct uart16550 *uart, uint16_t base, const struct uart1655
 {
     memset(uart, 0, sizeof *uart);
     uart->wiring = *wiring;
-    uart->base = base;
+    uart->config.base = base;
     uart->reg.divisor = 12; /* 9600 baud, as firmware leaves it */
-    uart->reg.modem = MSR_CTS | MSR_DSR | MSR_DCD;
+    uart->reg.modem = UART_MSR_CTS | UART_MSR_DSR | UART_MSR_DCD;
     uart16550_reset(uart);
 }
 
@@ -414,7 +414,7 @@ void uart16550_reset(struct uart16550 *uart)
 enum bus_status uart16550_attach(struct uart16550 *uart, struct bus *bus)
 {
     const struct bus_region region = {
-        .name = "uart16550", .base = uart->base, .length = 8, .handler = uart_access, .device = uart};
+        .name = "uart16550", .base = uart->config.base, .length = 8, .handler = uart_access, .device = uart};
     const struct bus_clock clock = {
         .deadline = uart16550_deadline, .advance = uart16550_advance, .device = uart};
     enum bus_status status = bus_attach(bus, BUS_PORT, &region);

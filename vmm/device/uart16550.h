@@ -20,7 +20,7 @@
 #define UART16550_FIFO 16
 
 /* Modem status register: what the line's other end shows (bits 7:4). */
-enum uart16550_modem { MSR_CTS = 0x10, MSR_DSR = 0x20, MSR_RI = 0x40, MSR_DCD = 0x80 };
+enum uart16550_modem { UART_MSR_CTS = 0x10, UART_MSR_DSR = 0x20, UART_MSR_RI = 0x40, UART_MSR_DCD = 0x80 };
 
 struct uart16550_registers {
     uint8_t rx[UART16550_FIFO];
@@ -38,16 +38,20 @@ struct uart16550_registers {
 };
 
 struct uart16550_wiring {
-    void (*transmit)(void *ctx, uint8_t byte); /* must not call back into the UART */
-    void (*room)(void *ctx, uint64_t now);     /* may call uart16550_receive; may be NULL */
-    void *ctx;
+    void (*transmit)(void *context, uint8_t byte); /* must not call back into the UART */
+    void (*room)(void *context, uint64_t now);     /* may call uart16550_receive; may be NULL */
+    void *context;
     struct irq_line irq;
+};
+
+struct uart16550_config {
+    uint16_t base; /* first of eight ports */
 };
 
 struct uart16550 {
     struct uart16550_registers reg;
+    struct uart16550_config config;
     struct uart16550_wiring wiring;
-    uint16_t base; /* first of eight ports */
 };
 
 extern const struct device_class uart16550_class;

@@ -35,16 +35,16 @@ static void set_irq(void *sink, unsigned pin, bool level)
     f->level = level;
 }
 
-static void transmit(void *ctx, uint8_t byte)
+static void transmit(void *context, uint8_t byte)
 {
-    struct fixture *f = ctx;
+    struct fixture *f = context;
 
     f->sent[f->count++ % sizeof f->sent] = byte;
 }
 
-static void room(void *ctx, uint64_t now)
+static void room(void *context, uint64_t now)
 {
-    struct fixture *f = ctx;
+    struct fixture *f = context;
     size_t taken;
 
     f->rooms++;
@@ -67,7 +67,7 @@ static uint8_t in(struct fixture *f, unsigned offset)
 static void fresh(struct fixture *f)
 {
     struct uart16550_wiring wiring = {
-        .transmit = transmit, .room = room, .ctx = f, .irq = {.set = set_irq, .sink = f, .pin = 4}};
+        .transmit = transmit, .room = room, .context = f, .irq = {.set = set_irq, .sink = f, .pin = 4}};
 
     memset(f, 0, sizeof *f);
     bus_init(&f->bus);
@@ -298,7 +298,7 @@ static void test_priorities(void **state)
 
     (void)state;
     fresh_fifo(&f, 0x01, 0x0f);
-    uart16550_set_modem(&f.uart, MSR_DCD);
+    uart16550_set_modem(&f.uart, UART_MSR_DCD);
     assert_true(uart16550_receive_break(&f.uart, 0));
     assert_int_equal(in(&f, 2), 0xc6);
     assert_int_equal(in(&f, 5), 0xf1); /* BI, in the FIFO */
@@ -324,9 +324,9 @@ static void test_modem(void **state)
 
     (void)state;
     fresh_fifo(&f, 0x01, 0x08);
-    uart16550_set_modem(&f.uart, MSR_CTS | MSR_DSR | MSR_DCD | MSR_RI);
+    uart16550_set_modem(&f.uart, UART_MSR_CTS | UART_MSR_DSR | UART_MSR_DCD | UART_MSR_RI);
     assert_false(f.level); /* the leading edge of RI is no event */
-    uart16550_set_modem(&f.uart, MSR_CTS | MSR_DSR | MSR_DCD);
+    uart16550_set_modem(&f.uart, UART_MSR_CTS | UART_MSR_DSR | UART_MSR_DCD);
     assert_true(f.level);
     assert_int_equal(in(&f, 6), 0xb4);
     assert_int_equal(in(&f, 6), 0xb0);

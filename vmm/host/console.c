@@ -118,9 +118,9 @@ static void flush(struct console *console)
     }
 }
 
-void console_transmit(void *opaque, uint8_t byte)
+void console_transmit(void *context, uint8_t byte)
 {
-    struct console *console = opaque;
+    struct console *console = context;
 
     log_byte(console, byte);
     if (!console->connected)
@@ -139,9 +139,9 @@ void console_transmit(void *opaque, uint8_t byte)
 }
 
 /* Gives the guest what its receiver takes; the rest waits here, and behind it in the ring. */
-void console_room(void *opaque, uint64_t now)
+void console_room(void *context, uint64_t now)
 {
-    struct console *console = opaque;
+    struct console *console = context;
     size_t taken;
 
     for (;;) {
@@ -161,16 +161,16 @@ void console_room(void *opaque, uint64_t now)
     }
 }
 
-uint64_t console_deadline(void *opaque)
+uint64_t console_deadline(void *context)
 {
-    const struct console *console = opaque;
+    const struct console *console = context;
 
     return console->deadline;
 }
 
-void console_advance(void *opaque, uint64_t now)
+void console_advance(void *context, uint64_t now)
 {
-    struct console *console = opaque;
+    struct console *console = context;
 
     if (now >= console->deadline)
         flush(console);

@@ -76,16 +76,16 @@ static bool changes(const struct churn *churn, uint64_t offset, uint64_t length)
     return sum(memory, length, written, writers) != sum(memory, length, written, writers);
 }
 
-static uint64_t deadline(void *opaque)
+static uint64_t deadline(void *context)
 {
-    const struct churn *churn = opaque;
+    const struct churn *churn = context;
 
     return churn->deadline;
 }
 
-static void advance(void *opaque, uint64_t now)
+static void advance(void *context, uint64_t now)
 {
-    struct churn *churn = opaque;
+    struct churn *churn = context;
     uint64_t offset = churn->next, length = length_at(churn, offset);
     enum error error = vm_detach(churn->vm, CHURN_BASE + offset);
 
