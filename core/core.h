@@ -26,7 +26,7 @@
 #define CONNECTIONS 64u
 #define LOG_LABEL   48u
 
-#define CORE_UTCB 0x7fffffffc000ull /* of the entry EC */
+#define CORE_UTCB (ROOT_UTCB_ADDRESS - PAGE) /* of the entry EC */
 
 #define BOOT_INFO ((const struct boot_info *)BOOT_INFO_ADDRESS)
 

@@ -7,15 +7,16 @@
 #include "core/core.h"
 
 #include "base/include/component.h"
+#include "base/include/port.h"
 #include "base/include/session/device.h"
 #include "core/acpi.h"
 #include "core/pci.h"
 
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA    0xcfc
-#define FAULT_LINES    4u   /* in a second; what is more is counted */
-#define FAULTS_MAX     256u /* taken in one look */
-#define MESSAGES_MAX   32u  /* of a function: the machine has 192 vectors for all */
+#define FAULT_LINES    4u  /* in a second; what is more is counted */
+#define FAULTS_MAX     64u /* taken in one look */
+#define MESSAGES_MAX   32u /* of a function: the machine has 192 vectors for all */
 #define FUNCTIONS_MAX  2048u
 #define RANGES         16u
 #define MESSAGES_BASE  0xfee00000u /* what is written there is an interrupt, local APICs are there */
@@ -28,17 +29,10 @@ static unsigned devices; /* sessions; the main thread reads it */
 static struct pci_function *functions;
 static unsigned function_count;
 
-static void port_out32(uint16_t port, uint32_t value)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-
 static uint32_t config_read(unsigned id, unsigned offset)
 {
-    uint32_t value;
     port_out32(CONFIG_ADDRESS, 1u << 31 | id << 8 | (offset & 0xfc));
-    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"((uint16_t)CONFIG_DATA));
-    return value;
+    return port_in32(CONFIG_DATA);
 }
 
 static void config_write(unsigned id, unsigned offset, uint32_t value)

@@ -6,6 +6,7 @@
 #include "base/include/log.h"
 
 #include "base/include/component.h"
+#include "base/include/port.h"
 #include "base/include/session/log.h"
 #include "core/core.h"
 #include "core/log_queue.h"
@@ -27,15 +28,13 @@ static struct log_queue queue;
 static void out(void *context, unsigned reg, uint8_t value)
 {
     (void)context;
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"((uint16_t)(COM1 + reg)));
+    port_out8((uint16_t)(COM1 + reg), value);
 }
 
 static uint8_t in(void *context, unsigned reg)
 {
-    uint8_t value;
     (void)context;
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"((uint16_t)(COM1 + reg)));
-    return value;
+    return port_in8((uint16_t)(COM1 + reg));
 }
 
 static const struct log_port port = {.in = in, .out = out};

@@ -5,30 +5,9 @@
  */
 #pragma once
 
-#include "abi/syscall.h"
-#include "base/include/check.h"
-
-#include <stdint.h>
+#include "base/include/trap.h"
 
 typedef uint64_t selector;
-
-/* Any call; both values are written whatever the status. */
-MUST_CHECK static inline enum status system_call(enum call call, uint64_t a, uint64_t b, uint64_t c,
-                                                 uint64_t d, uint64_t e, uint64_t f, uint64_t *first,
-                                                 uint64_t *second)
-{
-    uint64_t rax = (uint64_t)call;
-    register uint64_t r10 __asm__("r10") = d;
-    register uint64_t r8 __asm__("r8") = e;
-    register uint64_t r9 __asm__("r9") = f;
-    __asm__ volatile("syscall"
-                     : "+a"(rax), "+D"(a), "+S"(b), "+d"(c), "+r"(r10), "+r"(r8), "+r"(r9)
-                     :
-                     : "rcx", "r11", "memory");
-    *first = a;
-    *second = b;
-    return (enum status)rax;
-}
 
 /* The same for calls that give nothing back. */
 MUST_CHECK static inline enum status system_call_status(enum call call, uint64_t a, uint64_t b, uint64_t c,
