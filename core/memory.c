@@ -6,20 +6,32 @@
 
 #include <string.h>
 
+#define EVEN_PAGES 4096u /* of which a word of even[] tells */
+
+static size_t even_bytes(uint64_t pages)
+{
+    return (size_t)((pages + EVEN_PAGES - 1) / EVEN_PAGES * 8);
+}
+
 size_t memory_map_bytes(uint64_t pages)
 {
-    return (size_t)((pages + 63) / 64 * 8);
+    return (size_t)((pages + 63) / 64 * 8 + 2 * even_bytes(pages));
 }
 
 void memory_init(struct memory *memory, uint64_t *map, uint64_t pages)
 {
     *memory = (struct memory){.map = map, .pages = pages};
+    memory->even[1] = map + (pages + 63) / 64;
+    memory->even[0] = memory->even[1] + even_bytes(pages) / 8;
     memset(map, 0, memory_map_bytes(pages));
+    memset(memory->even[0], 0xff, (size_t)(pages / EVEN_PAGES * 8));
 }
 
 static unsigned bits_set(uint64_t word)
 {
     unsigned count = 0;
+    if (word == UINT64_MAX)
+        return 64;
     for (; word; word &= word - 1)
         count++;
     return count;
@@ -29,13 +41,27 @@ static void range_set(struct memory *memory, uint64_t page, uint64_t count, bool
 {
     uint64_t end = page < memory->pages && count < memory->pages - page ? page + count : memory->pages;
     while (page < end) {
+        if (page % EVEN_PAGES == 0 && end - page >= EVEN_PAGES &&
+            memory->even[!free][page / EVEN_PAGES] == UINT64_MAX) {
+            memset(&memory->map[page / 64], free ? 0xff : 0, EVEN_PAGES / 8);
+            memory->even[!free][page / EVEN_PAGES] = 0;
+            memory->even[free][page / EVEN_PAGES] = UINT64_MAX;
+            memory->free += free ? EVEN_PAGES : 0ull - EVEN_PAGES;
+            page += EVEN_PAGES;
+            continue;
+        }
         unsigned low = page % 64;
         uint64_t bits = end - page < 64 - low ? end - page : 64 - low;
         uint64_t mask = (bits == 64 ? UINT64_MAX : (1ull << bits) - 1) << low;
         uint64_t *word = &memory->map[page / 64];
-        memory->free -= bits_set(*word & mask);
-        *word = free ? *word | mask : *word & ~mask;
-        memory->free += bits_set(*word & mask);
+        uint64_t before = *word & mask, after = free ? mask : 0;
+        memory->free += bits_set(after);
+        memory->free -= bits_set(before);
+        *word = (*word & ~mask) | after;
+        for (unsigned i = 0; i < 2; i++) {
+            uint64_t bit = 1ull << page / 64 % 64, *even = &memory->even[i][page / EVEN_PAGES];
+            *even = *word == (i ? UINT64_MAX : 0) ? *even | bit : *even & ~bit;
+        }
         page += bits;
     }
 }
@@ -60,6 +86,9 @@ static uint64_t page_find(const struct memory *memory, uint64_t page, bool free)
             return page < memory->pages ? page : memory->pages;
         }
         page = (page / 64 + 1) * 64;
+        while (page % EVEN_PAGES == 0 && page < memory->pages &&
+               memory->even[!free][page / EVEN_PAGES] == UINT64_MAX)
+            page += EVEN_PAGES;
     }
     return memory->pages;
 }

@@ -13,7 +13,9 @@
 
 #define PAGES 8192u
 
-static uint64_t map[PAGES / 64];
+#define MAP_WORDS(pages) ((pages) / 64 + 2 * (((pages) + 4095) / 4096))
+
+static uint64_t map[MAP_WORDS(PAGES)];
 
 static void all_comes_back(void **state)
 {
@@ -57,7 +59,7 @@ static void large_runs_are_aligned(void **state)
 static void giant_runs_are_aligned(void **state)
 {
     (void)state;
-    static uint64_t many[5 * GIANT_PAGES / 64];
+    static uint64_t many[MAP_WORDS(5 * GIANT_PAGES)];
     struct memory memory;
     struct run run[RUNS];
     memory_init(&memory, many, 5 * GIANT_PAGES);
@@ -127,14 +129,47 @@ static void random_use(void **state)
     assert_int_equal(owner[10] + owner[3010], 0);
 }
 
+/* The bits of whole words tell what the words say, whatever is taken and given. */
+static void even_words(void **state)
+{
+    static uint64_t many[MAP_WORDS(20000) + 1];
+    static uint8_t shadow[20000];
+    struct memory memory;
+    uint64_t seed = 12345, count = 0;
+
+    (void)state;
+    assert_int_equal(memory_map_bytes(20000), (20000 + 63) / 64 * 8 + 2 * 5 * 8);
+    memory_init(&memory, many, 20000);
+    for (unsigned i = 0; i < 3000; i++) {
+        seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+        uint64_t page = seed >> 33 & 1 ? (seed >> 40) % 5 * 4096 : (seed >> 40) % 20000;
+        uint64_t pages = seed >> 34 & 1 ? 1 + (seed >> 50) % 9000 : 1 + (seed >> 50) % 200;
+        bool give = seed >> 35 & 1;
+        if (give)
+            memory_give(&memory, page, pages);
+        else
+            memory_reserve(&memory, page, pages);
+        for (uint64_t j = page; j < page + pages && j < 20000; j++) {
+            count += (uint64_t)give - shadow[j];
+            shadow[j] = give;
+        }
+        assert_int_equal(memory.free, count);
+        for (uint64_t j = 0; j < 20000; j++)
+            if ((memory.map[j / 64] >> j % 64 & 1) != shadow[j])
+                fail_msg("page %lu", j);
+        for (uint64_t j = 0; j < 4 * 4096 / 64; j++) { /* the last, which is not whole, is only searched */
+            assert_int_equal(memory.even[0][j / 64] >> j % 64 & 1, memory.map[j] == 0);
+            assert_int_equal(memory.even[1][j / 64] >> j % 64 & 1, memory.map[j] == UINT64_MAX);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_comes_back),
-        cmocka_unit_test(large_runs_are_aligned),
-        cmocka_unit_test(giant_runs_are_aligned),
-        cmocka_unit_test(best_fit_and_limits),
-        cmocka_unit_test(random_use),
+        cmocka_unit_test(all_comes_back),      cmocka_unit_test(large_runs_are_aligned),
+        cmocka_unit_test(even_words),          cmocka_unit_test(giant_runs_are_aligned),
+        cmocka_unit_test(best_fit_and_limits), cmocka_unit_test(random_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
