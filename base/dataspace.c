@@ -27,7 +27,7 @@ enum error dataspace_free(struct dataspace *dataspace)
 {
     uint64_t handle = dataspace->handle;
     *dataspace = (struct dataspace){0};
-    return core_call(PD_DATASPACE_FREE, handle, 0, 0, 0, 0);
+    return core_call_whole(PD_DATASPACE_FREE, handle);
 }
 
 enum error dataspace_attach(uint64_t handle, uint64_t address, uint64_t rights, void **attached)

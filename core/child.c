@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define CAPABILITIES_SCANNED 4096u /* selectors looked at in one request */
+#define CAPABILITIES_SCANNED 256u /* selectors looked at in one request */
 
 /* handle 0: the caller itself. */
 static struct pd *child_get(struct pd *pd, uint64_t handle)
@@ -135,11 +135,6 @@ static enum error child_operation(struct pd *pd, struct pd *child, uint64_t oper
     switch (operation) {
     case CHILD_START:
         return self ? ERROR_BAD_ARGUMENT : pd_start(child, words[1]);
-    case CHILD_DESTROY:
-        if (self)
-            return ERROR_BAD_ARGUMENT;
-        handle_close(pd, (unsigned)words[0]);
-        return ERROR_OK;
     case CHILD_FAULT:
         return child_fault(child, reply);
     case CHILD_INFO:
@@ -165,9 +160,9 @@ static enum error child_operation(struct pd *pd, struct pd *child, uint64_t oper
     }
 }
 
-void child_close(struct pd *pd, unsigned handle)
+enum error child_close(struct pd *pd, unsigned handle)
 {
-    pd_destroy(pd->handle[handle].child);
+    return pd_destroy(pd->handle[handle].child);
 }
 
 enum error child_request(struct pd *pd, const struct request *request, struct reply *reply)
@@ -177,6 +172,9 @@ enum error child_request(struct pd *pd, const struct request *request, struct re
     switch (request->operation) {
     case CHILD_CREATE:
         return child_create(pd, &strings, reply);
+    case CHILD_DESTROY:
+        return handle_kind(pd, words[0]) == HANDLE_CHILD ? handle_close(pd, (unsigned)words[0])
+                                                         : ERROR_NOT_FOUND;
     case CHILD_SHARES:
         if (!handle_get(pd, words[0], HANDLE_RAM))
             return ERROR_NOT_FOUND;

@@ -79,16 +79,19 @@ struct pd;
 struct handle {
     uint8_t kind;
     uint8_t rights; /* MEM_*, of dataspaces */
+    bool closing;   /* partly closed: of no use but to close it */
     union {
         struct {
             struct run run[RUNS];
             uint64_t bytes;
             uint64_t cleared; /* pages from the start that are zero by now */
             unsigned device;  /* BAR: handle of its device */
-        } memory;             /* RAM, ROM, BAR */
+            struct handle *shares;
+        } memory; /* RAM, ROM, BAR */
         struct {
-            struct pd *owner;
+            struct pd *owner, *holder;
             unsigned handle;
+            struct handle *next, **link; /* in the dataspace's list */
         } share;
         struct pd *child;
         char label[LOG_LABEL];
@@ -129,8 +132,10 @@ struct pd {
     uint64_t kernel_pages;
     unsigned priority; /* highest of its threads */
     unsigned cpus;     /* its threads and vCPUs may be on CPUs 0 to cpus - 1 */
-    bool started, told_no_iommu;
-    uint64_t entry;        /* of the program */
+    bool started, dying, told_no_iommu;
+    struct elf elf;        /* the program */
+    const uint8_t *file;   /* in a boot module */
+    uint64_t loaded;       /* pages of it that are in place */
     uint64_t portal_entry; /* of its portals; 0: no entry EC */
     struct run image[ELF_SEGMENTS];
     struct run stack[THREADS]; /* count 0: no thread */
@@ -210,8 +215,10 @@ struct pd_request {
 /* parent NULL: init, which core charges to nobody. Nothing remains of a PD that could not be made. */
 MUST_CHECK enum error pd_create(struct pd *parent, const struct pd_request *request, struct pd **result,
                                 struct reply *reply);
+/* A step: ERROR_MORE until all of the program is in place and it runs. */
 MUST_CHECK enum error pd_start(struct pd *pd, uint64_t parent_portal);
-void pd_destroy(struct pd *pd);
+/* A step of its end, of which the first leaves nothing of it that runs: ERROR_MORE until it is gone. */
+MUST_CHECK enum error pd_destroy(struct pd *pd);
 struct thread_request {
     unsigned number; /* the thread's slot */
     bool time;       /* global with an SC, else the entry EC */
@@ -236,12 +243,15 @@ struct service;
 extern const struct service *handle_services; /* by kind; set at the start */
 MUST_CHECK enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result);
 struct handle *handle_get(struct pd *pd, uint64_t handle, enum handle_kind kind);
-void handle_close(struct pd *pd, unsigned handle);
+/* What it is, or was before it began to be closed; HANDLE_NONE: nothing. */
+enum handle_kind handle_kind(const struct pd *pd, uint64_t handle);
+/* A step: ERROR_MORE until the handle is free. After the first it is of no other use. */
+enum error handle_close(struct pd *pd, unsigned handle);
 
 /* dataspace.c */
 /* The RAM or ROM behind a handle, and what its holder may do; NULL: none. */
 struct handle *handle_memory(struct pd *pd, uint64_t handle, unsigned *rights);
-void dataspace_close(struct pd *pd, unsigned handle);
+enum error dataspace_close(struct pd *pd, unsigned handle);
 MUST_CHECK enum error dataspace_create(struct pd *pd, uint64_t bytes, unsigned *result, struct reply *reply);
 MUST_CHECK enum error dataspace_clear(struct handle *handle);
 MUST_CHECK enum error dataspace_share(struct pd *owner, uint64_t handle, struct pd *to, unsigned rights,
@@ -263,8 +273,8 @@ MUST_CHECK enum error attachment_reserve(struct pd *pd, unsigned handle, uint64_
 MUST_CHECK enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page);
 /* words: dataspace, offset, bytes, address, rights. Into the space of a VM or device, all in whole pages. */
 MUST_CHECK enum error attachment_enter(struct pd *pd, unsigned vm, const uint64_t *words);
-/* All attachments of a handle. */
-void attachments_drop(struct pd *pd, unsigned handle);
+/* A step; all attachments of a handle. */
+MUST_CHECK enum error attachments_drop(struct pd *pd, unsigned handle);
 /* The space of a VM or device goes, with all attachments in it. */
 void attachments_end(struct pd *pd, unsigned vm);
 
@@ -272,7 +282,7 @@ void attachments_end(struct pd *pd, unsigned vm);
 /* A notification or a portal of the component's own. */
 MUST_CHECK enum error object_create(struct pd *pd, enum handle_kind kind, selector at, uint64_t id,
                                     struct reply *reply);
-void object_close(struct pd *pd, unsigned handle);
+enum error object_close(struct pd *pd, unsigned handle);
 
 /*
  * services.c: what each kind of handle is opened by, asked and closed by. A request names a handle, and the
@@ -293,7 +303,7 @@ struct service {
     /* The handle is there already, with nothing in it. A failure is followed by close. */
     enum error (*open)(struct pd *pd, const struct open_request *request, unsigned handle);
     enum error (*request)(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
-    void (*close)(struct pd *pd, unsigned handle);
+    enum error (*close)(struct pd *pd, unsigned handle); /* a step, as handle_close() */
 };
 extern const struct service services[HANDLE_KINDS];
 MUST_CHECK enum error service_open(struct pd *pd, const struct open_request *request, struct reply *reply);
@@ -307,14 +317,14 @@ enum error platform_request(struct pd *pd, unsigned handle, const struct request
 enum error info_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
 enum error irq_open(struct pd *pd, const struct open_request *request, unsigned handle);
 enum error io_port_open(struct pd *pd, const struct open_request *request, unsigned handle);
-void io_port_close(struct pd *pd, unsigned handle);
+enum error io_port_close(struct pd *pd, unsigned handle);
 enum error vm_open(struct pd *pd, const struct open_request *request, unsigned handle);
 enum error vm_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
-void vm_close(struct pd *pd, unsigned handle);
-void vcpu_close(struct pd *pd, unsigned handle);
+enum error vm_close(struct pd *pd, unsigned handle);
+enum error vcpu_close(struct pd *pd, unsigned handle);
 enum error device_open(struct pd *pd, const struct open_request *request, unsigned handle);
 enum error device_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
-void device_close(struct pd *pd, unsigned handle);
+enum error device_close(struct pd *pd, unsigned handle);
 void devices_start(void); /* before any has a driver */
 bool devices_there(void);
 void device_faults(void); /* what the IOMMUs have refused since, on the log */
@@ -324,4 +334,4 @@ MUST_CHECK enum error request_serve(struct pd *pd, struct message *message, stru
 
 /* child.c */
 MUST_CHECK enum error child_request(struct pd *pd, const struct request *request, struct reply *reply);
-void child_close(struct pd *pd, unsigned handle);
+enum error child_close(struct pd *pd, unsigned handle);

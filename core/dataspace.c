@@ -1,40 +1,36 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Dataspaces and attachments. A dataspace stands in its owner's table of handles; others reach it
- * through a handle that names owner and place. What becomes of those when it goes is found by looking through
- * all tables: they are few and short, and a list would be one more thing to keep right.
+ * Dataspaces and attachments. A dataspace is in its owner's table of handles; others reach it through a
+ * handle that names owner and place, and is in the dataspace's list of shares. Whatever grows with the memory
+ * is done in steps.
  */
 #include "core/core.h"
 
 #include <string.h>
 
 /* What one request does, for others wait for it: */
-#define CLEAR_PAGES 512u /* cleared */
+#define CLEAR_PAGES 48u  /* cleared */
 #define STEP_PAGES  103u /* entered one by one, or taken out: a fifth of a large page */
 #define STEP_LARGE  64u  /* entered as large pages */
 
 struct handle *handle_memory(struct pd *pd, uint64_t handle, unsigned *rights)
 {
-    struct handle *found = handle && handle < HANDLES ? &pd->handle[handle] : NULL;
-    if (!found)
-        return NULL;
+    enum handle_kind kind = handle_kind(pd, handle);
+    struct handle *found = &pd->handle[kind ? handle : 0];
     *rights = found->rights;
-    if (found->kind == HANDLE_SHARE)
+    if (kind == HANDLE_SHARE && !found->closing)
         found = &found->share.owner->handle[found->share.handle];
-    return found->kind == HANDLE_RAM || found->kind == HANDLE_ROM || found->kind == HANDLE_BAR ? found : NULL;
-}
-
-static bool shares(const struct handle *handle, const struct pd *owner, unsigned index)
-{
-    return handle->kind == HANDLE_SHARE && handle->share.owner == owner && handle->share.handle == index;
+    return !found->closing &&
+                   (found->kind == HANDLE_RAM || found->kind == HANDLE_ROM || found->kind == HANDLE_BAR)
+               ? found
+               : NULL;
 }
 
 unsigned dataspace_shares(const struct pd *owner, unsigned handle)
 {
     unsigned count = 0;
-    for (unsigned i = 1; i < PDS; i++)
-        for (unsigned j = 1; pds[i] && j < HANDLES; j++)
-            count += shares(&pds[i]->handle[j], owner, handle);
+    for (const struct handle *share = owner->handle[handle].memory.shares; share; share = share->share.next)
+        count++;
     return count;
 }
 
@@ -49,40 +45,55 @@ static selector attachment_space(const struct pd *pd, unsigned vm)
     return vm ? handle_selector(pd, vm) : pd_selector(pd, SEL_HST);
 }
 
-static void attachment_drop(struct pd *pd, struct attachment *attachment)
+/* A step; the place is free when all is out. */
+static enum error attachment_drop(struct pd *pd, struct attachment *attachment)
 {
-    enum status status = space_remove(attachment_space(pd, attachment->vm),
-                                      attachment->page + attachment->from, attachment->to - attachment->from);
-    (void)status;
+    uint64_t left = attachment->to - attachment->from, pages = left < STEP_PAGES ? left : STEP_PAGES;
+    enum status status =
+        space_remove(attachment_space(pd, attachment->vm), attachment->page + attachment->from, pages);
+    (void)status; /* the space has these pages */
+    attachment->from += pages;
+    if (attachment->from < attachment->to)
+        return ERROR_MORE;
     *attachment = (struct attachment){0};
+    return ERROR_OK;
 }
 
-void attachments_drop(struct pd *pd, unsigned handle)
+enum error attachments_drop(struct pd *pd, unsigned handle)
 {
+    bool dropped = false;
     for (unsigned i = 0; i < ATTACHMENTS; i++) {
         struct attachment *attachment = &pd->attachment[i];
-        if (attachment->pages && attachment->handle == handle)
-            attachment_drop(pd, attachment);
+        if (!attachment->pages || attachment->handle != handle)
+            continue;
+        if (dropped || attachment_drop(pd, attachment) == ERROR_MORE)
+            return ERROR_MORE;
+        dropped = true;
     }
+    return ERROR_OK;
 }
 
-static void ram_free(struct pd *pd, unsigned handle)
+enum error dataspace_close(struct pd *pd, unsigned handle)
 {
     struct handle *memory = &pd->handle[handle];
-    for (unsigned i = 1; i < PDS; i++)
-        for (unsigned j = 1; pds[i] && j < HANDLES; j++)
-            if (shares(&pds[i]->handle[j], pd, handle))
-                handle_close(pds[i], j);
+    if (attachments_drop(pd, handle) == ERROR_MORE)
+        return ERROR_MORE;
+    if (memory->kind == HANDLE_SHARE) {
+        *memory->share.link = memory->share.next;
+        if (memory->share.next)
+            memory->share.next->share.link = memory->share.link;
+    }
+    if (memory->kind != HANDLE_RAM)
+        return ERROR_OK;
+    struct handle *share = memory->memory.shares;
+    if (share) {
+        (void)handle_close(share->share.holder, (unsigned)(share - share->share.holder->handle));
+        return ERROR_MORE;
+    }
     for (unsigned i = 0; i < RUNS; i++)
         pd->ram_used -= memory->memory.run[i].count;
     memory_free(&free_memory, memory->memory.run, RUNS);
-}
-
-void dataspace_close(struct pd *pd, unsigned handle)
-{
-    attachments_drop(pd, handle);
-    if (pd->handle[handle].kind == HANDLE_RAM)
-        ram_free(pd, handle);
+    return ERROR_OK;
 }
 
 enum error dataspace_create(struct pd *pd, uint64_t bytes, unsigned *result, struct reply *reply)
@@ -154,6 +165,12 @@ enum error dataspace_share(struct pd *owner, uint64_t handle, struct pd *to, uns
     share->rights = (uint8_t)(rights & own->rights);
     share->share.owner = owner;
     share->share.handle = (unsigned)handle;
+    share->share.holder = to;
+    share->share.next = own->memory.shares;
+    share->share.link = &own->memory.shares;
+    if (share->share.next)
+        share->share.next->share.link = &share->share.next;
+    own->memory.shares = share;
     return ERROR_OK;
 }
 
@@ -290,17 +307,8 @@ enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page)
     for (unsigned i = 0; i < ATTACHMENTS; i++) {
         struct attachment *attachment = &pd->attachment[i];
         if (attachment->pages && attachment->vm == vm && attachment->page == page &&
-            pd->handle[attachment->handle].kind != HANDLE_VCPU) {
-            struct attachment step = *attachment;
-            if (step.to - step.from > STEP_PAGES)
-                step.to = step.from + STEP_PAGES;
-            attachment->from = step.to;
-            attachment_drop(pd, &step);
-            if (attachment->from < attachment->to)
-                return ERROR_MORE;
-            *attachment = (struct attachment){0};
-            return ERROR_OK;
-        }
+            pd->handle[attachment->handle].kind != HANDLE_VCPU)
+            return attachment_drop(pd, attachment);
     }
     return ERROR_NOT_FOUND;
 }

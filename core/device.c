@@ -195,6 +195,7 @@ enum error device_open(struct pd *pd, const struct open_request *request, unsign
     unsigned id = function->id;
     device->device.id = id;
     device->device.open = true;
+    function->owner = pd->label;
     __atomic_store_n(&devices, devices + 1, __ATOMIC_RELAXED);
     if (!device_rest(function))
         return ERROR_FAULT;
@@ -211,20 +212,25 @@ enum error device_open(struct pd *pd, const struct open_request *request, unsign
 
 /* First it can do nothing any more, and its IOMMU has let go; then come its memory's turn and its
  * interrupts'. */
-void device_close(struct pd *pd, unsigned handle)
+enum error device_close(struct pd *pd, unsigned handle)
 {
-    selector own = handle_selector(pd, handle);
-    const struct handle *device = &pd->handle[handle];
-    if (!device->device.open)
-        return;
-    (void)device_rest(function_find(device->device.id));
-    capability_remove(own + 1);
-    attachments_end(pd, handle);
+    struct handle *device = &pd->handle[handle];
+    if (device->device.open) {
+        struct pci_function *function = function_find(device->device.id);
+        function->owner = NULL;
+        (void)device_rest(function);
+        capability_remove(handle_selector(pd, handle) + 1);
+        attachments_end(pd, handle);
+        device->device.open = false;
+        __atomic_store_n(&devices, devices - 1, __ATOMIC_RELAXED);
+    }
     for (unsigned i = 1; i < HANDLES; i++)
         if ((pd->handle[i].kind == HANDLE_MESSAGE && pd->handle[i].object.vm == handle) ||
-            (pd->handle[i].kind == HANDLE_BAR && pd->handle[i].memory.device == handle))
-            handle_close(pd, i);
-    __atomic_store_n(&devices, devices - 1, __ATOMIC_RELAXED);
+            (pd->handle[i].kind == HANDLE_BAR && pd->handle[i].memory.device == handle)) {
+            (void)handle_close(pd, i);
+            return ERROR_MORE;
+        }
+    return ERROR_OK;
 }
 
 static enum error device_bar(struct pd *pd, unsigned device, uint64_t number, struct reply *reply)
@@ -278,7 +284,7 @@ static enum error device_interrupt(struct pd *pd, unsigned device, selector at, 
             error = ERROR_UNSUPPORTED;
     }
     if (error)
-        handle_close(pd, index);
+        (void)handle_close(pd, index);
     *reply = (struct reply){.word = {index, address, data}, .words = 3};
     return error;
 }
@@ -314,15 +320,6 @@ enum error device_request(struct pd *pd, unsigned handle, const struct request *
     }
 }
 
-static const char *device_owner(unsigned id)
-{
-    for (unsigned i = 1; i < PDS; i++)
-        for (unsigned j = 1; pds[i] && j < HANDLES; j++)
-            if (pds[i]->handle[j].kind == HANDLE_DEVICE && pds[i]->handle[j].device.id == id)
-                return pds[i]->label;
-    return "nobody";
-}
-
 /* A line on the log takes its time: there are a few in a second, and a sum of the rest. */
 static struct {
     uint64_t end; /* TSC: of the second */
@@ -338,8 +335,9 @@ static void fault_tell(unsigned id, uint64_t address)
         return;
     }
     told.lines++;
+    const struct pci_function *function = function_find(id);
     log_core("device %02x:%02x.%u of %s: DMA to 0x%lx was refused", id >> 8, id >> 3 & 31, id & 7,
-             device_owner(id), address);
+             function && function->owner ? function->owner : "nobody", address);
 }
 
 void device_faults(void)

@@ -17,14 +17,21 @@ enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result)
 
 struct handle *handle_get(struct pd *pd, uint64_t handle, enum handle_kind kind)
 {
-    return handle && handle < HANDLES && pd->handle[handle].kind == kind ? &pd->handle[handle] : NULL;
+    return handle_kind(pd, handle) == kind && !pd->handle[handle].closing ? &pd->handle[handle] : NULL;
 }
 
-void handle_close(struct pd *pd, unsigned handle)
+enum handle_kind handle_kind(const struct pd *pd, uint64_t handle)
+{
+    return handle < HANDLES ? (enum handle_kind)pd->handle[handle].kind : HANDLE_NONE;
+}
+
+enum error handle_close(struct pd *pd, unsigned handle)
 {
     struct handle *closed = &pd->handle[handle];
     const struct service *service = &handle_services[closed->kind];
-    if (service->close)
-        service->close(pd, handle);
+    closed->closing = true;
+    if (service->close && service->close(pd, handle) == ERROR_MORE)
+        return ERROR_MORE;
     closed->kind = HANDLE_NONE;
+    return ERROR_OK;
 }

@@ -33,20 +33,20 @@ enum error io_port_open(struct pd *pd, const struct open_request *request, unsig
     enum status status = cap_info(ROOT_OBJ, pio, &info, &bits);
     if (status != STATUS_OK || (info & 0xff) != OBJECT_SPACE)
         status = create_space(pio, pd_selector(pd, SEL_ACCOUNT), SPACE_PIO, pd_selector(pd, SEL_PD));
-    if (status == STATUS_OK)
-        status = space_copy(ROOT_PORTS, base, pio, base, count, MEM_READ | MEM_WRITE);
     if (status == STATUS_OK) {
         pd->handle[handle].ports.base = base;
         pd->handle[handle].ports.count = count;
+        status = space_copy(ROOT_PORTS, base, pio, base, count, MEM_READ | MEM_WRITE);
     }
     return kernel_error(status);
 }
 
-void io_port_close(struct pd *pd, unsigned index)
+enum error io_port_close(struct pd *pd, unsigned index)
 {
     const struct handle *handle = &pd->handle[index];
     if (!handle->ports.count)
-        return;
+        return ERROR_OK;
     enum status status = space_remove(pd_selector(pd, SEL_PIO), handle->ports.base, handle->ports.count);
-    (void)status;
+    (void)status; /* the space goes before its ports where the PD ends */
+    return ERROR_OK;
 }

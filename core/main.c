@@ -61,8 +61,9 @@ static void init_start(void)
                                  .watch_bits = 1,
                                  .label = "init"};
     enum error error = pd_create(NULL, &request, &init, &reply);
-    if (!error)
-        error = pd_start(init, 0);
+    do
+        error = error && error != ERROR_MORE ? error : pd_start(init, 0);
+    while (error == ERROR_MORE);
     if (error)
         log_core("init cannot start: %s%s%s", error_text(error), reply.text ? ": " : "",
                  reply.text ? reply.text : "");

@@ -22,7 +22,7 @@ enum error object_create(struct pd *pd, enum handle_kind kind, selector at, uint
     if (!error)
         error = pd_install(pd, own, at, kind == HANDLE_NT ? PERM_NT_WAIT | PERM_NT_SIGNAL : PERM_PT_CALL);
     if (error) {
-        handle_close(pd, index);
+        (void)handle_close(pd, index);
         return error;
     }
     pd->handle[index].object.client = at;
@@ -30,9 +30,10 @@ enum error object_create(struct pd *pd, enum handle_kind kind, selector at, uint
     return ERROR_OK;
 }
 
-void object_close(struct pd *pd, unsigned handle)
+enum error object_close(struct pd *pd, unsigned handle)
 {
     capability_remove(handle_selector(pd, handle));
     capability_forget(handle_selector(pd, handle) + 1);
     pd_uninstall(pd, pd->handle[handle].object.client);
+    return ERROR_OK;
 }

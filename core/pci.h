@@ -35,9 +35,10 @@ struct pci_bar {
 /* A function as the firmware left it: what its registers say later may be its own doing, or its driver's. */
 struct pci_function {
     uint16_t id;
-    bool on;         /* it decoded memory */
-    uint8_t bars;    /* that its kind of header has room for */
-    uint8_t refused; /* bit a BAR: not where it can be left */
+    bool on;           /* it decoded memory */
+    const char *owner; /* label of who has it; NULL: nobody */
+    uint8_t bars;      /* that its kind of header has room for */
+    uint8_t refused;   /* bit a BAR: not where it can be left */
     uint32_t class_code;
     uint32_t word[PCI_BARS + 1]; /* BARs as they were read; then the ROM's, off */
     struct pci_bar bar[PCI_BARS];

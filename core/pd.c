@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define STACK_PAGES 16u /* of the main thread */
+#define LOAD_PAGES  48u /* of a program, cleared, copied and entered in a step */
 
 /* Of threads of one priority on a CPU. A guest that waits for a processor whose thread has its turn later
  * waits this long, so they are short; a turn costs some hundred instructions. */
@@ -100,26 +101,29 @@ static void connections_end(struct pd *pd)
                 pds[i]->connection[j] = (struct connection){0};
 }
 
-static enum error segment_load(struct pd *pd, const struct elf_segment *segment, const uint8_t *file,
-                               struct run *run)
+/* A step: the next pages of one segment. */
+static enum error image_load(struct pd *pd)
 {
+    uint64_t page = pd->loaded;
+    const struct elf_segment *segment = pd->elf.segment;
+    const struct run *image = pd->image;
+    for (; page >= segment->pages; image++)
+        page -= segment++->pages;
+    struct run run = {image->page + page,
+                      segment->pages - page < LOAD_PAGES ? segment->pages - page : LOAD_PAGES};
     uint64_t rights =
         MEM_READ | (segment->writable ? MEM_WRITE : 0) | (segment->executable ? MEM_EXECUTE : 0);
-    if (!memory_alloc(&free_memory, segment->pages, run, 1))
-        return ERROR_NO_RAM;
-    uint8_t *memory = physical_pointer(run->page * PAGE);
-    memset(memory, 0, segment->pages * PAGE);
-    memcpy(memory + segment->skip, file + segment->offset, segment->file_bytes);
-    return pd_map(pd, segment->address / PAGE, run, rights);
-}
-
-static enum error image_load(struct pd *pd, const struct elf *elf, const uint8_t *file)
-{
-    enum error error = ERROR_OK;
-    for (unsigned i = 0; i < elf->segments && !error; i++)
-        error = segment_load(pd, &elf->segment[i], file, &pd->image[i]);
-    pd->entry = elf->entry;
-    return error;
+    uint64_t bytes = run.count * PAGE, skip = page ? 0 : segment->skip;
+    uint64_t done = page ? page * PAGE - segment->skip : 0; /* of the file's */
+    uint64_t left = done < segment->file_bytes ? segment->file_bytes - done : 0;
+    uint8_t *memory = physical_pointer(run.page * PAGE);
+    memset(memory, 0, bytes);
+    memcpy(memory + skip, pd->file + segment->offset + done, left < bytes - skip ? left : bytes - skip);
+    enum error error = pd_map(pd, segment->address / PAGE + page, &run, rights);
+    if (error)
+        return error;
+    pd->loaded += run.count;
+    return ERROR_MORE;
 }
 
 /* The kernel's objects, and what of them the component itself gets. */
@@ -161,13 +165,14 @@ static enum error parent_link(struct pd *pd, const struct pd_request *request)
     return error;
 }
 
-static enum error pd_fill(struct pd *pd, const struct pd_request *request, const struct elf *elf)
+static enum error pd_fill(struct pd *pd, const struct pd_request *request)
 {
     enum error error = objects_create(pd);
     if (!error)
         error = parent_link(pd, request);
-    if (!error)
-        error = image_load(pd, elf, physical_pointer(request->rom->memory.run[0].page * PAGE));
+    for (unsigned i = 0; i < pd->elf.segments && !error; i++)
+        if (!memory_alloc(&free_memory, pd->elf.segment[i].pages, &pd->image[i], 1))
+            error = ERROR_NO_RAM;
     return error;
 }
 
@@ -227,6 +232,8 @@ enum error pd_create(struct pd *parent, const struct pd_request *request, struct
         return ERROR_NO_RAM;
     struct pd *pd = physical_pointer(run.page * PAGE);
     memset(pd, 0, sizeof(*pd));
+    pd->elf = elf;
+    pd->file = physical_pointer(rom->memory.run[0].page * PAGE);
     pd->index = index;
     pd->parent = parent;
     pd->pages = run;
@@ -239,11 +246,10 @@ enum error pd_create(struct pd *parent, const struct pd_request *request, struct
     if (parent)
         parent->ram_used += request->ram;
     pds[index] = pd;
-    error = pd_fill(pd, request, &elf);
-    if (error)
-        pd_destroy(pd);
-    else
-        *result = pd;
+    *result = pd;
+    error = pd_fill(pd, request);
+    while (error && pd_destroy(pd) == ERROR_MORE)
+        ; /* there is little of it: no handle and no thread */
     return error;
 }
 
@@ -302,12 +308,14 @@ enum error pd_thread(struct pd *pd, const struct thread_request *request, struct
 enum error pd_start(struct pd *pd, uint64_t parent_portal)
 {
     const struct thread_request main_thread = {
-        .time = true, .entry = pd->entry, .priority = pd->priority, .stack = STACK_PAGES};
+        .time = true, .entry = pd->elf.entry, .priority = pd->priority, .stack = STACK_PAGES};
     struct reply reply;
     selector portal = pd_selector(pd, SEL_CORE);
     enum error error = ERROR_OK;
     if (pd->started)
         return ERROR_EXISTS;
+    if (pd->loaded < pd->elf.pages)
+        return image_load(pd);
     if (pd->parent) {
         struct pd *parent = pd->parent;
         portal = pd_selector(pd, SEL_PARENT);
@@ -328,40 +336,59 @@ enum error pd_start(struct pd *pd, uint64_t parent_portal)
     return error;
 }
 
+/* The one to be closed next, 0: none. Devices, which may be at work in what the others are for, and VMs,
+ * whose spaces go whole, come first. */
+static unsigned handle_last(const struct pd *pd)
+{
+    unsigned found = 0;
+    for (unsigned i = 1; i < HANDLES; i++) {
+        unsigned kind = pd->handle[i].kind;
+        if (kind == HANDLE_DEVICE || kind == HANDLE_VM)
+            return i;
+        found = kind ? i : found;
+    }
+    return found;
+}
+
 /* What is left of its kernel objects once the PD itself is dead; the account last, as it pays for the others.
  */
 static void objects_destroy(struct pd *pd)
 {
-    static const uint8_t objects[] = {SEL_PARENT, SEL_CORE, SEL_ENTRY, SEL_NT, SEL_PIO, SEL_HST, SEL_OBJ};
-    for (unsigned i = 0; i < THREADS; i++) {
-        capability_remove(pd_selector(pd, SEL_THREADS + 2 * i) + 1);
-        capability_remove(pd_selector(pd, SEL_THREADS + 2 * i));
-    }
+    static const uint8_t objects[] = {SEL_PARENT, SEL_CORE, SEL_ENTRY, SEL_NT, SEL_PIO, SEL_OBJ};
+    for (unsigned i = 0; i < THREADS; i++)
+        if (pd->stack[i].count) {
+            capability_remove(pd_selector(pd, SEL_THREADS + 2 * i) + 1);
+            capability_remove(pd_selector(pd, SEL_THREADS + 2 * i));
+        }
     for (unsigned i = 0; i < sizeof(objects); i++)
         capability_remove(pd_selector(pd, objects[i]));
     capability_forget(pd_selector(pd, SEL_WATCH));
     capability_remove(pd_selector(pd, SEL_ACCOUNT));
 }
 
-void pd_destroy(struct pd *pd)
+enum error pd_destroy(struct pd *pd)
 {
-    struct pd *parent = pd->parent;
     struct run pages = pd->pages;
-
-    capability_remove(pd_selector(pd, SEL_PD)); /* its threads end here */
-    connections_end(pd);
-    /* Devices first: they may be at work in what the others stand for. */
-    for (unsigned i = 1; i < HANDLES; i++)
-        if (pd->handle[i].kind == HANDLE_DEVICE)
-            handle_close(pd, i);
-    for (unsigned i = 1; i < HANDLES; i++)
-        if (pd->handle[i].kind != HANDLE_NONE)
-            handle_close(pd, i);
-    objects_destroy(pd);
-    memory_free(&free_memory, pd->stack, THREADS);
-    memory_free(&free_memory, pd->image, ELF_SEGMENTS);
-    pds[pd->index] = NULL;
-    if (parent)
-        parent->ram_used -= pd->ram_limit;
-    memory_free(&free_memory, &pages, 1);
+    unsigned handle = handle_last(pd);
+    if (!pd->dying) {
+        pd->dying = true;
+        capability_remove(pd_selector(pd, SEL_PD)); /* its threads end here */
+        capability_remove(pd_selector(pd, SEL_HST));
+        for (unsigned i = 0; i < ATTACHMENTS; i++)
+            if (!pd->attachment[i].vm)
+                pd->attachment[i] = (struct attachment){0};
+        connections_end(pd);
+    } else if (handle) {
+        (void)handle_close(pd, handle);
+    } else {
+        objects_destroy(pd);
+        memory_free(&free_memory, pd->stack, THREADS);
+        memory_free(&free_memory, pd->image, ELF_SEGMENTS);
+        pds[pd->index] = NULL;
+        if (pd->parent)
+            pd->parent->ram_used -= pd->ram_limit;
+        memory_free(&free_memory, &pages, 1);
+        return ERROR_OK;
+    }
+    return ERROR_MORE;
 }

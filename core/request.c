@@ -27,10 +27,8 @@ static enum error dataspace_alloc(struct pd *pd, uint64_t bytes, struct reply *r
 
 static enum error dataspace_free(struct pd *pd, uint64_t handle)
 {
-    if (!handle_get(pd, handle, HANDLE_RAM) && !handle_get(pd, handle, HANDLE_SHARE))
-        return ERROR_NOT_FOUND;
-    handle_close(pd, (unsigned)handle);
-    return ERROR_OK;
+    enum handle_kind kind = handle_kind(pd, handle);
+    return kind == HANDLE_RAM || kind == HANDLE_SHARE ? handle_close(pd, (unsigned)handle) : ERROR_NOT_FOUND;
 }
 
 static enum error dataspace_info(struct pd *pd, uint64_t handle, struct reply *reply)
@@ -97,11 +95,10 @@ static enum error entry(struct pd *pd, const uint64_t *words, struct reply *repl
 
 static enum error object_end(struct pd *pd, uint64_t handle)
 {
-    if (!handle_get(pd, handle, HANDLE_NT) && !handle_get(pd, handle, HANDLE_PORTAL) &&
-        !handle_get(pd, handle, HANDLE_VCPU))
-        return ERROR_NOT_FOUND;
-    handle_close(pd, (unsigned)handle);
-    return ERROR_OK;
+    enum handle_kind kind = handle_kind(pd, handle);
+    return kind == HANDLE_NT || kind == HANDLE_PORTAL || kind == HANDLE_VCPU
+               ? handle_close(pd, (unsigned)handle)
+               : ERROR_NOT_FOUND;
 }
 
 static enum error pd_operation(struct pd *pd, const struct request *request, struct reply *reply)
@@ -152,11 +149,14 @@ enum error request_serve(struct pd *pd, struct message *message, struct reply *r
     for (unsigned i = 0; i < sizeof(request.word) / sizeof(*request.word); i++)
         request.word[i] = message_get(&words);
 
+    if (pd->dying)
+        return ERROR_DENIED;
     if (!handle)
         return request.operation < CHILD_CREATE ? pd_operation(pd, &request, reply)
                : pd->parent                     ? ERROR_DENIED
                                                 : child_request(pd, &request, reply);
-    if (handle >= HANDLES || !services[pd->handle[handle].kind].request)
+    enum handle_kind kind = handle_kind(pd, handle);
+    if (!services[kind].request || pd->handle[handle].closing)
         return ERROR_NOT_FOUND;
-    return services[pd->handle[handle].kind].request(pd, (unsigned)handle, &request, reply);
+    return services[kind].request(pd, (unsigned)handle, &request, reply);
 }

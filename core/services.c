@@ -60,7 +60,7 @@ enum error service_open(struct pd *pd, const struct open_request *request, struc
     if (!error && services[kind].open) {
         error = services[kind].open(pd, request, index);
         if (error)
-            handle_close(pd, index);
+            (void)handle_close(pd, index);
     }
     if (error)
         return error;
@@ -72,8 +72,5 @@ enum error service_open(struct pd *pd, const struct open_request *request, struc
 
 enum error service_close(struct pd *pd, uint64_t handle)
 {
-    if (handle >= HANDLES || !services[pd->handle[handle].kind].name)
-        return ERROR_NOT_FOUND;
-    handle_close(pd, (unsigned)handle);
-    return ERROR_OK;
+    return services[handle_kind(pd, handle)].name ? handle_close(pd, (unsigned)handle) : ERROR_NOT_FOUND;
 }

@@ -16,12 +16,16 @@ enum error vm_open(struct pd *pd, const struct open_request *request, unsigned h
         create_space(handle_selector(pd, handle), pd_selector(pd, SEL_ACCOUNT), SPACE_GST, 0));
 }
 
-void vm_close(struct pd *pd, unsigned handle)
+/* A vCPU a step. */
+enum error vm_close(struct pd *pd, unsigned handle)
 {
     for (unsigned i = 1; i < HANDLES; i++)
-        if (pd->handle[i].kind == HANDLE_VCPU && pd->handle[i].object.vm == handle)
-            handle_close(pd, i);
+        if (pd->handle[i].kind == HANDLE_VCPU && pd->handle[i].object.vm == handle) {
+            (void)handle_close(pd, i);
+            return ERROR_MORE;
+        }
     attachments_end(pd, handle);
+    return ERROR_OK;
 }
 
 static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, uint64_t cpu, struct reply *reply)
@@ -41,7 +45,7 @@ static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, uint64_t 
     if (!error)
         error = pd_install(pd, own, at, PERM_VCPU_RUN);
     if (error) {
-        handle_close(pd, index);
+        (void)handle_close(pd, index);
         return error;
     }
     pd->handle[index].object.client = at;
@@ -50,10 +54,10 @@ static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, uint64_t 
     return ERROR_OK;
 }
 
-void vcpu_close(struct pd *pd, unsigned handle)
+enum error vcpu_close(struct pd *pd, unsigned handle)
 {
-    attachments_drop(pd, handle); /* the state page's place */
-    object_close(pd, handle);
+    enum error error = attachments_drop(pd, handle); /* the state page's place */
+    return error ? error : object_close(pd, handle);
 }
 
 enum error vm_request(struct pd *pd, unsigned vm, const struct request *request, struct reply *reply)

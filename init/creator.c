@@ -42,16 +42,16 @@ enum error creator_create(const struct creator_request *request, uint64_t *child
 
 enum error creator_start(uint64_t child, uint64_t portal_id)
 {
-    return core_call(CHILD_START, child, portal_id, 0, 0, 0);
+    enum error error;
+    do
+        error = core_call(CHILD_START, child, portal_id, 0, 0, 0);
+    while (error == ERROR_MORE);
+    return error;
 }
 
 enum error creator_destroy(uint64_t child)
 {
-    enum error error;
-    do {
-        error = core_call(CHILD_DESTROY, child, 0, 0, 0, 0);
-    } while (error == ERROR_MORE);
-    return error;
+    return core_call_whole(CHILD_DESTROY, child);
 }
 
 enum error creator_fault(uint64_t child, uint64_t *fault, uint64_t *instruction, uint64_t *address)
@@ -126,7 +126,11 @@ enum error creator_open(uint64_t child, selector free, uint64_t bits, const char
 
 enum error creator_close(uint64_t child, uint64_t session)
 {
-    return core_call(CHILD_CLOSE, child, session, 0, 0, 0);
+    enum error error;
+    do
+        error = core_call(CHILD_CLOSE, child, session, 0, 0, 0);
+    while (error == ERROR_MORE);
+    return error;
 }
 
 enum error creator_capability(uint64_t child, uint64_t first, struct creator_capability *found)

@@ -7,7 +7,10 @@
 # libFuzzer. What is linked also depends on the folders of its sources: one that was deleted must not live on in it.
 
 # Sources of the parts that have no test of their own but are needed by one.
-HOST_EXTRA := init/route.c
+HOST_EXTRA := init/route.c $(filter-out core/main.c %_test.c %_fuzz.c,$(wildcard core/*.c))
+
+# Core calls the kernel and reads boot information: its tests have a model of both. It uses some of base.
+HOST_CORE := $(wildcard tests/core/*.c) base/error.c base/format.c base/message.c
 
 # Folders to build and test; to be narrowed on the command line.
 HOST_DIRS ?= lib vmm kernel base core init drivers servers
@@ -45,7 +48,8 @@ list-host-tests:
 $(HOST)/obj/%.o: %.c Makefile mk/host.mk
 	$(call say,HOST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOST_FLAGS) $(if $(filter %_test.c,$<),$(TEST_FLAGS)) -c $< -o $@
+	$(Q)$(CC) $(if $(filter core/% tests/core/%,$<),-Itests/core/include) $(HOST_FLAGS) \
+	    $(if $(filter %_test.c tests/%,$<),$(TEST_FLAGS)) -c $< -o $@
 
 $(FUZZ)/obj/%.o: %.c Makefile mk/host.mk
 	$(call say,FUZZ,$<)
@@ -66,7 +70,7 @@ $(FUZZ)/%.a:
 # $(call part,PART): the archives of a part and what is linked with them.
 define part
 $(HOST)/parts/$(1).a $(FUZZ)/parts/$(1).a: $(sort $(dir $(filter $(1)/%,$(HOST_PART_SOURCES))))
-$(HOST)/parts/$(1).a: $(patsubst %.c,$(HOST)/obj/%.o,$(filter $(1)/%,$(HOST_PART_SOURCES)))
+$(HOST)/parts/$(1).a: $(patsubst %.c,$(HOST)/obj/%.o,$(filter $(1)/%,$(HOST_PART_SOURCES)) $(if $(filter core,$(1)),$(HOST_CORE)))
 $(FUZZ)/parts/$(1).a: $(patsubst %.c,$(FUZZ)/obj/%.o,$(filter $(1)/%,$(HOST_PART_SOURCES)))
 $(filter $(HOST)/tests/$(1)/%,$(HOST_TESTS)): $(HOST)/tests/%: $(HOST)/obj/%.o $(HOST)/parts/$(1).a $(HOST)/libhost.a
 	$$(call say,TEST,$$*)
@@ -124,5 +128,6 @@ $(HOST)/check: $(CHECK_OBJECTS)
 	$(Q)$(CC) -no-pie -o $@ $(CHECK_OBJECTS)
 
 -include $(CHECK_OBJECTS:.o=.d)
+-include $(HOST_CORE:%.c=$(HOST)/obj/%.d)
 -include $(HOST_SOURCES:%.c=$(HOST)/obj/%.d) $(HOST_TEST_SOURCES:%.c=$(HOST)/obj/%.d)
 -include $(HOST_SOURCES:%.c=$(FUZZ)/obj/%.d) $(HOST_FUZZ_SOURCES:%.c=$(FUZZ)/obj/%.d)

@@ -312,6 +312,14 @@ def steps_are_short(output):
     return next((f"{what}: {ticks} instructions" for what, ticks in longest.items() if ticks > 20000), None)
 
 
+def bounds_hold(output):
+    """No request of init's takes core more than 100,000 instructions."""
+    longest = {what: int(ticks) for what, ticks in re.findall(r"bounds: (.*): no error, \d+ requests, the longest (\d+)", output)}
+    if len(longest) != 9:
+        return f"{len(longest)} of 9 kinds of requests"
+    return next((f"{what}: {ticks} instructions" for what, ticks in longest.items() if ticks > 100000), None)
+
+
 # A machine that executes an instruction in 8 ns instead of 1: the same seconds take an eighth of the time.
 UNHURRIED = ["--qemu=-icount", "--qemu=shift=3,sleep=off"]
 
@@ -512,6 +520,8 @@ TESTS = [
       for firmware in ("bios", "uefi")),
     run("attach and detach in steps", "tests/components/steps/steps.xml", "--deterministic", "--until", "steps: done: 0 failures",
         check=steps_are_short),
+    run("core: bounds", "tests/components/bounds/bounds.xml", "--deterministic", "--until", "bounds: done: 0 failures",
+        check=bounds_hold),
     run("spin", "spin", "--deterministic", "--until", "deadline: done", check=deadline_is_kept(100)),
     # Both shells answer, each at its own terminal.
     run("two-linux", "two-linux", "--type", "echo first $((40+1))\\n", "--after", "^first 41", "--type", "\\n", "--terminal", "2",

@@ -28,9 +28,11 @@ enum pd_operation {
     PD_INFO = 1,
     PD_DATASPACE_ALLOC, /* bytes -> handle. ERROR_MORE: to be cleared first, by the next operation */
     PD_DATASPACE_CLEAR, /* handle; ERROR_MORE: not done yet, call again */
-    PD_DATASPACE_FREE,  /* handle: detached everywhere in this component; memory freed when the owner frees it
-                         */
-    PD_DATASPACE_INFO,  /* handle -> bytes, rights */
+    /* handle: detached everywhere in this component; memory freed when the owner frees it, and then out of
+     * all others' reach. ERROR_MORE: not done yet, call again; the handle is of no other use from the first
+     * call on. */
+    PD_DATASPACE_FREE,
+    PD_DATASPACE_INFO, /* handle -> bytes, rights */
     /* handle, offset, bytes (0: to the end), address (0: any), MEM_* rights -> address. ERROR_MORE: partly
      * done, make the same request with the address that came. Where it fails after that, what has been
      * attached stays until it is detached. */
@@ -53,8 +55,10 @@ enum child_operation {
      * child, how many CPUs it may use (from 0 on, at most the caller's), label -> child. RAM and kernel pages
      * come out of the caller's and cover the program's image and stacks. */
     CHILD_CREATE = 0x20,
-    CHILD_START,      /* child, id of its CAP_PARENT, a portal on the caller's entry EC */
-    CHILD_DESTROY,    /* child: everything of it goes back to the caller */
+    CHILD_START,      /* child, id of its CAP_PARENT, a portal on the caller's entry EC. ERROR_MORE: its
+                       * program is not all in place yet, call again */
+    CHILD_DESTROY,    /* child: everything of it goes back to the caller. ERROR_MORE: call again; the child is
+                       * dead,    and the handle of no other use, from the first call on */
     CHILD_FAULT,      /* child -> fault as CALL_PD_FAULT gives it (PD_FAULT_VALID clear: none), IP, address */
     CHILD_INFO,       /* child -> free and used RAM bytes, free and used kernel pages */
     CHILD_QUOTA,      /* child, bytes: RAM quota given to the child, or, where negative, taken from it */
@@ -67,7 +71,8 @@ enum child_operation {
      * table, dataspace handle (0: none), bytes. A service of core: ROM, LOG, IRQ, IO_PORT, VM, DEVICE,
      * PLATFORM, INFO. */
     CHILD_OPEN,
-    CHILD_CLOSE, /* child (0: the caller), handle of the session there */
+    CHILD_CLOSE, /* child (0: the caller), handle of the session there. ERROR_MORE: call again; the
+                  * session is of no other use from the first call on */
     /* child, selector -> the first selector from there on that is in use in the child's OBJ space, type and
      * permissions as CALL_CAP_INFO gives them, bits of a notification. ERROR_MORE: the word is where to go
      * on; ERROR_NOT_FOUND: there are no more. */

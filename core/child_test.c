@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+/* What init asks for its children: sharing, connections, faults, and what it cannot ask. */
+#include "core/core.h"
+
+#include "base/include/session/parent.h"
+#include "base/include/session/pd.h"
+#include "tests/core/machine.h"
+
+#include <cmocka.h>
+
+static struct pd *one, *two;
+static uint64_t one_handle, two_handle;
+static struct snapshot before;
+
+static int begin(void **state)
+{
+    (void)state;
+    one = machine_child("one", 100, 60, &one_handle);
+    two = machine_child("two", 100, 60, &two_handle);
+    before = machine_snapshot();
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct snapshot now = machine_snapshot();
+
+    (void)state;
+    machine_check();
+    snapshot_same(&before, &now);
+    assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, one_handle), ERROR_OK);
+    assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, two_handle), ERROR_OK);
+    machine_check();
+    return 0;
+}
+
+static const struct model_capability *capability(const struct pd *pd, uint64_t at)
+{
+    return model_capability(model_object(pd_selector(pd, SEL_OBJ)), at);
+}
+
+/* Nobody but init has children, and no handle of another kind is one. */
+static void test_denied(void **state)
+{
+    (void)state;
+    for (uint64_t operation = CHILD_CREATE; operation <= CHILD_CAPABILITIES; operation++)
+        assert_int_equal(CALL(one, operation, 1, 1, 1), ERROR_DENIED);
+    assert_int_equal(CALL(one, PARENT_OPEN), ERROR_DENIED);
+    assert_int_equal(machine_open(0, 0, 0, "ROM", "data", ""), ERROR_OK);
+    uint64_t rom = answer.word[0];
+    for (uint64_t operation = CHILD_START; operation <= CHILD_CAPABILITIES; operation++)
+        assert_int_equal(CALL(machine_init, operation, rom, 1, 1), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(machine_init, CHILD_START, 0, 1), ERROR_BAD_ARGUMENT);
+    assert_int_equal(CALL(machine_init, CHILD_QUOTA, 0, PAGE), ERROR_BAD_ARGUMENT);
+    assert_int_equal(CALL(machine_init, CHILD_DESTROY, 0), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(machine_init, CHILD_DESTROY, UINT64_MAX), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, rom), ERROR_OK);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, rom), ERROR_NOT_FOUND);
+}
+
+static void test_connect(void **state)
+{
+    (void)state;
+    assert_int_equal(CALL(machine_init, CHILD_CONNECT, one_handle, 40, two_handle, 6), ERROR_OK);
+    assert_ptr_equal(capability(one, 40)->object, model_object(pd_selector(two, SEL_NT)));
+    assert_int_equal(capability(one, 40)->bits, 6);
+    assert_int_equal(capability(one, 40)->permissions, PERM_NT_SIGNAL);
+    assert_int_equal(CALL(machine_init, CHILD_CONNECT, one_handle, 40, two_handle, 6), ERROR_EXISTS);
+    assert_int_equal(CALL(machine_init, CHILD_CONNECT, one_handle, 3, two_handle, 6), ERROR_BAD_ARGUMENT);
+    assert_int_equal(CALL(machine_init, CHILD_CONNECT, one_handle, 41, two_handle, 0), ERROR_BAD_ARGUMENT);
+    assert_int_equal(CALL(machine_init, CHILD_CONNECT, one_handle, 41, 99, 6), ERROR_NOT_FOUND);
+    machine_check();
+    assert_int_equal(CALL(machine_init, CHILD_DISCONNECT, one_handle, 40), ERROR_OK);
+    assert_null(capability(one, 40)->object);
+    assert_int_equal(CALL(machine_init, CHILD_CONNECT, one_handle, 40, two_handle, 6), ERROR_OK);
+    assert_int_equal(CALL(one, PD_DROP, 40), ERROR_OK);
+    assert_int_equal(CALL(one, PD_DROP, 2), ERROR_BAD_ARGUMENT);
+}
+
+/* As many as a notification has places for, and the kernel without memory at each call. */
+static void test_connections_end(void **state)
+{
+    uint64_t at = 40;
+    enum error error;
+
+    (void)state;
+    while (!(error = CALL(machine_init, CHILD_CONNECT, one_handle, at, two_handle, 6)))
+        at++;
+    assert_int_equal(error, ERROR_LIMIT);
+    assert_int_equal(at, 40 + CONNECTIONS - 1); /* one is init's */
+    while (at-- > 40)
+        assert_int_equal(CALL(machine_init, CHILD_DISCONNECT, one_handle, at), ERROR_OK);
+    for (unsigned n = 1; n <= 2; n++) {
+        model.fail = n;
+        assert_int_equal(CALL(machine_init, CHILD_CONNECT, one_handle, 40, two_handle, 6), ERROR_NO_KMEM);
+        machine_check();
+    }
+}
+
+static void test_share(void **state)
+{
+    (void)state;
+    assert_int_equal(CALL(machine_init, PD_DATASPACE_ALLOC, 3 * PAGE), ERROR_OK);
+    uint64_t memory = answer.word[0];
+    assert_int_equal(CALL(machine_init, CHILD_SHARE, one_handle, memory, MEM_WRITE), ERROR_BAD_ARGUMENT);
+    assert_int_equal(CALL(machine_init, CHILD_SHARE, 0, memory, MEM_READ), ERROR_BAD_ARGUMENT);
+    assert_int_equal(CALL(machine_init, CHILD_SHARE, one_handle, memory + 1, MEM_READ), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(machine_init, CHILD_SHARE, one_handle, memory, MEM_READ), ERROR_OK);
+    uint64_t handle = answer.word[0];
+    assert_int_equal(CALL(one, PD_DATASPACE_INFO, handle), ERROR_OK);
+    assert_int_equal(answer.word[0], 3 * PAGE);
+    assert_int_equal(answer.word[1], MEM_READ);
+    assert_int_equal(CALL(one, PD_DATASPACE_CLEAR, handle), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(machine_init, PD_DATASPACE_ALLOC, 2000 * PAGE), ERROR_MORE);
+    uint64_t unclear = answer.word[0];
+    assert_int_equal(CALL(machine_init, CHILD_SHARE, one_handle, unclear, MEM_READ), ERROR_BUSY);
+    assert_int_equal(WHOLE(machine_init, PD_DATASPACE_FREE, unclear), ERROR_OK);
+    assert_int_equal(WHOLE(machine_init, PD_DATASPACE_FREE, memory), ERROR_OK);
+    assert_int_equal(CALL(one, PD_DATASPACE_INFO, handle), ERROR_NOT_FOUND);
+}
+
+/* Every capability is found; no request looks at more than some. */
+static void test_capabilities(void **state)
+{
+    unsigned found = 0;
+    uint64_t at = 0;
+    enum error error;
+
+    (void)state;
+    do {
+        uint64_t calls = model.calls;
+        error = CALL(machine_init, CHILD_CAPABILITIES, one_handle, at);
+        assert_in_range(model.calls - calls, 0, 256);
+        found += error == ERROR_OK;
+        at = answer.word[0] + (error == ERROR_OK);
+    } while (error == ERROR_OK || error == ERROR_MORE);
+    assert_int_equal(error, ERROR_NOT_FOUND);
+    assert_int_equal(found, model_capabilities(model_object(pd_selector(one, SEL_OBJ))));
+    assert_int_equal(CALL(machine_init, CHILD_CAPABILITIES, one_handle, UINT64_MAX), ERROR_NOT_FOUND);
+}
+
+static void test_fault(void **state)
+{
+    (void)state;
+    model_utcb[0] = 0x1234;
+    assert_int_equal(CALL(machine_init, CHILD_FAULT, one_handle), ERROR_OK);
+    assert_int_equal(answer.word[2], 0x1234);
+    assert_int_equal(CALL(machine_init, CHILD_INFO, one_handle), ERROR_OK);
+    assert_int_equal(answer.word[0] + answer.word[1], 100 * PAGE);
+    assert_int_equal(answer.word[2] + answer.word[3], 60);
+    assert_int_equal(CALL(machine_init, 0x2f, one_handle), ERROR_BAD_OPERATION);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_denied, begin, end),
+        cmocka_unit_test_setup_teardown(test_connect, begin, end),
+        cmocka_unit_test_setup_teardown(test_connections_end, begin, end),
+        cmocka_unit_test_setup_teardown(test_share, begin, end),
+        cmocka_unit_test_setup_teardown(test_capabilities, begin, end),
+        cmocka_unit_test_setup_teardown(test_fault, begin, end),
+    };
+
+    return cmocka_run_group_tests(tests, machine_start, machine_end);
+}
