@@ -77,10 +77,10 @@ static bool check_counts(const struct xml_node *node, const struct xml_schema *s
 /* The recursion is as deep as the text, which the parser limits to XML_DEPTH_MAX. */
 static bool check_node(const struct xml_node *node, const struct xml_schema *schema, struct xml_error *error)
 {
-    if (!check_known(node, schema, error) || !check_required(node, schema, error))
-        return false;
     if (schema->opaque)
         return true;
+    if (!check_known(node, schema, error) || !check_required(node, schema, error))
+        return false;
     if (!schema->text && node->text[0] != '\0')
         return xml_fail(error, node->line, "<%> holds text: '%'", node->name, node->text);
     for (const struct xml_node *child = node->first_child; child != NULL; child = child->next) {
