@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The frame of a component: entry, the loop of a server, threads and what else core makes for it. The only
- * state is the two handlers; it belongs to the runtime because the kernel enters a portal with nothing but
- * its id.
+ * The frame of a component: entry, portals, threads and what else core makes for it. The only state is the
+ * handler of requests; it belongs to the runtime because the kernel enters a portal with nothing but its id.
  */
 #include "base/include/component.h"
 
@@ -13,8 +12,6 @@
 #define ENTRY_STACK 0x10000u
 
 static request_handler handle_request;
-static notification_handler handle_notification;
-static uint64_t deferred, deferred_until; /* bits that the loop leaves alone; TSC value */
 
 void component_begin(void)
 {
@@ -41,13 +38,10 @@ void component_request(uint64_t id, uint64_t words)
     uint64_t reply = 1;
     unsigned count = words < UTCB_WORDS ? (unsigned)words : UTCB_WORDS;
 
-    if (id == PORTAL_ID_SELF) {
-        uint64_t deadline = handle_notification(count > 0 ? message[0] : 0);
-        message[0] = deadline;
-    } else if (handle_request)
-        reply = handle_request(id, message, count);
+    if (id == PORTAL_ID_SELF)
+        event_handle(message[0]);
     else
-        message[0] = ERROR_BAD_OPERATION;
+        reply = handle_request(id, message, count);
     enum status status = system_call_status(CALL_IPC_REPLY, reply, 0, 0, 0, 0, 0);
     (void)status;
     __builtin_trap();
@@ -59,41 +53,10 @@ enum error component_serve(request_handler request)
     enum error error = core_call(PD_ENTRY, (uintptr_t)portal_begin, ENTRY_STACK, 0, 0, 0);
     if (error)
         return error;
-    return core_call(PD_PORTAL, CAP_SELF, PORTAL_ID_SELF, 0, 0, 0);
-}
-
-void component_defer(uint64_t bits, uint64_t until)
-{
-    deferred = bits;
-    deferred_until = until;
-}
-
-static enum status loop_wait(uint64_t deadline, uint64_t *bits)
-{
-    enum status status = STATUS_TIMEOUT;
-    if (deferred)
-        status = nt_wait_for(CAP_NT, ~deferred, deadline < deferred_until ? deadline : deferred_until, bits);
-    if (status == STATUS_TIMEOUT && tsc_read() >= deferred_until) {
-        deferred = 0;
-        status = nt_wait(CAP_NT, deadline, bits);
-    }
-    return status;
-}
-
-void component_loop(notification_handler notified)
-{
-    uint64_t bits = 0;
-    handle_notification = notified;
-    for (;;) {
-        unsigned words;
-        utcb()[0] = bits;
-        if (ipc_call(CAP_SELF, 1, &words) != STATUS_OK || words != 1)
-            __builtin_trap();
-        uint64_t deadline = utcb()[0];
-        enum status status = loop_wait(deadline, &bits);
-        if (status != STATUS_OK && status != STATUS_TIMEOUT)
-            __builtin_trap();
-    }
+    error = core_call(PD_PORTAL, CAP_SELF, PORTAL_ID_SELF, 0, 0, 0);
+    if (!error)
+        event_use_entry();
+    return error;
 }
 
 enum error pd_info(struct pd_info *info)
@@ -121,26 +84,10 @@ enum error thread_create(void (*function)(void *), void *argument, unsigned prio
     return portal_call(CAP_CORE, &message, NULL);
 }
 
-/* For operations that answer with a handle. */
-static enum error handle_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t *handle)
+enum error notification_create(selector free, uint64_t *handle)
 {
-    enum error error = core_call(operation, a, b, 0, 0, 0);
+    enum error error = core_call(PD_NOTIFICATION, free, 0, 0, 0, 0);
     if (!error && handle)
         *handle = utcb()[1];
     return error;
-}
-
-enum error notification_create(selector free, uint64_t *handle)
-{
-    return handle_call(PD_NOTIFICATION, free, 0, handle);
-}
-
-enum error portal_create(selector free, uint64_t id, uint64_t *handle)
-{
-    return handle_call(PD_PORTAL, free, id, handle);
-}
-
-enum error capability_drop(selector used)
-{
-    return core_call(PD_DROP, used, 0, 0, 0, 0);
 }

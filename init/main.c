@@ -6,7 +6,7 @@
  */
 #include "init/init.h"
 
-#include "base/include/component.h"
+#include "base/include/event.h"
 #include "base/include/log.h"
 #include "base/include/session.h"
 #include "base/include/session/rom.h"
@@ -183,10 +183,12 @@ static unsigned init_request(uint64_t id, uint64_t *words, unsigned count)
     return answer.at;
 }
 
-static uint64_t init_notified(uint64_t bits)
+static void init_notified(void *context, uint64_t bits)
 {
+    struct event *event = context;
     uint64_t deadline = children_work(&state, bits);
-    return init_earlier(deadline, sessions_reap(&state));
+
+    event->deadline = init_earlier(deadline, sessions_reap(&state));
 }
 
 /* Modules that the scenario names and the boot loader did not bring: one line each, and the rest goes on. */
@@ -207,6 +209,7 @@ static void check_modules(void)
 
 int component_main(void)
 {
+    static struct event event = {.bits = UINT64_MAX, .handle = init_notified, .context = &event};
     struct pd_info info;
     struct rom rom;
     struct xml_error wrong;
@@ -243,5 +246,6 @@ int component_main(void)
         return 1;
     }
     children_init(&state);
-    component_loop(init_notified);
+    event_add(&event);
+    event_loop();
 }

@@ -112,7 +112,7 @@ MONITOR_CAPABILITIES = {
     1: "PT CALL",
     2: "NT SIGNAL WAIT bits 0xffffffffffffffff",
     3: "PT CALL",
-    16: "NT SIGNAL bits 0x2",
+    16: "NT SIGNAL bits 0x10",
     24: "VCPU RUN",
 }
 

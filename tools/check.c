@@ -10,6 +10,7 @@
  * MEBIBYTES: the machine's memory. TERMINALS: its serial lines from COM2 on. NAME=FILE: the boot modules; of a file that
  * is not there the contents are not looked at. Exit status: 0, or 2 with a line "CONFIG:LINE: reason" for each fault.
  */
+#include "base/include/config.h"
 #include "base/include/session/device.h"
 #include "base/include/session/io_port.h"
 #include "base/include/session/irq.h"
@@ -222,8 +223,8 @@ static void check_uart(struct check *check, const struct config_start *start)
     struct uart_configs *uart = &check->uart[start - check->config.start];
     struct xml_error error;
     size_t bytes;
-    char *text = config_text(check, start, UART_CONFIG_BYTES, &bytes), base[24], irq[24];
-    bool good = text && uart_config_read(text, bytes, uart, &error);
+    char *text = config_text(check, start, CONFIG_BYTES, &bytes), base[24], irq[24];
+    bool good = text && uart_config_read(uart, text, bytes, &error);
 
     free(text);
     if (!text)

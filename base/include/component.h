@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The frame of a component: how it starts, serves portals and waits.
+ * The frame of a component: how it starts, serves portals and ends.
  *
- * A component defines component_main(), which runs on its main thread. A monitor runs its own loop there. A
- * server calls component_serve() and then component_loop(): every request and every notification is then
- * handled by the one entry EC, one at a time, without locks. A handler must not block: nt_wait() there is
- * refused by the kernel. It may call its parent and core.
+ * A component defines component_main(), which runs on its main thread. A monitor runs its own loop there, since it
+ * waits in vcpu_run(); every other component adds events (event.h) and enters event_loop().
  */
 #pragma once
 
@@ -36,23 +34,11 @@ static inline uint64_t *utcb(void)
  */
 typedef unsigned (*request_handler)(uint64_t id, uint64_t *words, unsigned count);
 
-/* Bits of CAP_NT were signalled, or the deadline passed (bits 0). Returns the next deadline, an absolute TSC
- * value. */
-typedef uint64_t (*notification_handler)(uint64_t bits);
-
-/* Makes the entry EC and CAP_SELF. request may be NULL where nobody but the component itself calls. Once
- * only. */
-MUST_CHECK enum error component_serve(request_handler request);
-
-/* Calls notified with bits 0 first, then for every wake-up, on the entry EC. After component_serve(). */
-void component_loop(notification_handler notified) __attribute__((noreturn));
-
 /*
- * For a notification handler: until this TSC value the loop leaves these bits of CAP_NT alone. A server calls
- * it when it has served its clients, so that their signals, however many and from whichever CPU, cost it one
- * turn in that time. The last call counts.
+ * For a component that others call: makes the entry EC and CAP_SELF. From then on the handlers of events
+ * (event.h) run on the entry EC, too, so that they and requests come one at a time. Once only.
  */
-void component_defer(uint64_t bits, uint64_t until);
+MUST_CHECK enum error component_serve(request_handler request);
 
 static inline uint64_t tsc_read(void)
 {
@@ -95,7 +81,3 @@ static inline unsigned thread_number(void)
  * *handle (may be NULL) is for PD_CLOSE.
  */
 MUST_CHECK enum error notification_create(selector free, uint64_t *handle);
-/* A portal to the own entry EC at a free selector. */
-MUST_CHECK enum error portal_create(selector free, uint64_t id, uint64_t *handle);
-/* Removes the capability at a selector. */
-MUST_CHECK enum error capability_drop(selector used);

@@ -4,12 +4,10 @@
  */
 #include "drivers/uart16550/config.h"
 
+#include "base/include/config.h"
 #include "drivers/uart16550/uart.h"
 
 #include <string.h>
-
-#define NODES      16u
-#define ATTRIBUTES 32u
 
 static const char *const port_attributes[] = {"service-label!", "base!", "irq!", NULL};
 static const struct xml_schema port_schema = {.name = "port", .attributes = port_attributes};
@@ -42,30 +40,24 @@ static bool port_read(const struct xml_node *node, struct uart_config *config, s
     return true;
 }
 
-bool uart_config_read(char *text, size_t bytes, struct uart_configs *configs, struct xml_error *error)
+bool uart_config_read(void *config, char *text, size_t bytes, struct xml_error *error)
 {
     static const struct xml_range periods = {.min = 100, .max = 1000000};
+    struct uart_configs *configs = config;
     uint64_t period = 0;
-    struct xml_node nodes[NODES];
-    struct xml_attribute attributes[ATTRIBUTES];
-    struct xml_document document = {
-        .nodes = nodes, .attributes = attributes, .node_limit = NODES, .attribute_limit = ATTRIBUTES};
+    const struct xml_node *root = config_parse(text, bytes, &config_schema, error);
+
     *configs = (struct uart_configs){0};
-    if (!xml_parse(&document, text, bytes, error) || !xml_check(document.root, &config_schema, error) ||
-        !xml_get_unsigned_or(document.root, "period", &periods, UART_PERIOD, &period, error)) {
+    if (!root || !xml_get_unsigned_or(root, "period", &periods, UART_PERIOD, &period, error))
         return false;
-    }
     configs->period = (unsigned)period;
-    for (const struct xml_node *n = xml_child(document.root, "port"); n != NULL; n = xml_next(n, "port")) {
-        if (!port_read(n, &configs->port[configs->count], error)) {
+    for (const struct xml_node *n = xml_child(root, "port"); n; n = xml_next(n, "port")) {
+        if (!port_read(n, &configs->port[configs->count], error))
             return false;
-        }
-        for (unsigned i = 0; i < configs->count; i++) {
+        for (unsigned i = 0; i < configs->count; i++)
             if (uart_label_equal(&configs->port[i], configs->port[configs->count].label) ||
-                configs->port[i].base == configs->port[configs->count].base) {
+                configs->port[i].base == configs->port[configs->count].base)
                 return xml_fail(error, n->line, "port %: its label or base is taken", configs->port[i].label);
-            }
-        }
         configs->count++;
     }
     return true;

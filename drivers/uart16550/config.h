@@ -10,10 +10,9 @@
 
 #include "lib/xml/xml.h"
 
-#define UART_CONFIGS      4u
-#define UART_LABEL_SIZE   32u
-#define UART_CONFIG_BYTES 16384u
-#define UART_PERIOD       1000u /* microseconds */
+#define UART_CONFIGS    4u
+#define UART_LABEL_SIZE 32u
+#define UART_PERIOD     1000u /* microseconds */
 
 struct uart_config {
     char label[UART_LABEL_SIZE]; /* of the session */
@@ -27,8 +26,7 @@ struct uart_configs {
     struct uart_config port[UART_CONFIGS];
 };
 
-/* Reads the XML text, which is changed. False: line and reason are in *error. */
-bool uart_config_read(char *text, size_t bytes, struct uart_configs *configs, struct xml_error *error)
-    __attribute__((warn_unused_result));
+/* A config_reader (base/include/config.h); config: a struct uart_configs. */
+XML_CHECKED bool uart_config_read(void *config, char *text, size_t bytes, struct xml_error *error);
 
 bool uart_label_equal(const struct uart_config *config, const char *label);

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* From the <config> element to the table of attacks; see main.c. */
-#include "base/include/dataspace.h"
-#include "base/include/log.h"
-#include "lib/xml/xml.h"
+#include "base/include/config.h"
 #include "tests/components/referee/referee.h"
 
 #include <string.h>
-
-#define TEXT_BYTES 32768u /* the configuration's, with the empty lines before it */
-#define NODES      (ATTACKS_MAX + 4)
-#define ATTRIBUTES (4 * ATTACKS_MAX + 4)
 
 static const char *const attack_attributes[] = {"name!", "milliseconds", "times", "ends", NULL};
 static const char *const run_attributes[] = {"milliseconds!", NULL};
@@ -45,41 +39,17 @@ static bool attack_read(const struct xml_node *node, uint64_t usual, struct refe
     return true;
 }
 
-static bool config_parse(char *text, size_t bytes, struct referee_config *config, struct xml_error *error)
+bool referee_config_read(void *read, char *text, size_t bytes, struct xml_error *error)
 {
     static const struct xml_range range = {.min = 1, .max = 600000};
-    static struct xml_node nodes[NODES];
-    static struct xml_attribute attributes[ATTRIBUTES];
-    struct xml_document document = {
-        .nodes = nodes, .attributes = attributes, .node_limit = NODES, .attribute_limit = ATTRIBUTES};
+    struct referee_config *config = read;
+    const struct xml_node *root = config_parse(text, bytes, &config_schema, error);
     uint64_t usual = 0;
-    if (!xml_parse(&document, text, bytes, error) || !xml_check(document.root, &config_schema, error) ||
-        !xml_get_unsigned(xml_child(document.root, "run"), "milliseconds", &range, &usual, error)) {
-        return false;
-    }
-    for (const struct xml_node *n = xml_child(document.root, "attack"); n != NULL;
-         n = xml_next(n, "attack")) {
-        if (!attack_read(n, usual, &config->attack[config->attacks++], error)) {
-            return false;
-        }
-    }
-    return true;
-}
 
-bool referee_config_read(struct referee_config *config)
-{
-    static char text[TEXT_BYTES];
-    struct xml_error wrong;
-    struct rom rom;
-    enum error error = rom_open("config", &rom);
-    if (error != ERROR_OK || rom.bytes == 0 || rom.bytes > sizeof text) {
-        log_line("config: %s", error != ERROR_OK ? error_text(error) : "empty or too long");
+    if (!root || !xml_get_unsigned(xml_child(root, "run"), "milliseconds", &range, &usual, error))
         return false;
-    }
-    memcpy(text, rom.data, rom.bytes);
-    if (config_parse(text, rom.bytes, config, &wrong)) {
-        return true;
-    }
-    log_line("config:%u: %s", wrong.line, wrong.reason);
-    return false;
+    for (const struct xml_node *n = xml_child(root, "attack"); n; n = xml_next(n, "attack"))
+        if (!attack_read(n, usual, &config->attack[config->attacks++], error))
+            return false;
+    return true;
 }

@@ -13,10 +13,9 @@
  * "either". Who is who is known by what they say (tests/guest/hostile/main.c, tests/guest-linux/heartbeat.c).
  * The last line is "hostile: done" or "hostile: failed".
  */
-#include "base/include/component.h"
-#include "base/include/dataspace.h"
+#include "base/include/config.h"
 #include "base/include/log.h"
-#include "base/include/session.h"
+#include "base/include/server.h"
 #include "base/include/session/terminal.h"
 #include "lib/ring/ring.h"
 #include "tests/components/referee/referee.h"
@@ -30,13 +29,7 @@
  * starts a monitor again that ends all the time. */
 #define PATIENCE 4000u
 
-#define CAP_CLIENT(i) (CAP_FREE + (i))
-#define BIT_CLIENT(i) (1ull << (i))
-
 struct guest {
-    bool open;
-    struct session session;
-    void *memory;
     struct ring received, transmit;
     char line[LINE_BYTES];
     size_t length;
@@ -48,12 +41,28 @@ static struct guest *hostile, *heart;
 static enum { STATE_STARTS, STATE_ATTACK, STATE_ASKED, STATE_OVER } state;
 static unsigned attack, repeated, resets, failures;
 static bool failed; /* the present attack */
-static uint64_t tsc_hz, deadline = DEADLINE_NEVER, started, worst;
+static uint64_t tsc_hz, started, worst;
+
+static void guest_read(void *context, unsigned number);
+static enum error guest_open(void *context, unsigned number);
+static void guest_close(void *context, unsigned number);
+static void answer_missing(void *context, uint64_t bits);
+
+static struct server_place places[GUESTS];
+static struct server server = {
+    .service = TERMINAL_SERVICE,
+    .place = places,
+    .places = GUESTS,
+    .signal = CAP_FREE,
+    .open = guest_open,
+    .close = guest_close,
+    .serve = guest_read,
+};
+static struct event answer = {.deadline = DEADLINE_NEVER, .handle = answer_missing};
 
 static void guest_signal(const struct guest *guest)
 {
-    enum status status = nt_signal(CAP_CLIENT((unsigned)(guest - guests)));
-    (void)status; /* the guest may have gone */
+    server_signal(&server, (unsigned)(guest - guests));
 }
 
 static void guest_send(struct guest *guest, const char *text)
@@ -69,13 +78,13 @@ static void fail(const char *what)
 {
     log_line("hostile: failed: %s: %s", config.attack[attack].name, what);
     state = STATE_OVER;
-    deadline = DEADLINE_NEVER;
+    answer.deadline = DEADLINE_NEVER;
 }
 
 static void wait_for(unsigned milliseconds)
 {
     started = tsc_read();
-    deadline = started + tsc_hz / 1000 * milliseconds;
+    answer.deadline = started + tsc_hz / 1000 * milliseconds;
 }
 
 static void attack_start(void)
@@ -125,7 +134,7 @@ static void attack_survived(uint64_t gap)
     log_line("hostile: %s, %u attacks, %u failed, worst heartbeat gap %lu.%lu ms",
              failures == 0 ? "done" : "failed", attack, failures, worst / 1000, worst / 100 % 10);
     state = STATE_OVER;
-    deadline = DEADLINE_NEVER;
+    answer.deadline = DEADLINE_NEVER;
 }
 
 static void heart_says(const char *text)
@@ -173,13 +182,16 @@ static void guest_says(struct guest *guest, const char *text)
 }
 
 /* What is no line of ours may be anything: a flood of one attack is bytes and nothing else here. */
-static void guest_read(struct guest *guest)
+static void guest_read(void *context, unsigned number)
 {
+    struct guest *guest = &guests[number];
     char chunk[CHUNK];
     bool signal = false;
     size_t count;
-    while (guest->open && (count = ring_read(&guest->received, chunk, sizeof chunk, &signal)) > 0) {
-        for (size_t i = 0; i < count && i < sizeof chunk; i++) {
+
+    (void)context;
+    while ((count = ring_read(&guest->received, chunk, sizeof(chunk), &signal)) > 0)
+        for (size_t i = 0; i < count && i < sizeof(chunk); i++) {
             if (chunk[i] == '\n') {
                 guest->line[guest->length] = '\0';
                 guest->length = 0;
@@ -188,99 +200,59 @@ static void guest_read(struct guest *guest)
                 guest->line[guest->length++] = chunk[i];
             }
         }
-    }
-    if (signal) {
+    if (signal)
         guest_signal(guest);
-    }
 }
 
-static void guest_close(struct guest *guest)
+/* Its last words are read before. */
+static void guest_close(void *context, unsigned number)
 {
-    struct dataspace dataspace = {.handle = guest->session.dataspace, .bytes = guest->session.bytes};
-    enum error error = guest->memory != NULL ? dataspace_detach(guest->memory) : ERROR_OK;
-    enum error freed = dataspace_free(&dataspace);
-    if (error != ERROR_OK || freed != ERROR_OK) {
-        log_line("closing: %s", error_text(error != ERROR_OK ? error : freed));
-    }
+    struct guest *guest = &guests[number];
+
+    guest_read(context, number);
     *guest = (struct guest){0};
-    if (guest == hostile) {
+    if (guest == hostile)
         hostile = NULL;
-    }
     if (guest == heart && state != STATE_OVER) {
         heart = NULL;
         fail("the heart has stopped");
     }
 }
 
-static enum error guest_open(struct guest *guest, uint64_t id)
+static enum error guest_open(void *context, unsigned number)
 {
-    unsigned number = (unsigned)(guest - guests);
-    enum error error = server_ready(id, CAP_CLIENT(number), BIT_CLIENT(number), &guest->session);
-    if (error != ERROR_OK) {
-        return error;
-    }
-    guest->open = true;
-    error = dataspace_attach(guest->session.dataspace, 0, MEM_READ | MEM_WRITE, &guest->memory);
-    if (error != ERROR_OK) {
-        guest->memory = NULL;
-        return error;
-    }
-    size_t half = guest->session.bytes / 2;
-    return ring_init(&guest->received, guest->memory, half, false) &&
-                   ring_init(&guest->transmit, (char *)guest->memory + half, half, true)
+    struct guest *guest = &guests[number];
+    char *memory = places[number].memory;
+    size_t half = places[number].session.bytes / 2;
+
+    (void)context;
+    return ring_init(&guest->received, memory, half, false) &&
+                   ring_init(&guest->transmit, memory + half, half, true)
                ? ERROR_OK
                : ERROR_BAD_ARGUMENT;
 }
 
-static void request_open(uint64_t id)
+static void answer_missing(void *context, uint64_t bits)
 {
-    unsigned number = 0;
-    while (number < GUESTS && guests[number].open) {
-        number++;
-    }
-    enum error error = number < GUESTS ? guest_open(&guests[number], id) : server_refuse(id, ERROR_BUSY);
-    if (error != ERROR_OK) {
-        log_line("a terminal cannot be opened: %s", error_text(error));
-    }
-}
-
-static uint64_t notified(uint64_t bits)
-{
-    struct server_request request;
-    for (unsigned i = 0; i < GUESTS; i++) {
-        guest_read(&guests[i]); /* before a session is closed: its last words */
-    }
-    while ((bits == 0 || (bits & NT_PARENT_NEWS) != 0) && server_next(&request) == ERROR_OK) {
-        if (request.kind == REQUEST_OPEN) {
-            request_open(request.id);
-            continue;
-        }
-        for (unsigned i = 0; i < GUESTS; i++) {
-            if (guests[i].open && guests[i].session.id == request.id) {
-                guest_close(&guests[i]);
-            }
-        }
-    }
-    if (tsc_read() >= deadline) {
-        fail(state == STATE_ATTACK ? "the guest does not answer" : "the heart does not answer");
-    }
-    return deadline;
+    (void)context;
+    (void)bits;
+    fail(state == STATE_ATTACK ? "the guest does not answer" : "the heart does not answer");
 }
 
 int component_main(void)
 {
     struct pd_info info;
-    if (!referee_config_read(&config)) {
+    enum error error;
+
+    if (!config_load(referee_config_read, &config))
         return 1;
-    }
-    enum error error = pd_info(&info);
-    tsc_hz = info.tsc_hz;
-    if (error == ERROR_OK) {
-        error = component_serve(NULL);
-    }
-    if (error != ERROR_OK) {
+    error = pd_info(&info);
+    if (error) {
         log_line("cannot serve: %s", error_text(error));
         return 1;
     }
-    component_loop(notified);
+    tsc_hz = info.tsc_hz;
+    event_add(&answer);
+    server_start(&server);
+    event_loop();
 }

@@ -2,8 +2,7 @@
 /* The referee's configuration: which attacks, for how long, how often, and how each must end. */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "lib/xml/xml.h"
 
 #define ATTACKS_MAX       96u
 #define ATTACK_NAME_BYTES 32u
@@ -21,5 +20,5 @@ struct referee_config {
     struct referee_attack attack[ATTACKS_MAX];
 };
 
-/* False: what is wrong has been said on the log. */
-bool referee_config_read(struct referee_config *config) __attribute__((warn_unused_result));
+/* A config_reader (base/include/config.h); config: a struct referee_config. */
+XML_CHECKED bool referee_config_read(void *config, char *text, size_t bytes, struct xml_error *error);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The frame of a server: it takes the requests for sessions, gives each a place, refuses what has none, and tells
+ * the component which place's client has signalled. The component says how many places there are and serves them.
+ */
+#pragma once
+
+#include "base/include/event.h"
+#include "base/include/session.h"
+
+/* A session. The component reads it, the frame writes it. */
+struct server_place {
+    bool open;
+    struct session session;
+    void *memory; /* the session's dataspace, attached */
+    bool served;  /* open() was content with it */
+};
+
+struct server {
+    const char *service;
+    struct server_place *place;
+    unsigned places;
+    uint64_t period; /* TSC ticks: clients' signals and requests are served at most once in that time */
+    selector signal; /* to the client of place 0; that of place i is signal + i */
+    unsigned bit;    /* number of the bit of CAP_NT that the client of place 0 signals; place i has bit + i */
+    /*
+     * What the component does; each may be NULL. The place for a request; NULL: the first that is free. One that
+     * is taken, or `places`, refuses it.
+     */
+    unsigned (*choose)(void *context, const struct server_request *request);
+    /* A session begins: its memory is there. Not ERROR_OK: it gets no service until the client ends it. */
+    enum error (*open)(void *context, unsigned place);
+    /* It has ended; its memory goes when this returns. */
+    void (*close)(void *context, unsigned place);
+    /* The client has signalled. */
+    void (*serve)(void *context, unsigned place);
+    void *context;
+    /* The frame's own. */
+    struct event event;
+    unsigned told;
+};
+
+/* Begins to serve, by an event. Once for a component: it takes all requests there are. */
+void server_start(struct server *server);
+
+/* Signals the client of a place, if there is one. */
+void server_signal(const struct server *server, unsigned place);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The server's side of all sessions. What clients do costs the server's time, so all of it has a bound: signals and
+ * requests are served once in a period, some requests at a time, and refusals are told on the log a few times only.
+ */
+#include "base/include/server.h"
+
+#include "base/include/dataspace.h"
+#include "base/include/log.h"
+
+#include <string.h>
+
+#define REFUSALS_TOLD 16u
+#define REQUESTS      16u /* in one turn */
+
+static enum error server_accept(const struct server *server, const struct server_request *request)
+{
+    unsigned number = server->choose ? server->choose(server->context, request) : 0;
+    struct server_place *place;
+    enum error error;
+
+    while (!server->choose && number < server->places && server->place[number].open)
+        number++;
+    if (strcmp(request->service, server->service) != 0)
+        return ERROR_NOT_FOUND;
+    if (number >= server->places || server->place[number].open)
+        return ERROR_BUSY;
+    place = &server->place[number];
+    error =
+        server_ready(request->id, server->signal + number, 1ull << (server->bit + number), &place->session);
+    if (error)
+        return error;
+    place->open = true; /* whatever fails now: the session is there until the client ends it */
+    error = dataspace_attach(place->session.dataspace, 0, MEM_READ | MEM_WRITE, &place->memory);
+    if (!error && server->open)
+        error = server->open(server->context, number);
+    place->served = !error;
+    return error;
+}
+
+static void server_open(struct server *server, const struct server_request *request)
+{
+    enum error refused, error = server_accept(server, request);
+
+    if (!error || error == ERROR_CLOSED)
+        return;
+    if (server->told < REFUSALS_TOLD) {
+        server->told++;
+        log_line("%s '%s' refused: %s%s", request->service, request->label, error_text(error),
+                 server->told == REFUSALS_TOLD ? "; further refusals are not told" : "");
+    }
+    refused = server_refuse(request->id, error);
+    (void)refused; /* the client has gone, or has its session already */
+}
+
+static void server_close(const struct server *server, uint64_t id)
+{
+    unsigned number = 0;
+    struct server_place *place = server->place;
+    enum error error;
+
+    while (number < server->places && !(place->open && place->session.id == id))
+        number++, place++;
+    if (number == server->places)
+        return;
+    if (place->served && server->close)
+        server->close(server->context, number);
+    error = place->memory ? dataspace_detach(place->memory) : ERROR_OK;
+    (void)error; /* freeing detaches as well; this does it in small steps */
+    error = dataspace_free(&(struct dataspace){.handle = place->session.dataspace});
+    if (error)
+        log_line("%s: closing: %s", server->service, error_text(error));
+    *place = (struct server_place){0};
+}
+
+static void server_handle(void *context, uint64_t bits)
+{
+    struct server *server = context;
+    struct server_request request;
+
+    /* Before requests: a client that has ended its session may have left something to do. */
+    for (unsigned i = 0; server->serve && i < server->places; i++)
+        if (bits >> (server->bit + i) & 1 && server->place[i].served)
+            server->serve(server->context, i);
+    if (bits && !(bits & NT_PARENT_NEWS))
+        return;
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        if (server_next(&request) != ERROR_OK)
+            return;
+        if (request.kind == REQUEST_OPEN)
+            server_open(server, &request);
+        else
+            server_close(server, request.id);
+    }
+    server->event.deadline = tsc_read() + server->period; /* there may be more */
+}
+
+void server_start(struct server *server)
+{
+    uint64_t bits = NT_PARENT_NEWS | ((1ull << server->places) - 1) << server->bit;
+
+    server->event =
+        (struct event){.bits = bits, .period = server->period, .handle = server_handle, .context = server};
+    event_add(&server->event);
+}
+
+void server_signal(const struct server *server, unsigned place)
+{
+    enum status status = server->place[place].open ? nt_signal(server->signal + place) : STATUS_OK;
+
+    (void)status; /* a client that has gone is told by the parent */
+}
