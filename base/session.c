@@ -100,15 +100,13 @@ enum error session_poll(struct session *session)
     return error;
 }
 
-enum error session_open_wait(const struct session_request *request, struct session *session, uint64_t *bits)
+enum error session_open_wait(const struct session_request *request, struct session *session)
 {
     enum error error = session_open(request, session);
     while (error == ERROR_PENDING) {
         uint64_t news;
-        if (nt_wait(CAP_NT, DEADLINE_NEVER, &news) != STATUS_OK)
+        if (nt_wait_for(CAP_NT, NT_PARENT_NEWS, DEADLINE_NEVER, &news) != STATUS_OK)
             return ERROR_FAULT;
-        if (bits)
-            *bits |= news & ~NT_PARENT_NEWS;
         error = session_poll(session);
     }
     return error;

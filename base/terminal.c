@@ -7,8 +7,7 @@
 #include "base/include/dataspace.h"
 #include "base/include/session/terminal.h"
 
-enum error terminal_open(const char *label, selector base, uint64_t bits, struct terminal *terminal,
-                         uint64_t *other_bits)
+enum error terminal_open(const char *label, selector base, uint64_t bits, struct terminal *terminal)
 {
     struct session_request request = {.service = TERMINAL_SERVICE,
                                       .label = label,
@@ -16,7 +15,7 @@ enum error terminal_open(const char *label, selector base, uint64_t bits, struct
                                       .base = base,
                                       .bits = bits};
     *terminal = (struct terminal){.signal = base};
-    enum error error = session_open_wait(&request, &terminal->session, other_bits);
+    enum error error = session_open_wait(&request, &terminal->session);
     if (error)
         return error;
     error = dataspace_attach(terminal->session.dataspace, 0, MEM_READ | MEM_WRITE, &terminal->memory);

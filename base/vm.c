@@ -65,11 +65,6 @@ enum error platform_off(void)
     return service_call(PLATFORM_SERVICE, PLATFORM_OFF, NULL, 0);
 }
 
-enum error platform_restart(void)
-{
-    return service_call(PLATFORM_SERVICE, PLATFORM_RESTART, NULL, 0);
-}
-
 enum error free_info(struct free_info *info)
 {
     uint64_t words[6];

@@ -16,10 +16,10 @@ struct terminal {
 
 /*
  * Opens and waits for the server; main thread only. base: a free selector; bits: of CAP_NT, signalled when
- * there is input or room for output; other_bits as in session_open_wait().
+ * there is input or room for output.
  */
 MUST_CHECK enum error terminal_open(const char *label, selector base, uint64_t bits,
-                                    struct terminal *terminal, uint64_t *other_bits);
+                                    struct terminal *terminal);
 /* Bytes taken, 0 to count. Never blocks. */
 size_t terminal_write(struct terminal *terminal, const void *bytes, size_t count);
 /* Bytes given, 0: nothing there. Never blocks. */

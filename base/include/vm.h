@@ -26,7 +26,6 @@ MUST_CHECK enum error vm_detach(const struct vm *vm, uint64_t guest_physical);
 
 /* PLATFORM and INFO, where the scenario routes them. */
 MUST_CHECK enum error platform_off(void);
-MUST_CHECK enum error platform_restart(void);
 
 struct free_info {
     uint64_t core_free, core_pages; /* pages of 4 KiB */

@@ -15,7 +15,6 @@ enum { ESCAPE_NONE, ESCAPE_BEGIN, ESCAPE_CSI, ESCAPE_STRING };
 
 void console_open(struct console *console, const char *name, const char *label)
 {
-    uint64_t other = 0;
     enum error status;
 
     memset(console, 0, sizeof(*console));

@@ -13,6 +13,7 @@
  */
 #include "base/include/component.h"
 #include "base/include/dataspace.h"
+#include "base/include/event.h"
 #include "base/include/log.h"
 #include "base/include/terminal.h"
 
@@ -26,8 +27,7 @@
 #define STACK        0x4000u
 #define MEMORY       0x8000000u /* bytes that are attached: 128 MiB */
 #define CAP_TERMINAL CAP_FREE
-#define CAP_MEASURE  (CAP_FREE + 1)
-#define CAP_REST(i)  (CAP_FREE + 2 + (i)) /* of the thread that makes noise on CPU i */
+#define CAP_REST(i)  (CAP_FREE + 1 + (i)) /* of the thread that makes noise on CPU i */
 #define BIT_TERMINAL 1ull
 #define AT           (ATTACH_BASE + 0x8000001000u) /* against large pages */
 
@@ -108,15 +108,18 @@ static void beyond(void *argument)
 /* How many requests of a phase were answered too late; *worst in microseconds. */
 static unsigned measure(uint64_t tsc_hz, uint64_t *worst)
 {
-    uint64_t period = tsc_hz / 1000 * PERIOD_MS, next = tsc_read() + period, bits;
+    uint64_t period = tsc_hz / 1000 * PERIOD_MS, next = tsc_read() + period;
     unsigned late = 0;
     *worst = 0;
     for (unsigned i = 0; i < PERIODS; i++) {
         struct pd_info info;
-        enum status status = nt_wait(CAP_MEASURE, next, &bits);
-        enum error error = pd_info(&info);
+        enum error error;
+
+        while (tsc_read() < next)
+            event_turn(next);
+        error = pd_info(&info);
         uint64_t now = tsc_read(), took = (now - next) / (tsc_hz / 1000000);
-        failed = failed || status != STATUS_TIMEOUT || error != ERROR_OK;
+        failed = failed || error != ERROR_OK;
         *worst = took > *worst ? took : *worst;
         late += took > BOUND_MS * 1000;
         next = now > next + period ? now + period : next + period;
@@ -128,12 +131,10 @@ static enum error prepare(struct pd_info *info)
 {
     enum error error = pd_info(info);
     tick = info->tsc_hz / 1000;
-    if (error == ERROR_OK)
-        error = notification_create(CAP_MEASURE, NULL);
     for (unsigned i = 0; i < 2 && error == ERROR_OK; i++)
         error = notification_create(CAP_REST(i), NULL);
     if (error == ERROR_OK)
-        error = terminal_open("noisy", CAP_TERMINAL, BIT_TERMINAL, &terminal, NULL);
+        error = terminal_open("noisy", CAP_TERMINAL, BIT_TERMINAL, &terminal);
     if (error == ERROR_OK)
         error = dataspace_alloc(MEMORY, &memory);
     if (error == ERROR_OK)
