@@ -5,15 +5,10 @@
  * is a failure.
  */
 #include "base/include/component.h"
-#include "base/include/dataspace.h"
+#include "base/include/config.h"
 #include "base/include/log.h"
-#include "lib/xml/xml.h"
 
 #include <string.h>
-
-#define TEXT_BYTES 16384u /* the configuration's, with the empty lines before it */
-#define NODES      8u
-#define ATTRIBUTES 8u
 
 static const char *const fault_attributes[] = {"kind!", NULL};
 static const struct xml_schema fault_schema = {.name = "fault", .attributes = fault_attributes};
@@ -148,30 +143,22 @@ static const struct {
     {"trap-flag", fault_trap_flag},
 };
 
-static const char *read_kind(void)
+/* *config: the kind's name, which lies in the text. */
+static bool read_kind(void *config, char *text, size_t bytes, struct xml_error *error)
 {
-    static char text[TEXT_BYTES];
-    static struct xml_node nodes[NODES];
-    static struct xml_attribute attributes[ATTRIBUTES];
-    struct xml_document document = {
-        .nodes = nodes, .attributes = attributes, .node_limit = NODES, .attribute_limit = ATTRIBUTES};
-    struct xml_error wrong;
-    struct rom rom;
-    if (rom_open("config", &rom) != ERROR_OK || rom.bytes == 0 || rom.bytes > sizeof text) {
-        log_line("crash: no configuration");
-        return "";
-    }
-    memcpy(text, rom.data, rom.bytes);
-    if (!xml_parse(&document, text, rom.bytes, &wrong) || !xml_check(document.root, &config_schema, &wrong)) {
-        log_line("config:%u: %s", wrong.line, wrong.reason);
-        return "";
-    }
-    return xml_get_string_or(xml_child(document.root, "fault"), "kind", "");
+    const struct xml_node *root = config_parse(text, bytes, &config_schema, error);
+
+    if (root)
+        *(const char **)config = xml_get_string_or(xml_child(root, "fault"), "kind", "");
+    return root;
 }
 
 int component_main(void)
 {
-    const char *kind = read_kind();
+    const char *kind = "";
+
+    if (!config_load(read_kind, &kind))
+        return 1;
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         if (strcmp(faults[i].kind, kind) == 0) {
             log_line("crash: %s", kind);
