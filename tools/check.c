@@ -20,6 +20,7 @@
 #include "base/include/session/terminal.h"
 #include "base/include/session/vm.h"
 #include "core/elf.h"
+#include "drivers/nvme/config.h"
 #include "drivers/uart16550/config.h"
 #include "init/config.h"
 #include "init/route.h"
@@ -289,6 +290,25 @@ static void check_kernel(struct check *check, const struct config_start *start, 
         munmap(ram.high, ram.high_size);
 }
 
+static void check_nvme(struct check *check, const struct config_start *start)
+{
+    struct nvme_config nvme;
+    struct xml_error error;
+    size_t bytes;
+    char *text = config_text(check, start, CONFIG_BYTES, &bytes);
+    bool good = text && nvme_config_read(&nvme, text, bytes, &error);
+
+    free(text);
+    if (!text)
+        return;
+    if (!good) {
+        refuse(check, error.line, "%s: %s", start->name, error.reason);
+        return;
+    }
+    check_request(check, start, start->config_line, LOG_SERVICE, "", "");
+    check_request(check, start, start->config_line, DEVICE_SERVICE, nvme.label, "");
+}
+
 /* A monitor without a terminal is right where nothing offers one: its guest's output goes to the log. */
 static bool offers_terminals(const struct check *check)
 {
@@ -392,6 +412,8 @@ static void check_all(struct check *check)
             check_vmm(check, start);
         else if (start_is(check, start, "uart16550.elf"))
             check_uart(check, start);
+        else if (start_is(check, start, "nvme.elf"))
+            check_nvme(check, start);
     }
     check_ports(check);
     check_quotas(check);

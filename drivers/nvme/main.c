@@ -5,18 +5,20 @@
  *
  *   <config>
  *     <disk device="00:04.0" rounds="2"/>              DEVICE session of this label; rounds 0: for ever
- *     <outside from="0x100000" to="0x10000000" step="0x100000"/>   then have it read into memory that is not
- * its own <forge/>                                         then have it send the interrupts of others
+ *     <outside from="0x100000" to="0x10000000" step="0x100000"/>
+ *                                                      then have it read into memory that is not its own
+ *     <forge/>                                         then have it send the interrupts of others
  *   </config>
  *
  * The last two are for tests of what keeps a driver from others' memory: a driver that has been taken over
  * can do no more.
  */
-#include "base/include/component.h"
+#include "base/include/config.h"
 #include "base/include/device.h"
+#include "base/include/event.h"
 #include "base/include/log.h"
+#include "drivers/nvme/config.h"
 #include "drivers/nvme/nvme.h"
-#include "lib/xml/xml.h"
 
 #include <string.h>
 
@@ -26,76 +28,19 @@
 #define BACKGROUND   4u           /* reads that are under way beside the one that is waited for */
 #define WAIT_SECONDS 5u
 #define PATTERN      0x9e3779b97f4a7c15ul /* times the word's number: what a word of the disk holds */
-#define TEXT_BYTES   16384u
-#define NODES        8u
-#define ATTRIBUTES   8u
 #define VECTOR_FIRST 0x20u
 #define VECTOR_LAST  0xefu
 #define MSIX         0x11u
 #define CAPABILITIES 0x34u
 #define MSIX_BYTES   16u
 
-static const char *const disk_attributes[] = {"device!", "rounds!", NULL};
-static const char *const outside_attributes[] = {"from!", "to!", "step!", NULL};
-static const struct xml_schema disk_schema = {.name = "disk", .attributes = disk_attributes};
-static const struct xml_schema outside_schema = {.name = "outside", .attributes = outside_attributes};
-static const struct xml_schema forge_schema = {.name = "forge"};
-static const struct xml_child_rule config_children[] = {
-    {&disk_schema, 1, 1}, {&outside_schema, 0, 1}, {&forge_schema, 0, 1}, {NULL, 0, 0}};
-static const struct xml_schema config_schema = {.name = "config", .children = config_children};
-
-/* The configuration. */
-static char label[16];
-static uint64_t rounds, outside_from, outside_to, outside_step;
-static bool outside, forge;
-
+static struct nvme_config config;
 static struct device device;
 static struct device_message message;
 static volatile uint32_t *registers, *msix; /* msix: entry 0 of the table; NULL: the device has MSI */
 static uint64_t tsc_hz;
+static bool interrupted;
 static struct nvme nvme;
-
-static bool config_read_xml(struct xml_node *root, struct xml_error *wrong)
-{
-    static const struct xml_range range = {.min = 0, .max = UINT64_MAX / 2};
-    const struct xml_node *node = xml_child(root, "disk"), *out = xml_child(root, "outside");
-    const char *name = xml_get_string_or(node, "device", "");
-    if (strlen(name) >= sizeof label) {
-        return xml_fail(wrong, node->line, "device=\"%\" is too long", name);
-    }
-    memcpy(label, name, strlen(name) + 1);
-    forge = xml_child(root, "forge") != NULL;
-    outside = out != NULL;
-    if (!xml_get_unsigned(node, "rounds", &range, &rounds, wrong)) {
-        return false;
-    }
-    return !outside || (xml_get_unsigned(out, "from", &range, &outside_from, wrong) &&
-                        xml_get_unsigned(out, "to", &range, &outside_to, wrong) &&
-                        xml_get_unsigned(out, "step", &range, &outside_step, wrong));
-}
-
-static bool read_config(void)
-{
-    static char text[TEXT_BYTES];
-    static struct xml_node nodes[NODES];
-    static struct xml_attribute attributes[ATTRIBUTES];
-    struct xml_document document = {
-        .nodes = nodes, .attributes = attributes, .node_limit = NODES, .attribute_limit = ATTRIBUTES};
-    struct xml_error wrong;
-    struct rom rom;
-    enum error error = rom_open("config", &rom);
-    if (error != ERROR_OK || rom.bytes == 0 || rom.bytes > sizeof text) {
-        log_line("config: %s", error != ERROR_OK ? error_text(error) : "empty or too long");
-        return false;
-    }
-    memcpy(text, rom.data, rom.bytes);
-    if (xml_parse(&document, text, rom.bytes, &wrong) && xml_check(document.root, &config_schema, &wrong) &&
-        config_read_xml(document.root, &wrong)) {
-        return true;
-    }
-    log_line("config:%u: %s", wrong.line, wrong.reason);
-    return false;
-}
 
 static uint32_t access_read(void *context, unsigned offset)
 {
@@ -112,10 +57,21 @@ static void access_write(void *context, unsigned offset, uint32_t value)
 /* The interrupt; while the controller comes up it sends none, and a millisecond has passed each time. */
 static bool access_wait(void *context)
 {
-    uint64_t bits, ticks = nvme.block_bytes != 0 ? WAIT_SECONDS * tsc_hz : tsc_hz / 1000;
+    uint64_t until = tsc_read() + (nvme.block_bytes ? WAIT_SECONDS * tsc_hz : tsc_hz / 1000);
+
     (void)context;
-    enum status status = nt_wait(CAP_NT, tsc_read() + ticks, &bits);
-    return status == STATUS_OK || (status == STATUS_TIMEOUT && nvme.block_bytes == 0);
+    while (!interrupted && tsc_read() < until)
+        event_turn(until);
+    if (!interrupted)
+        return !nvme.block_bytes;
+    interrupted = false;
+    return true;
+}
+
+static void interrupt(void *context, uint64_t bits)
+{
+    (void)context;
+    interrupted |= bits != 0;
 }
 
 static const struct nvme_access access = {
@@ -152,7 +108,7 @@ static bool open_device(void)
     volatile void *bar;
     void *attached;
     uint64_t bytes;
-    enum error error = device_open(label, &device);
+    enum error error = device_open(config.label, &device);
     if (error == ERROR_OK) {
         error = device_bar(&device, 0, &bar, &bytes);
     }
@@ -167,7 +123,7 @@ static bool open_device(void)
         error = device_interrupt(&device, CAP_IRQ, BIT_IRQ, &message);
     }
     if (error != ERROR_OK) {
-        log_line("device %s: %s", label, error_text(error));
+        log_line("device %s: %s", config.label, error_text(error));
         return false;
     }
     msix = msix_find(bytes);
@@ -182,7 +138,7 @@ static bool open_device(void)
         wrong = error == ERROR_OK ? nvme_start(&nvme) : error_text(error);
     }
     if (wrong != NULL) {
-        log_line("device %s: %s", label, wrong);
+        log_line("device %s: %s", config.label, wrong);
         return false;
     }
     log_line("device %02x:%02x.%u: %s, %lu blocks of %u bytes", device.id >> 8, device.id >> 3 & 31,
@@ -230,12 +186,12 @@ static bool read_round(void)
 static void reach_outside(void)
 {
     unsigned tried = 0, refused = 0, status;
-    for (uint64_t address = outside_from; address < outside_to && outside_step >= NVME_PAGE;
-         address += outside_step) {
+    for (uint64_t address = config.from; address < config.to && config.step >= NVME_PAGE;
+         address += config.step) {
         tried++;
         refused += !nvme_read(&nvme, 0, 1, address & ~(uint64_t)(NVME_PAGE - 1), &status);
     }
-    log_line("outside: %u addresses from 0x%lx on, %u refused by the controller itself", tried, outside_from,
+    log_line("outside: %u addresses from 0x%lx on, %u refused by the controller itself", tried, config.from,
              refused);
 }
 
@@ -258,15 +214,17 @@ static void send_others(void)
 
 int component_main(void)
 {
+    static struct event event = {.bits = BIT_IRQ, .deadline = DEADLINE_NEVER, .handle = interrupt};
     struct pd_info info;
-    if (!read_config() || pd_info(&info) != ERROR_OK) {
+    if (!config_load(nvme_config_read, &config) || pd_info(&info) != ERROR_OK) {
         return 1;
     }
     tsc_hz = info.tsc_hz;
+    event_add(&event);
     if (!open_device()) {
         return 1;
     }
-    for (uint64_t i = 0; rounds == 0 || i < rounds; i++) {
+    for (uint64_t i = 0; config.rounds == 0 || i < config.rounds; i++) {
         if (!read_round()) {
             return 1;
         }
@@ -274,10 +232,10 @@ int component_main(void)
             log_line("%lu blocks are as they should be", nvme.blocks);
         }
     }
-    if (outside) {
+    if (config.outside) {
         reach_outside();
     }
-    if (forge) {
+    if (config.forge) {
         send_others();
     }
     if (!read_round()) {
