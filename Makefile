@@ -70,8 +70,8 @@ tcb:
 	$(Q)/usr/bin/python3 tools/tcb
 
 format:
-	$(Q)clang-format -i $(call sources,abi kernel base core init lib drivers servers vmm tests,c) \
-	    $(call sources,abi kernel base core init lib drivers servers vmm tests,h)
+	$(Q)clang-format -i $(call sources,abi kernel base core init lib drivers servers examples vmm tests,c) \
+	    $(call sources,abi kernel base core init lib drivers servers examples vmm tests,h)
 
 clean:
 	$(Q)rm -rf $(BUILD)

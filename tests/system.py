@@ -146,6 +146,17 @@ def noise_is_bounded(output):
     return deadline_is_kept(10000)(output)
 
 
+def example_goes_on(output):
+    """Each time that the server is killed the client opens its session again; the ticks are those of a clock."""
+    times = [int(hour) * 3600 + int(minute) * 60 + int(second)
+             for hour, minute, second in re.findall(r"ticks: (\d\d):(\d\d):(\d\d)", output)]
+    steps = [(after - before) % 86400 for before, after in zip(times, times[1:])]
+    opened, killed = output.count("ticks: the clock is there"), output.count("ticker: killed 3 times")
+    if len(times) != 10 or killed != 1 or not 2 <= opened <= 4:
+        return f"{len(times)} ticks instead of 10, {opened} sessions instead of 2 to 4"
+    return None if min(steps) >= 1 and max(steps) <= 2 + load.stretch() else f"the ticks came after {steps} s"
+
+
 def evil_is_contained(output):
     killed = re.findall(r"vmm: killed (\d+) times: free pages of core (\d+) -> (\d+), of the kernel (\d+) -> (\d+)", output)
     listed, ended = capabilities(output, "vmm"), re.findall(r"^\[init\] vmm: (\d+) capabilities$", output, re.MULTILINE)
@@ -492,6 +503,7 @@ TESTS = [
         check=says(r"guest reset \(port 0xcf9\)")),
     run("evil", "evil", "--deterministic", "--until", "evil: done", check=evil_is_contained),
     run("noisy", "noisy", "--deterministic", *UNHURRIED, "--until", "noisy: (done|failed)", check=noise_is_bounded),
+    run("example", "example", "--until", r"^\[init\] ticks: has ended", check=example_goes_on),
     run("noisy: two CPUs", "noisy", "--smp", "2", "--until", "noisy: done"),
     # 96 MiB is the least in which this kernel boots, on plain QEMU too: it wants 64 MiB for itself from 16 MiB on.
     linux(96),
