@@ -139,8 +139,12 @@ def noise_is_bounded(output):
     """Counted: no request and no deadline is late at all, and what ends at once is started ever more seldom."""
     worst = list(map(int, re.findall(r"noisy: .*: \d+ times; 0 of \d+ requests took more than 20 ms, the worst (\d+) us", output)))
     ended, told = output.count("[init] ends: has ended"), output.count("[init] ends: no route for service LOG")
+    signals = int((re.findall(r"noisy: signals: (\d+) times", output) or [0])[0])
     if len(worst) != 4 or max(worst) > 20000:
         return f"the worst requests of the phases took {worst} us"
+    # 8.5 million while the server leaves them alone for a millisecond, 0.9 when it serves each.
+    if signals < 4000000:
+        return f"only {signals} signals in a second: the server served each"
     if not 3 <= ended <= 30 or told != 1:
         return f"what ends at once did so {ended} times, and its refused request was told {told} times"
     return deadline_is_kept(10000)(output)
@@ -154,6 +158,8 @@ def example_goes_on(output):
     opened, killed = output.count("ticks: the clock is there"), output.count("ticker: killed 3 times")
     if len(times) != 10 or killed != 1 or not 2 <= opened <= 4:
         return f"{len(times)} ticks instead of 10, {opened} sessions instead of 2 to 4"
+    if re.search("refused|died:", output):
+        return "a request was refused or a component died by itself"
     return None if min(steps) >= 1 and max(steps) <= 2 + load.stretch() else f"the ticks came after {steps} s"
 
 
