@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * I/O ports, of which a component must have an IO_PORT session. Tests on the build machine have a header of their own here, which leads to models of chips.
+ * I/O ports, of which a component must have an IO_PORT session. Tests on the build machine have a header of
+ * their own here, which leads to models of chips.
  */
 #pragma once
 

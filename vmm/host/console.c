@@ -21,7 +21,7 @@ void console_open(struct console *console, const char *name, const char *label)
     console->name = name;
     console->deadline = BUS_NEVER;
     console->awaited = "";
-    status = terminal_open(label, CONSOLE_CAPS, CONSOLE_BIT, &console->terminal, &other);
+    status = terminal_open(label, CONSOLE_CAPS, CONSOLE_BIT, &console->terminal);
     console->connected = status == ERROR_OK;
     if (!console->connected)
         log_line("vm %s: no terminal (%s): output goes to the log only", name, error_text(status));
