@@ -52,15 +52,3 @@ size_t terminal_read(struct terminal *terminal, void *bytes, size_t size)
     terminal_signal(terminal, signal);
     return read;
 }
-
-enum error terminal_close(struct terminal *terminal)
-{
-    struct terminal old = *terminal;
-    *terminal = (struct terminal){0};
-    if (old.memory) {
-        enum error error = dataspace_detach(old.memory);
-        if (error)
-            return error;
-    }
-    return session_close(old.session.id);
-}

@@ -24,5 +24,3 @@ MUST_CHECK enum error terminal_open(const char *label, selector base, uint64_t b
 size_t terminal_write(struct terminal *terminal, const void *bytes, size_t count);
 /* Bytes given, 0: nothing there. Never blocks. */
 size_t terminal_read(struct terminal *terminal, void *bytes, size_t size);
-/* Detaches the rings and lets the session go; the structure is then empty. */
-MUST_CHECK enum error terminal_close(struct terminal *terminal);
