@@ -33,6 +33,11 @@ def backports(test):
     return test._replace(command=[*test.command, "--emulator", "backports"])
 
 
+def on_one(test):
+    """Both CPUs' threads on one of the build machine's."""
+    return test._replace(command=["taskset", "--cpu-list", "0", *test.command])
+
+
 def refused(name, reason, *arguments):
     """Bad arguments: status 2 and a single line."""
     return Test(name, ["tools/run", *arguments], 2, r"\Adonjon: [^\n]*" + reason + r"[^\n]*\n\Z")
@@ -492,6 +497,7 @@ def without_vms(name, reason, *arguments):
 
 
 READY = "guest: ready"
+FOUR_ON_TWO = ["--smp", "2", "--vcpus", "4", "--type", "nproc\\n", "--until", r"^4\r?$"]
 
 
 def reboots(count):
@@ -606,7 +612,8 @@ TESTS = [
            check=fails_as_known(BACKPORTS_KNOWN)),
     run("hostile", "hostile", "--deterministic", "--until", "hostile: done", "--timeout", "600", check=hostile_is_contained(50)),
     run("linux: 2 vCPUs on one CPU", "linux", "--vcpus", "2", "--deterministic", "--type", "nproc\\n", "--until", r"^2\r?$"),
-    backports(run("linux: 4 vCPUs on two CPUs", "linux", "--smp", "2", "--vcpus", "4", "--type", "nproc\\n", "--until", r"^4\r?$")),
+    # Its two threads on one CPU of the build machine: on two, even the second QEMU has lost a CPU's state once (doc/caveats.md).
+    on_one(backports(run("linux: 4 vCPUs on two CPUs", "linux", *FOUR_ON_TWO))),
     Test("bench", ["python3", "tools/bench.py"], output=" 0 differ, 0 over"),
     *(test for mode in GUEST_TESTS for test in guest(mode)),
     refused("run: unknown scenario", "no scenario 'nosuch'", "nosuch"),
@@ -626,6 +633,7 @@ SLOW_TESTS = [
     reboots(50),
     backports(dma("amd", "--smp", "2")),
     backports(dma("intel", "--smp", "2")),
+    backports(run("linux: 4 vCPUs on two CPUs, unpinned", "linux", *FOUR_ON_TWO)),
     backports(run("linux: reset with 4 vCPUs", "linux", "--smp", "2", "--vcpus", "4", "--type", "reboot -f\\n", "--after",
                   "log:guest reset", "--type", "", "--after", "guest: ready", "--type", "nproc\\n", "--until", r"^4\r?$")),
     backports(run("guest: several processors", "guest-smp", "--smp", "2", "--until", r"verdict long: \d+ passed, 0 failed",
