@@ -34,7 +34,7 @@ include mk/target.mk
 # What one boot needs: tools/run names the programs in PROGRAMS. Those that there are no sources for are left to it.
 scenario: kernel check $(filter $(PROGRAMS:%=$(TARGET)/%),$(COMPONENTS) $(GUESTS))
 
-.PHONY: all scenario run test test-host test-slow bench iso guest tcb format clean help
+.PHONY: all scenario run test test-host test-slow bench iso guest tcb format check-format clean help
 
 all: kernel components check
 
@@ -69,9 +69,13 @@ tcb:
 	$(Q)tools/bootstrap test
 	$(Q)/usr/bin/python3 tools/tcb
 
+FORMATTED := abi kernel base core init lib drivers servers examples vmm tests tools
+
 format:
-	$(Q)clang-format -i $(call sources,abi kernel base core init lib drivers servers examples vmm tests,c) \
-	    $(call sources,abi kernel base core init lib drivers servers examples vmm tests,h)
+	$(Q)clang-format -i $(call sources,$(FORMATTED),c) $(call sources,$(FORMATTED),h)
+
+check-format:
+	$(Q)clang-format --dry-run --Werror $(call sources,$(FORMATTED),c) $(call sources,$(FORMATTED),h)
 
 clean:
 	$(Q)rm -rf $(BUILD)
@@ -88,6 +92,6 @@ help:
 	@echo 'make guest      the Linux guest of the tests: $(BUILD)/guest/vmlinuz and initrd'
 	@echo 'make iso        $(BUILD)/donjon-$(SCENARIO).iso, bootable by BIOS and UEFI'
 	@echo 'make tcb        code lines that a VM has to trust'
-	@echo 'make format     clang-format in place'
+	@echo 'make format     clang-format in place; make check-format: what it would change'
 	@echo 'make clean      remove $(BUILD)'
 	@echo 'Variables: BUILD=build CC=gcc|clang SCENARIO=linux ARGS="arguments for tools/run" V=1'

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The server's side of all sessions. What clients do costs the server's time, so all of it has a bound: signals and
- * requests are served once in a period, some requests at a time, and refusals are told on the log a few times only.
+ * The server's side of all sessions. What clients do costs the server's time, so all of it has a bound:
+ * signals and requests are served once in a period, some requests at a time, and refusals are told on the log
+ * a few times only.
  */
 #include "base/include/server.h"
 

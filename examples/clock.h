@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Clock: the time of day, each second anew. The session's dataspace is a page with one word, which the server writes
- * and the client reads: the number of the tick in the upper half, seconds since midnight in the lower. The server
- * signals each tick; the client signals nothing. (The header of a session that is no example belongs to
- * base/include/session/.)
+ * Clock: the time of day, each second anew. The session's dataspace is a page with one word, which the server
+ * writes and the client reads: the number of the tick in the upper half, seconds since midnight in the lower.
+ * The server signals each tick; the client signals nothing. (The header of a session that is no example
+ * belongs to base/include/session/.)
  */
 #pragma once
 

@@ -243,7 +243,8 @@ static bool config_dump_read(const struct xml_node *node, const struct init_conf
                : xml_fail(error, node->line, "capabilities: no component is called '%'", dump->then);
 }
 
-/* A rule that an earlier one leaves nothing to is a mistake: the request that it was written for goes elsewhere. */
+/* A rule that an earlier one leaves nothing to is a mistake: the request that it was written for goes
+ * elsewhere. */
 static bool config_route_hidden(const struct config_start *start, const struct config_route *route)
 {
     for (const struct config_route *r = start->route; r < route; r++)

@@ -154,12 +154,14 @@ static void test_refuses_with_line_and_reason(void **state)
     refused("<donjon>" START "</start>\n<capabilities name=\"a\" milliseconds=\"1\" then=\"y\"/></donjon>", 2,
             "'y'");
     refused("<donjon>\n" START "</donjon>", 2, "");
-    refused("<donjon><module name=\"a\" file=\"x\"/>\n<module name=\"a\" file=\"y\"/></donjon>", 2, "second module");
-    refused("<donjon>" START "<provides service=\"X\"/>\n<provides service=\"X\"/></start></donjon>", 2, "provided twice");
+    refused("<donjon><module name=\"a\" file=\"x\"/>\n<module name=\"a\" file=\"y\"/></donjon>", 2,
+            "second module");
+    refused("<donjon>" START "<provides service=\"X\"/>\n<provides service=\"X\"/></start></donjon>", 2,
+            "provided twice");
 }
 
 #define ROUTES(first, second)                                                                                \
-    "<donjon>" START "<route><service name=\"X\"" first "><core/></service>\n<service name=\"X\"" second        \
+    "<donjon>" START "<route><service name=\"X\"" first "><core/></service>\n<service name=\"X\"" second     \
     "><core/></service></route></start></donjon>"
 
 /* The first rule that matches wins, so one that no request can reach was meant otherwise. */

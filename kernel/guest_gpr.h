@@ -4,6 +4,7 @@
  * has. They go there directly: no value of theirs can do harm, so there is nothing to check. RAX is left to the vendor,
  * and RSP is in the VMCB or VMCS.
  */
+/* clang-format off */
     .macro push_kept
     .irp name, rbx, rbp, r12, r13, r14, r15
     push %\name

@@ -66,7 +66,8 @@ static const struct {
     unsigned irq;
 } com[] = {{0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
 
-__attribute__((format(printf, 3, 4))) static void refuse(struct check *check, unsigned line, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void refuse(struct check *check, unsigned line,
+                                                         const char *format, ...)
 {
     va_list arguments;
 
@@ -121,7 +122,8 @@ static void check_modules(struct check *check)
 {
     for (unsigned i = 0; i < check->config.modules; i++)
         if (!module_find(check, check->config.module[i]))
-            refuse(check, check->config.module_line[i], "module '%s' is not among those that boot", check->config.module[i]);
+            refuse(check, check->config.module_line[i], "module '%s' is not among those that boot",
+                   check->config.module[i]);
     if (!module_find(check, "init"))
         refuse(check, 1, "no module 'init': core would have nothing to start");
 }
@@ -169,14 +171,15 @@ static void check_routes(struct check *check, const struct config_start *start)
 }
 
 /* The component will ask for this, and init decides by the routes. */
-static void check_request(struct check *check, const struct config_start *start, unsigned line, const char *service,
-                          const char *label, const char *arguments)
+static void check_request(struct check *check, const struct config_start *start, unsigned line,
+                          const char *service, const char *label, const char *arguments)
 {
     unsigned server = 0, client = (unsigned)(start - check->config.start);
 
     if (route_find(&check->config, client, service, label, arguments, &server) == ROUTE_DENIED)
-        refuse(check, line, "%s: no route for service %s%s%s%s%s%s", start->name, service, label[0] ? " label '" : "", label,
-               label[0] ? "'" : "", arguments[0] ? " arguments " : "", arguments);
+        refuse(check, line, "%s: no route for service %s%s%s%s%s%s", start->name, service,
+               label[0] ? " label '" : "", label, label[0] ? "'" : "", arguments[0] ? " arguments " : "",
+               arguments);
 }
 
 /* The component's <config> with empty lines before it, as init hands it out; to be freed. NULL: refused. */
@@ -187,12 +190,14 @@ static char *config_text(struct check *check, const struct config_start *start, 
 
     *bytes = lines + start->config_bytes;
     if (start->config_bytes == 0) {
-        refuse(check, start->line, "%s: <start> lacks a <config>, which '%s' reads", start->name, start->binary);
+        refuse(check, start->line, "%s: <start> lacks a <config>, which '%s' reads", start->name,
+               start->binary);
         return NULL;
     }
     if (*bytes > limit) {
-        refuse(check, start->config_line, "%s: <config>: expected at most %zu bytes with the lines before it, found %zu",
-               start->name, limit, *bytes);
+        refuse(check, start->config_line,
+               "%s: <config>: expected at most %zu bytes with the lines before it, found %zu", start->name,
+               limit, *bytes);
         return NULL;
     }
     text = malloc(*bytes);
@@ -210,13 +215,14 @@ static void check_com(struct check *check, const struct config_start *start, con
     while (n < sizeof com / sizeof com[0] && com[n].base != port->base)
         n++;
     if (n == sizeof com / sizeof com[0])
-        refuse(check, line, "%s: port %s: base 0x%x: expected 0x2f8 (COM2), 0x3e8 (COM3) or 0x2e8 (COM4)", start->name,
-               port->label, (unsigned)port->base);
+        refuse(check, line, "%s: port %s: base 0x%x: expected 0x2f8 (COM2), 0x3e8 (COM3) or 0x2e8 (COM4)",
+               start->name, port->label, (unsigned)port->base);
     else if (com[n].irq != port->irq)
-        refuse(check, line, "%s: port %s: irq %u: expected %u, that of COM%u", start->name, port->label, port->irq, com[n].irq,
-               n + 2);
+        refuse(check, line, "%s: port %s: irq %u: expected %u, that of COM%u", start->name, port->label,
+               port->irq, com[n].irq, n + 2);
     else if (n >= check->terminals)
-        refuse(check, line, "%s: port %s is COM%u, which needs <run terminals=\"%u\"/>", start->name, port->label, n + 2, n + 1);
+        refuse(check, line, "%s: port %s is COM%u, which needs <run terminals=\"%u\"/>", start->name,
+               port->label, n + 2, n + 1);
 }
 
 static void check_uart(struct check *check, const struct config_start *start)
@@ -246,7 +252,9 @@ static void check_uart(struct check *check, const struct config_start *start)
 
 static void *guest_memory(uint64_t bytes)
 {
-    void *memory = bytes ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) : NULL;
+    void *memory =
+        bytes ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+              : NULL;
 
     if (memory == MAP_FAILED) {
         fprintf(stderr, "donjon: no %lu MiB of address space to try the guest's kernel in\n", bytes / MIB);
@@ -256,7 +264,8 @@ static void *guest_memory(uint64_t bytes)
 }
 
 /* Loads the kernel as the monitor will, into memory of the same size. */
-static void check_kernel(struct check *check, const struct config_start *start, unsigned line, const struct vm_description *vm)
+static void check_kernel(struct check *check, const struct config_start *start, unsigned line,
+                         const struct vm_description *vm)
 {
     const struct module *kernel = module_find(check, vm->kernel), *initrd = module_find(check, vm->initrd);
     struct multiboot_module modules[DESCRIPTION_MODULES];
@@ -264,7 +273,8 @@ static void check_kernel(struct check *check, const struct config_start *start, 
     struct guest_entry entry;
     char message[MESSAGE_BYTES];
 
-    if (!kernel || !kernel->data || (vm->initrd[0] && (!initrd || !initrd->data)) || !e820_layout(vm->memory, &map))
+    if (!kernel || !kernel->data || (vm->initrd[0] && (!initrd || !initrd->data)) ||
+        !e820_layout(vm->memory, &map))
         return;
     for (size_t i = 0; i < vm->modules; i++) {
         const struct module *module = module_find(check, vm->module[i].rom);
@@ -273,7 +283,8 @@ static void check_kernel(struct check *check, const struct config_start *start, 
             return;
         modules[i] = (struct multiboot_module){module->data, module->bytes, vm->module[i].cmdline};
     }
-    struct guest_ram ram = {guest_memory(map.low_size), map.low_size, guest_memory(map.high_size), map.high_size};
+    struct guest_ram ram = {guest_memory(map.low_size), map.low_size, guest_memory(map.high_size),
+                            map.high_size};
     const struct load_config config = {.kernel = kernel->data,
                                        .kernel_size = kernel->bytes,
                                        .initrd = initrd ? initrd->data : NULL,
@@ -350,14 +361,17 @@ static void check_vmm(struct check *check, const struct config_start *start)
     if (offers_terminals(check))
         check_request(check, start, line, TERMINAL_SERVICE, vm.terminal, "");
     if (vm.guest[0] && !builtin_find(vm.guest))
-        refuse(check, line, "%s: vm %s: guest=\"%s\": expected " BUILTIN_NAMES, start->name, vm.name, vm.guest);
+        refuse(check, line, "%s: vm %s: guest=\"%s\": expected " BUILTIN_NAMES, start->name, vm.name,
+               vm.guest);
     if (vm.kernel[0] && !module_find(check, vm.kernel))
-        refuse(check, line, "%s: vm %s: kernel=\"%s\" is not among the modules", start->name, vm.name, vm.kernel);
+        refuse(check, line, "%s: vm %s: kernel=\"%s\" is not among the modules", start->name, vm.name,
+               vm.kernel);
     if (vm.initrd[0] && !module_find(check, vm.initrd))
-        refuse(check, line, "%s: vm %s: initrd=\"%s\" is not among the modules", start->name, vm.name, vm.initrd);
+        refuse(check, line, "%s: vm %s: initrd=\"%s\" is not among the modules", start->name, vm.name,
+               vm.initrd);
     if (vm.memory >= (start->ram == CONFIG_RAM_REST ? check->memory : start->ram))
-        refuse(check, line, "%s: vm %s: memory: %lu MiB are more than %s has (%lu MiB)", start->name, vm.name, vm.memory / MIB,
-               start->ram == CONFIG_RAM_REST ? "the machine" : "its component",
+        refuse(check, line, "%s: vm %s: memory: %lu MiB are more than %s has (%lu MiB)", start->name, vm.name,
+               vm.memory / MIB, start->ram == CONFIG_RAM_REST ? "the machine" : "its component",
                (start->ram == CONFIG_RAM_REST ? check->memory : start->ram) / MIB);
     else
         check_kernel(check, start, line, &vm);
@@ -375,8 +389,8 @@ static void check_ports(struct check *check)
 
                 if (check->uart[i].count && !route->to_core && route->child_index == i &&
                     strcmp(route->service, TERMINAL_SERVICE) == 0 && ++clients > check->uart[i].count)
-                    refuse(check, route->line, "%s: all %u ports of %s are taken by others", check->config.start[j].name,
-                           check->uart[i].count, check->config.start[i].name);
+                    refuse(check, route->line, "%s: all %u ports of %s are taken by others",
+                           check->config.start[j].name, check->uart[i].count, check->config.start[i].name);
             }
     }
 }
@@ -393,7 +407,8 @@ static void check_quotas(struct check *check)
 
         needed += start->kernel * PAGE + (start->ram == CONFIG_RAM_REST ? 0 : start->ram);
         if (needed > check->memory) {
-            refuse(check, start->line, "%s: with its ram and kernel the components have %lu MiB, the machine has %lu MiB",
+            refuse(check, start->line,
+                   "%s: with its ram and kernel the components have %lu MiB, the machine has %lu MiB",
                    start->name, needed / MIB, check->memory / MIB);
             return;
         }
@@ -427,7 +442,9 @@ int main(int count, char **words)
     char *copy;
 
     if (count < 4 || count - 4 > (int)CONFIG_MODULES) {
-        fprintf(stderr, "donjon: usage: check CONFIG MEBIBYTES TERMINALS [NAME=FILE...], at most %u of these\n", CONFIG_MODULES);
+        fprintf(stderr,
+                "donjon: usage: check CONFIG MEBIBYTES TERMINALS [NAME=FILE...], at most %u of these\n",
+                CONFIG_MODULES);
         return 2;
     }
     check.path = words[1];

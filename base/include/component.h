@@ -2,8 +2,8 @@
 /*
  * The frame of a component: how it starts, serves portals and ends.
  *
- * A component defines component_main(), which runs on its main thread. A monitor runs its own loop there, since it
- * waits in vcpu_run(); every other component adds events (event.h) and enters event_loop().
+ * A component defines component_main(), which runs on its main thread. A monitor runs its own loop there,
+ * since it waits in vcpu_run(); every other component adds events (event.h) and enters event_loop().
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a component waits for. Each part of a component adds its events; one loop waits for all of them and calls
- * their handlers one after the other, so that handlers need no locks. They run on the main thread, or on the entry
- * EC once component_serve() has made it. There they must not wait: the kernel refuses it.
+ * What a component waits for. Each part of a component adds its events; one loop waits for all of them and
+ * calls their handlers one after the other, so that handlers need no locks. They run on the main thread, or
+ * on the entry EC once component_serve() has made it. There they must not wait: the kernel refuses it.
  */
 #pragma once
 
@@ -21,12 +21,13 @@ struct event {
     struct event *next;
 };
 
-/* The event is the caller's and must live as long as the component. Events are handled in the order of adding. */
+/* The event is the caller's and must live as long as the component. Events are handled in the order of
+ * adding. */
 void event_add(struct event *event);
 
 /*
- * Waits until an event happens, or until the TSC value `until`, and calls the handlers. It may also return for
- * nothing. For components whose main thread has a subject of its own; not in a handler.
+ * Waits until an event happens, or until the TSC value `until`, and calls the handlers. It may also return
+ * for nothing. For components whose main thread has a subject of its own; not in a handler.
  */
 void event_turn(uint64_t until);
 

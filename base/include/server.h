@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The frame of a server: it takes the requests for sessions, gives each a place, refuses what has none, and tells
- * the component which place's client has signalled. The component says how many places there are and serves them.
+ * The frame of a server: it takes the requests for sessions, gives each a place, refuses what has none, and
+ * tells the component which place's client has signalled. The component says how many places there are and
+ * serves them.
  */
 #pragma once
 
@@ -24,8 +25,8 @@ struct server {
     selector signal; /* to the client of place 0; that of place i is signal + i */
     unsigned bit;    /* number of the bit of CAP_NT that the client of place 0 signals; place i has bit + i */
     /*
-     * What the component does; each may be NULL. The place for a request; NULL: the first that is free. One that
-     * is taken, or `places`, refuses it.
+     * What the component does; each may be NULL. The place for a request; NULL: the first that is free. One
+     * that is taken, or `places`, refuses it.
      */
     unsigned (*choose)(void *context, const struct server_request *request);
     /* A session begins: its memory is there. Not ERROR_OK: it gets no service until the client ends it. */

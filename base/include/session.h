@@ -32,8 +32,9 @@ MUST_CHECK enum error session_open(const struct session_request *request, struct
 /* ERROR_PENDING: not yet. ERROR_CLOSED: the server has gone or refused. */
 MUST_CHECK enum error session_poll(struct session *session);
 /*
- * Opens and waits until the server has answered; on the main thread only. Other bits of CAP_NT are left for later. For
- * a component's start: news of its other sessions and requests that come meanwhile are not told again.
+ * Opens and waits until the server has answered; on the main thread only. Other bits of CAP_NT are left for
+ * later. For a component's start: news of its other sessions and requests that come meanwhile are not told
+ * again.
  */
 MUST_CHECK enum error session_open_wait(const struct session_request *request, struct session *session);
 MUST_CHECK enum error session_close(uint64_t id);

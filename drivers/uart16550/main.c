@@ -7,8 +7,8 @@
  *     <port service-label="com2" base="0x2f8" irq="3"/>
  *   </config>
  *
- * Clients' signals and requests are served at most once in `period` microseconds (1000 without), because they cost
- * this CPU's time; the chip's interrupts are served at once, and they alone carry a stream.
+ * Clients' signals and requests are served at most once in `period` microseconds (1000 without), because they
+ * cost this CPU's time; the chip's interrupts are served at once, and they alone carry a stream.
  *
  * A session whose label is a port's service-label gets that port; any other label (a VM calls its terminal as
  * it likes) gets the first port that is free. One session a port. The driver asks its parent for IO_PORT

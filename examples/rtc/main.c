@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * rtc: the example of a driver (doc/driver.md). It serves the PC's real-time clock as a Clock session to one client.
- * The chip interrupts once a second, when it has updated its registers; they are stable for the rest of that second.
+ * rtc: the example of a driver (doc/driver.md). It serves the PC's real-time clock as a Clock session to one
+ * client. The chip interrupts once a second, when it has updated its registers; they are stable for the rest
+ * of that second.
  *
  * Source: Motorola, MC146818A data sheet (1984), sections "Address Map" and "Registers".
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * ticker: the example of a server (doc/server.md). It gives the time of one Clock, a driver's, to several clients of
- * its own. Clients' requests are served at most a hundred times a second.
+ * ticker: the example of a server (doc/server.md). It gives the time of one Clock, a driver's, to several
+ * clients of its own. Clients' requests are served at most a hundred times a second.
  */
 #include "base/include/dataspace.h"
 #include "base/include/log.h"

@@ -24,7 +24,8 @@
 #define VDI_BLOCK_SIZE_MINIMUM (UINT32_C(1) << 12)
 #define VDI_BLOCK_SIZE_MAXIMUM (UINT32_C(1) << 28)
 #define VDI_BLOCKS_MAXIMUM                                                                                   \
-    UINT32_C(0xfffffff0) /* the last words of 32 bits mean something else in the map                         \
+    UINT32_C(                                                                                                \
+        0xfffffff0) /* the last words of 32 bits mean something else in the map                         \
                           */
 #define VDI_DISK_SIZE_MAXIMUM (UINT64_C(1) << 56)
 

@@ -127,7 +127,7 @@ struct xml_schema {
     const char *const *attributes; /* NULL-terminated, a trailing '!' marks a required one; NULL: none */
     const struct xml_child_rule *children; /* NULL: none */
     bool text;                             /* text is allowed */
-    bool opaque;                           /* its attributes and what is below are another reader's to check */
+    bool opaque; /* its attributes and what is below are another reader's to check */
 };
 
 /* Checks node and all below it: unknown or missing elements and attributes, and unexpected text, are errors.

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The heartbeat of a guest: sleeps for 10 ms by the monotonic clock, again and again, and keeps the longest time
- * between two beats. It says it each second, and at once when a line comes in on the console: then also the
- * longest gap since the line before.
+ * The heartbeat of a guest: sleeps for 10 ms by the monotonic clock, again and again, and keeps the longest
+ * time between two beats. It says it each second, and at once when a line comes in on the console: then also
+ * the longest gap since the line before.
  *
- * Made without a C library, so that the guest needs nothing but the compiler that everything else is built with.
+ * Made without a C library, so that the guest needs nothing but the compiler that everything else is built
+ * with.
  */
 #include <stddef.h>
 #include <stdint.h>

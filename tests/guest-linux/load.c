@@ -43,7 +43,7 @@ static const char *const names[KINDS] = {"mappings", "forks", "round trips", "bl
 static struct shared {
     volatile int stop, failures;
     volatile uint64_t done[KINDS];
-} *shared;
+} * shared;
 
 static int64_t call(int64_t number, int64_t a, int64_t b, int64_t c, int64_t d)
 {
@@ -153,10 +153,11 @@ static void do_threads(int threads)
             break;
         top = stack + STACK / 8 - 2;
         *top = (uintptr_t)thread_main;
-        __asm__ volatile("xorl %%r10d, %%r10d; xorl %%r8d, %%r8d; syscall; testq %%rax, %%rax; jnz 1f; ret; 1:"
-                         : "=a"(result)
-                         : "0"((int64_t)SYS_CLONE), "D"((int64_t)(CLONE_VM | SIGCHLD)), "S"(top), "d"(0l)
-                         : "rcx", "r11", "r10", "r8", "memory");
+        __asm__ volatile(
+            "xorl %%r10d, %%r10d; xorl %%r8d, %%r8d; syscall; testq %%rax, %%rax; jnz 1f; ret; 1:"
+            : "=a"(result)
+            : "0"((int64_t)SYS_CLONE), "D"((int64_t)(CLONE_VM | SIGCHLD)), "S"(top), "d"(0l)
+            : "rcx", "r11", "r10", "r8", "memory");
         if (result < 0)
             fail(" clone\n");
     }
@@ -294,4 +295,5 @@ __attribute__((used, noreturn)) static void load(long count_of_words, char **wor
         call(SYS_EXIT, 0, 0, 0, 0);
 }
 
-__asm__(".globl _start\n_start: xorl %ebp, %ebp\nmovq (%rsp), %rdi\nleaq 8(%rsp), %rsi\nandq $-16, %rsp\ncall load\n");
+__asm__(".globl _start\n_start: xorl %ebp, %ebp\nmovq (%rsp), %rdi\nleaq 8(%rsp), %rsi\nandq $-16, "
+        "%rsp\ncall load\n");

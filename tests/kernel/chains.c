@@ -127,8 +127,8 @@ static void beyond_the_bound(void)
     for (id = 0; id < LONG; id++) {
         expect_status("the caller of a link", links[id].outer, STATUS_OK);
         if (id)
-            expect_range("a link's own call", links[id].inner == STATUS_OK || links[id].inner == STATUS_CHAIN, 1,
-                         1);
+            expect_range("a link's own call", links[id].inner == STATUS_OK || links[id].inner == STATUS_CHAIN,
+                         1, 1);
     }
 }
 
@@ -222,7 +222,8 @@ static void helpers_go(void)
     EXPECT(done, count / 2);
 }
 
-/* The time of a helper that dies in the middle of what its time is used for does not take the server along. */
+/* The time of a helper that dies in the middle of what its time is used for does not take the server along.
+ */
 static void helper_dies_at_work(void)
 {
     unsigned back;
@@ -288,7 +289,8 @@ static void many_deadlines(void)
             EXPECT(sleepers[i].woken, 0);
             continue;
         }
-        expect_range("woken", sleepers[i].woken, sleepers[i].deadline, sleepers[i].deadline + milliseconds(1) / 4);
+        expect_range("woken", sleepers[i].woken, sleepers[i].deadline,
+                     sleepers[i].deadline + milliseconds(1) / 4);
         for (unsigned j = 0; j < i; j++) {
             if (j % 5 != 4)
                 EXPECT(sleepers[i].order < sleepers[j].order, sleepers[i].deadline < sleepers[j].deadline);

@@ -121,8 +121,8 @@ static void messages(void)
     do {
         selector interrupt = fresh();
 
-        status = system_call(CALL_CREATE_INTERRUPT, interrupt, ROOT_ACCOUNT, ROOT_PLATFORM, INTERRUPT_MSI, 0, 0,
-                             &address, &data);
+        status = system_call(CALL_CREATE_INTERRUPT, interrupt, ROOT_ACCOUNT, ROOT_PLATFORM, INTERRUPT_MSI, 0,
+                             0, &address, &data);
         if (status == STATUS_OK) {
             EXPECT(address >> 20, 0xfee);
             expect_range("vector", data, 32, 0xef);

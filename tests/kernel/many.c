@@ -90,7 +90,9 @@ static const uint8_t code_count[] = {
 };
 
 #define CODE_PAGE 40u /* of RAM */
-#define DATA_PAGE 41u /* two, by turns at the same address: an old translation would count in the wrong one */
+#define DATA_PAGE                                                                                            \
+    41u /* two, by turns at the same address: an old translation would count in the wrong one  \
+                       */
 
 static bool address_space(uint64_t i, selector nt)
 {
@@ -102,13 +104,14 @@ static bool address_space(uint64_t i, selector nt)
         create_space(hst, ROOT_ACCOUNT, SPACE_HST, pd) != STATUS_OK || pd_watch(pd, nt) != STATUS_OK)
         return false;
     if (space_copy(ROOT_MEM, ram_page(CODE_PAGE), hst, where, 1, MEM_READ | MEM_EXECUTE) != STATUS_OK ||
-        space_copy(ROOT_MEM, ram_page(DATA_PAGE + i % 2), hst, where + 1, 1, MEM_READ | MEM_WRITE) != STATUS_OK)
+        space_copy(ROOT_MEM, ram_page(DATA_PAGE + i % 2), hst, where + 1, 1, MEM_READ | MEM_WRITE) !=
+            STATUS_OK)
         return false;
     if (i % 16 == 0 && (space_copy(ROOT_MEM, ram_page(0), hst, 0x8000, 600, MEM_READ) != STATUS_OK ||
                         space_copy(ROOT_OBJ, 0, obj, 300, 200, PERM_ALL) != STATUS_OK))
         return false;
-    return create_ec(ec, ROOT_ACCOUNT, pd, (where + 2) * PAGE, EC_GLOBAL, (where + 1) * PAGE,
-                     where * PAGE) == STATUS_OK &&
+    return create_ec(ec, ROOT_ACCOUNT, pd, (where + 2) * PAGE, EC_GLOBAL, (where + 1) * PAGE, where * PAGE) ==
+               STATUS_OK &&
            create_sc(sc, ROOT_ACCOUNT, ec, 20, SC_BUDGET_MIN) == STATUS_OK &&
            nt_wait(nt, now() + milliseconds(1000), &bits) == STATUS_OK && destroy(pd) == STATUS_OK &&
            space_remove(ROOT_OBJ, FIRST, 5) == STATUS_OK;

@@ -38,10 +38,10 @@ static uint64_t refused, ran, strange, wrong, rounds, counted;
 
 static const uint8_t code_hlt[] = {0xf4, 0xeb, 0xfd}; /* 1: hlt; jmp 1b */
 static const uint8_t code_count[] = {
-    0xb9, STEPS, 0x00,      /* 1: mov $STEPS, %cx */
-    0xff, 0x06, 0x00, 0x30, /* 2: incw (COUNTER) */
-    0xe2, 0xfa,             /* loop 2b */
-    0xf4, 0xeb, 0xf4,       /* hlt; jmp 1b */
+    0xb9, STEPS, 0x00,       /* 1: mov $STEPS, %cx */
+    0xff, 0x06,  0x00, 0x30, /* 2: incw (COUNTER) */
+    0xe2, 0xfa,              /* loop 2b */
+    0xf4, 0xeb,  0xf4,       /* hlt; jmp 1b */
 };
 
 static struct vcpu_segment segment(uint16_t attributes, uint32_t limit)
@@ -149,9 +149,9 @@ static void begin(unsigned mode)
     EXPECT(other_is_well(), true);
 }
 
-/* Two states that no processor minds are kept out, because QEMU 7.2 does not go on from them. When a guest exits
- * with LME, without PG and without PAE, the host's CR0 is not loaded; and a guest in real mode that is not at
- * level 0 and faults again and again is not always left for an interrupt of the host. */
+/* Two states that no processor minds are kept out, because QEMU 7.2 does not go on from them. When a guest
+ * exits with LME, without PG and without PAE, the host's CR0 is not loaded; and a guest in real mode that is
+ * not at level 0 and faults again and again is not always left for an interrupt of the host. */
 static void spare_the_emulator(volatile struct vcpu_state *s)
 {
     if ((s->efer & EFER_LME) && !(s->cr0 & CR0_PG) && !(s->cr4 & CR4_PAE))
@@ -195,14 +195,9 @@ static void word_set(unsigned word, uint64_t value)
 
 static void each_word(unsigned mode)
 {
-    static const uint64_t edges[] = {0,
-                                     UINT64_MAX,
-                                     0x7fffffffffff,
-                                     0x800000000000,
-                                     0xffff7fffffffffff,
-                                     0xffff800000000000,
-                                     0xffffffff,
-                                     0x80000000ffffffff};
+    static const uint64_t edges[] = {
+        0,          UINT64_MAX,        0x7fffffffffff, 0x800000000000, 0xffff7fffffffffff, 0xffff800000000000,
+        0xffffffff, 0x80000000ffffffff};
 
     begin(mode);
     for (unsigned word = 0; word < WORDS; word++) {

@@ -33,11 +33,11 @@
 #define WAITER     (SELECTOR_FIRST + 48u) /* has an SC, and waits for BUSY_NT */
 #define OBJ        LIVE(OBJECT_SPACE)
 
-#define FREE_GSI 9u     /* nobody's in these tests */
+#define FREE_GSI    9u /* nobody's in these tests */
 #define FREE_DEVICE 0xfbu
-#define MSR_STAR 0xc0000081u
-#define MSR_PAT  0x277u /* not one that a guest can have */
-#define NO_SLEEP 0x0707 /* SLP_TYP values without a meaning: the machine stays up */
+#define MSR_STAR    0xc0000081u
+#define MSR_PAT     0x277u /* not one that a guest can have */
+#define NO_SLEEP    0x0707 /* SLP_TYP values without a meaning: the machine stays up */
 
 struct selector_argument {
     uint8_t type, permission; /* type 0: none; permission 0: it needs none */
@@ -243,7 +243,9 @@ static const struct {
     {CALL_CREATE_INTERRUPT, STATUS_BAD_ARG, {TARGET, ACCOUNT, ROOT_PLATFORM, 0xffff}},
     {CALL_CREATE_INTERRUPT, STATUS_BAD_ARG, {TARGET, ACCOUNT, ROOT_PLATFORM, FREE_GSI | INTERRUPT_MSI}},
     {CALL_CREATE_INTERRUPT, STATUS_BAD_ARG, {TARGET, ACCOUNT, ROOT_PLATFORM, FREE_GSI | 0x80000}},
-    {CALL_CREATE_INTERRUPT, STATUS_BAD_CPU, {TARGET, ACCOUNT, ROOT_PLATFORM, (FREE_GSI + 1) | 63u << INTERRUPT_CPU_SHIFT}},
+    {CALL_CREATE_INTERRUPT,
+     STATUS_BAD_CPU,
+     {TARGET, ACCOUNT, ROOT_PLATFORM, (FREE_GSI + 1) | 63u << INTERRUPT_CPU_SHIFT}},
     {CALL_CREATE_INTERRUPT, STATUS_BAD_ARG, {TARGET, ACCOUNT, ROOT_PLATFORM, FREE_GSI | 1ull << 32}},
     {CALL_CREATE_INTERRUPT, STATUS_BUSY, {TARGET, ACCOUNT, ROOT_PLATFORM, FREE_GSI}},
     {CALL_CREATE_VCPU, STATUS_BAD_ARG, {TARGET, ACCOUNT, BARE_PD, GST, WINDOW}},
@@ -313,7 +315,9 @@ static const struct {
     {CALL_VCPU_RUN, STATUS_TIMEOUT, {LIVE(OBJECT_VCPU), LIVE(OBJECT_NT), 0}},
     {CALL_CREATE_VCPU, STATUS_BAD_ARG, {TARGET, ACCOUNT, LIVE(OBJECT_PD), GST, WINDOW, GST}},
     {CALL_CREATE_VCPU, STATUS_BAD_ARG, {TARGET, ACCOUNT, LIVE(OBJECT_PD), MSR, WINDOW, MSR}},
-    {CALL_CREATE_INTERRUPT, STATUS_BAD_ARG, {TARGET, ACCOUNT, ROOT_PLATFORM, INTERRUPT_MSI | INTERRUPT_LEVEL}},
+    {CALL_CREATE_INTERRUPT,
+     STATUS_BAD_ARG,
+     {TARGET, ACCOUNT, ROOT_PLATFORM, INTERRUPT_MSI | INTERRUPT_LEVEL}},
     {CALL_CREATE_INTERRUPT, STATUS_BAD_ARG, {TARGET, ACCOUNT, ROOT_PLATFORM, INTERRUPT_MSI | INTERRUPT_LOW}},
     {CALL_CREATE_INTERRUPT, STATUS_BAD_CPU, {TARGET, ACCOUNT, ROOT_PLATFORM, INTERRUPT_MSI | 63u << 24}},
     {CALL_SPACE_COPY, STATUS_BAD_ARG, {ROOT_MSRS, MSR_PAT, MSR, MSR_PAT, 1, MEM_READ}},
@@ -588,7 +592,8 @@ static void creates_without_selectors(uint64_t rows)
 
 static void selectors_without_memory(void)
 {
-    struct pd_space child = {.pd = SELECTOR_FIRST + 60, .obj = SELECTOR_FIRST + 61, .hst = SELECTOR_FIRST + 62};
+    struct pd_space child = {
+        .pd = SELECTOR_FIRST + 60, .obj = SELECTOR_FIRST + 61, .hst = SELECTOR_FIRST + 62};
     selector account = SELECTOR_FIRST + 63;
 
     make_fixture();

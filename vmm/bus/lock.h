@@ -47,7 +47,7 @@ static inline void lock_release(struct lock *lock, unsigned cpu)
 {
     uint32_t expected = LOCK_HELD;
 
-    if (lock && !__atomic_compare_exchange_n(&lock->word, &expected, 0, false, __ATOMIC_RELEASE,
-                                             __ATOMIC_RELAXED))
+    if (lock &&
+        !__atomic_compare_exchange_n(&lock->word, &expected, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         lock_release_slowly(lock, cpu);
 }

@@ -14,8 +14,8 @@
 enum device_operation {
     DEVICE_INFO, /* -> ID (bus, device, function in 8, 5, 3 bits), vendor | device << 16, class << 8 */
     DEVICE_READ, /* offset -> four bytes of configuration space, at a multiple of four */
-    DEVICE_BAR, /* number -> dataspace of the registers (uncached), bytes. Only whole pages of memory
-                 */
+    DEVICE_BAR,  /* number -> dataspace of the registers (uncached), bytes. Only whole pages of memory
+                  */
     /* free selector, signal bits -> handle, address, data. The capability (acknowledge) goes to the
      * selector. MSI-X, if the function has that, is on, and the client writes address and data into an
      * entry of the table in its BAR. Else MSI is set up and on. ERROR_LIMIT: more than the function has, or

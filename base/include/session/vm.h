@@ -10,9 +10,9 @@
 #define VM_SERVICE "VM"
 
 enum vm_operation {
-    VM_VCPU, /* free selector, CPU -> address of the state page (abi/vcpu.h), handle */
-    VM_ATTACH,      /* dataspace handle, offset, bytes, guest-physical address, MEM_* rights;
-                       ERROR_MORE as of PD_ATTACH */
+    VM_VCPU,   /* free selector, CPU -> address of the state page (abi/vcpu.h), handle */
+    VM_ATTACH, /* dataspace handle, offset, bytes, guest-physical address, MEM_* rights;
+                  ERROR_MORE as of PD_ATTACH */
     VM_DETACH, /* guest-physical address that VM_ATTACH got: the whole of that attachment;
                   ERROR_MORE: not done yet, call again */
 };

@@ -59,13 +59,19 @@ static void open_at_core(struct evil *evil, uint64_t operation, const char *serv
 static void unrouted(struct evil *evil)
 {
     static const char *const open[][3] = {
-        {"IO_PORT", "0x60", "1"}, {"IO_PORT", "0x3f8", "8"},
-        {"IRQ", "1", ""},         {"ROM", "core", ""},
-        {"ROM", "init", ""},      {"PLATFORM", "", ""},
+        {"IO_PORT", "0x60", "1"},
+        {"IO_PORT", "0x3f8", "8"},
+        {"IRQ", "1", ""},
+        {"ROM", "core", ""},
+        {"ROM", "init", ""},
+        {"PLATFORM", "", ""},
         {"DEVICE", "00:04.0", ""},
-        {"INFO", "", ""},         {"VM", "", ""},
-        {"Terminal", "", ""},     {"", "", ""},
-        {"PD", "init", ""},       {"ROM", "../config", ""},
+        {"INFO", "", ""},
+        {"VM", "", ""},
+        {"Terminal", "", ""},
+        {"", "", ""},
+        {"PD", "init", ""},
+        {"ROM", "../config", ""},
     };
     for (unsigned i = 0; i < COUNT(open); i++) {
         open_at_parent(evil, open[i][0], open[i][1], open[i][2]);
@@ -74,7 +80,8 @@ static void unrouted(struct evil *evil)
     }
 }
 
-/* A LOG session's first operation answers without a word: that is evil's own line. What another session gives has some. */
+/* A LOG session's first operation answers without a word: that is evil's own line. What another session gives
+ * has some. */
 static enum error session_ask(uint64_t handle, uint64_t operation, uint64_t a, uint64_t b, uint64_t c,
                               uint64_t d)
 {
@@ -180,7 +187,8 @@ static uint64_t operation_pick(struct evil *evil, bool to_parent)
         if (to_parent || evil_random(evil) % 8 == 0) {
             operation = PARENT_OPEN + evil_random(evil) % 10;
         } else if (evil_random(evil) % 2 == 0) { /* some handle's; the first is our log's */
-            operation = session_operation(1 + evil_random(evil) % 140, LOG_WRITE + 1 + evil_random(evil) % 10);
+            operation =
+                session_operation(1 + evil_random(evil) % 140, LOG_WRITE + 1 + evil_random(evil) % 10);
         } else {
             operation = evil_pick(evil, ranges, COUNT(ranges)) + evil_random(evil) % 14;
         }

@@ -100,9 +100,12 @@ static void registers(const struct device *device)
     uint64_t bytes;
     uint32_t value;
     expect("BAR 0", device_bar(device, 0, &bar, &bytes), ERROR_OK);
-    expect("BAR 6", core_call(session_operation(device->session, DEVICE_BAR), 6, 0, 0, 0, 0), ERROR_NOT_FOUND);
-    expect("BAR 2^32", core_call(session_operation(device->session, DEVICE_BAR), 1ull << 32, 0, 0, 0, 0), ERROR_NOT_FOUND);
-    expect("half a BAR", core_call(session_operation(device->session, DEVICE_BAR), 1, 0, 0, 0, 0), ERROR_NOT_FOUND);
+    expect("BAR 6", core_call(session_operation(device->session, DEVICE_BAR), 6, 0, 0, 0, 0),
+           ERROR_NOT_FOUND);
+    expect("BAR 2^32", core_call(session_operation(device->session, DEVICE_BAR), 1ull << 32, 0, 0, 0, 0),
+           ERROR_NOT_FOUND);
+    expect("half a BAR", core_call(session_operation(device->session, DEVICE_BAR), 1, 0, 0, 0, 0),
+           ERROR_NOT_FOUND);
     expect("BAR 0 again", core_call(session_operation(device->session, DEVICE_BAR), 0, 0, 0, 0, 0), ERROR_OK);
     expect("registers as its memory", map(device, utcb()[1], 0, 0x1000, IO_ADDRESS, MEM_READ), ERROR_DENIED);
     expect("configuration", device_read(device, 0, &value), ERROR_OK);

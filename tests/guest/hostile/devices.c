@@ -9,7 +9,8 @@
 /* As much output as the serial line takes and more: lines of every length, escape sequences, no line ends. */
 static void uart_flood(void)
 {
-    static const char *const texts[] = {"x", "flood\n", "\n", "\r", "\x1b[", "\x1b]0;", "\x1b", "\b\b\b\b", "\xff\xfe", "\t"};
+    static const char *const texts[] = {"x",       "flood\n", "\n",       "\r",       "\x1b[",
+                                        "\x1b]0;", "\x1b",    "\b\b\b\b", "\xff\xfe", "\t"};
 
     while (!attack_over()) {
         const char *text = texts[attack_random() % 10];
@@ -44,7 +45,8 @@ static void uart_registers(void)
     }
 }
 
-/* Every function and register of the PCI configuration, by each width and alignment, and what is written read back. */
+/* Every function and register of the PCI configuration, by each width and alignment, and what is written read
+ * back. */
 static void pci(void)
 {
     while (!attack_over()) {
@@ -57,7 +59,8 @@ static void pci(void)
         in32(port);
         in16(port);
         in8(port);
-        if ((address & 0xff00) != 0x0b00) { /* the power management's base is kept: its ports end the attack */
+        if ((address & 0xff00) !=
+            0x0b00) { /* the power management's base is kept: its ports end the attack */
             out32(port, (uint32_t)attack_random());
             out16(port, (uint16_t)attack_random());
             out8(port, 0xff);
@@ -139,8 +142,9 @@ static void cmos(void)
 /* Diskettes, disks, DMA, game port, printers: nothing of it is there. The FIFO of a famous bug among them. */
 static void absent(void)
 {
-    static const uint16_t ports[] = {0x3f5, 0x3f2, 0x1f0, 0x1f7, 0x170, 0x00, 0x0c, 0xc0, 0x80, 0x201, 0x278, 0x378, 0x2f8,
-                                     0x220, 0x388, 0x3c0, 0x3c4, 0x3ce, 0x3d4, 0x1ce, 0x510, 0x511, 0x514, 0x5658, 0xe9, 0x402};
+    static const uint16_t ports[] = {0x3f5, 0x3f2, 0x1f0, 0x1f7, 0x170, 0x00,   0x0c,  0xc0,  0x80,
+                                     0x201, 0x278, 0x378, 0x2f8, 0x220, 0x388,  0x3c0, 0x3c4, 0x3ce,
+                                     0x3d4, 0x1ce, 0x510, 0x511, 0x514, 0x5658, 0xe9,  0x402};
 
     while (!attack_over()) {
         uint16_t port = ports[attack_random() % (sizeof ports / sizeof ports[0])];
@@ -156,8 +160,8 @@ static void absent(void)
 /* Ports that end the guest: reset and power, and PCI's, by which the power management could be moved. */
 static bool is_fatal(uint16_t port)
 {
-    return (port >= 0x61 && port <= 0x64) || port == 0x92 || (port >= 0x8f && port <= 0x92) || (port >= 0xcf5 && port <= 0xcff) ||
-           (port >= 0x601 && port <= 0x605) || port == 0x60;
+    return (port >= 0x61 && port <= 0x64) || port == 0x92 || (port >= 0x8f && port <= 0x92) ||
+           (port >= 0xcf5 && port <= 0xcff) || (port >= 0x601 && port <= 0x605) || port == 0x60;
 }
 
 static void all_ports(void)

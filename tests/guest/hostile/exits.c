@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Exits without end: each instruction that the monitor or the kernel answers, as fast as it can be repeated. */
+/* Exits without end: each instruction that the monitor or the kernel answers, as fast as it can be repeated.
+ */
 #include "tests/guest/hostile/hostile.h"
 
 static void out(void)
@@ -31,7 +32,8 @@ static void run_cpuid(void)
 /* Registers of every range, known and not, most of which are answered by #GP. */
 static uint32_t random_msr(void)
 {
-    static const uint32_t bases[] = {0, 0x170, 0x200, 0x400, 0x800, 0xc0000080, 0xc0010000, 0x4b564d00, 0x40000000, 0xfffffff0};
+    static const uint32_t bases[] = {0,          0x170,      0x200,      0x400,      0x800,
+                                     0xc0000080, 0xc0010000, 0x4b564d00, 0x40000000, 0xfffffff0};
 
     return bases[attack_random() % 10] + (uint32_t)(attack_random() & 0x7f);
 }
@@ -46,7 +48,8 @@ static void run_rdmsr(void)
 static bool is_own(uint32_t msr)
 {
     return msr == 0x10 || msr == 0x3b || msr == 0x1b || (msr >= 0x800 && msr < 0x900) || msr == 0xc0000080 ||
-           (msr >= 0xc0000100 && msr <= 0xc0000103) || msr == 0x4b564d01 || msr == 0x4b564d00 || msr == 0x11 || msr == 0x12;
+           (msr >= 0xc0000100 && msr <= 0xc0000103) || msr == 0x4b564d01 || msr == 0x4b564d00 ||
+           msr == 0x11 || msr == 0x12;
 }
 
 static void run_wrmsr(void)
@@ -128,9 +131,9 @@ static void svm(void)
         TRAP("clgi", : : : "memory");
         TRAP("skinit %%eax", : : "a"(address) : "memory");
         TRAP("invlpga %%rax, %%ecx", : : "a"(address), "c"(1) : "memory");
-        TRAP("wrmsr", : : "c"(0xc0000080), "a"(0x1d01), "d"(0) : "memory"); /* EFER.SVME */
+        TRAP("wrmsr", : : "c"(0xc0000080), "a"(0x1d01), "d"(0) : "memory");   /* EFER.SVME */
         TRAP("wrmsr", : : "c"(0xc0010117), "a"(0x500000), "d"(0) : "memory"); /* VM_HSAVE_PA */
-        TRAP("wrmsr", : : "c"(0xc0010114), "a"(0x1f), "d"(0) : "memory"); /* VM_CR */
+        TRAP("wrmsr", : : "c"(0xc0010114), "a"(0x1f), "d"(0) : "memory");     /* VM_CR */
     }
 }
 

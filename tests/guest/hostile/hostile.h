@@ -34,12 +34,12 @@
 #define LAPIC_EXTINT   0x700u
 #define LAPIC_PERIODIC 0x20000u
 
-#define IOAPIC_SELECT   0x00u
-#define IOAPIC_WINDOW   0x10u
-#define IOAPIC_LEVEL    0x8000u
-#define IOAPIC_NMI      0x400u
-#define IOAPIC_MASKED   0x10000u
-#define IOAPIC_PINS     24u
+#define IOAPIC_SELECT 0x00u
+#define IOAPIC_WINDOW 0x10u
+#define IOAPIC_LEVEL  0x8000u
+#define IOAPIC_NMI    0x400u
+#define IOAPIC_MASKED 0x10000u
+#define IOAPIC_PINS   24u
 
 #define COM1 0x3f8u
 
@@ -97,7 +97,7 @@ struct attack {
 };
 
 /* Each file's, ended by an empty entry. */
-extern const struct attack attacks_exits[], attacks_memory[], attacks_interrupts[], attacks_state[], attacks_devices[],
-    attacks_resets[];
+extern const struct attack attacks_exits[], attacks_memory[], attacks_interrupts[], attacks_state[],
+    attacks_devices[], attacks_resets[];
 
 #endif

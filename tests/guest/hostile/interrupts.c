@@ -30,8 +30,8 @@ static void lapic_timer(void)
     spin_until_over();
 }
 
-/* The same while nobody takes any, or the priority is in the way. Not by CR8: QEMU 7.2 ends with a failed assertion when
- * CR8 is written while an interrupt window is asked for. */
+/* The same while nobody takes any, or the priority is in the way. Not by CR8: QEMU 7.2 ends with a failed
+ * assertion when CR8 is written while an interrupt window is asked for. */
 static void lapic_timer_masked(void)
 {
     trap_handlers[VECTOR_STORM] = storm_eoi;
@@ -59,7 +59,10 @@ static void tsc_deadline(void)
     while (!attack_over()) {
         TRAP("wrmsr", : : "c"(0x6e0), "a"(1), "d"(0) : "memory");
         TRAP("wrmsr", : : "c"(0x6e0), "a"(~0u), "d"(~0u) : "memory");
-        TRAP("wrmsr", : : "c"(0x6e0), "a"((uint32_t)rdtsc() + 100), "d"((uint32_t)(rdtsc() >> 32)) : "memory");
+        TRAP("wrmsr",
+             :
+             : "c"(0x6e0), "a"((uint32_t)rdtsc() + 100), "d"((uint32_t)(rdtsc() >> 32))
+             : "memory");
     }
     irq_off();
     TRAP("wrmsr", : : "c"(0x6e0), "a"(0), "d"(0) : "memory");
@@ -135,7 +138,8 @@ static void rtc(void)
     out8(0x71, 0x26);
 }
 
-/* A level that nobody takes away: the interrupt comes again at its end. The line is the UART's, whose transmitter is empty. */
+/* A level that nobody takes away: the interrupt comes again at its end. The line is the UART's, whose
+ * transmitter is empty. */
 static void storm_level(struct frame *frame)
 {
     (void)frame;
@@ -179,7 +183,8 @@ static void ioapic_routes(void)
 
         if (kind == 0x200 || kind == 0x500)
             low &= ~0x700u; /* neither SMI nor INIT */
-        ioapic_set((uint8_t)(0x11 + 2 * pin), (uint32_t)attack_random() & (attack_random() & 3 ? 0 : 0xff000000u));
+        ioapic_set((uint8_t)(0x11 + 2 * pin),
+                   (uint32_t)attack_random() & (attack_random() & 3 ? 0 : 0xff000000u));
         ioapic_set((uint8_t)(0x10 + 2 * pin), low | 0x20);
         ioapic_set((uint8_t)attack_random() | 0x40u, (uint32_t)attack_random()); /* no such register */
     }
@@ -201,7 +206,8 @@ static void storm_pic(struct frame *frame)
 /* The 8259s: commands in any order, rotation, polling, special modes, never an end. */
 static void pic(void)
 {
-    static const uint8_t commands[] = {0x20, 0x60, 0xa0, 0xc0, 0xe0, 0x80, 0x00, 0x0a, 0x0b, 0x0c, 0x68, 0x48, 0x40};
+    static const uint8_t commands[] = {0x20, 0x60, 0xa0, 0xc0, 0xe0, 0x80, 0x00,
+                                       0x0a, 0x0b, 0x0c, 0x68, 0x48, 0x40};
 
     for (unsigned vector = 0x20; vector < 0x100; vector++) /* the base may be anything */
         trap_handlers[vector] = storm_pic;
@@ -234,15 +240,15 @@ static void self_ipi(void)
         uint32_t vector = 0x20 | (uint32_t)(attack_random() & 0xdf);
 
         lapic_set(LAPIC_ICR, 0x44000u | vector);
-        lapic_set(LAPIC_ICR, 0x84000u | vector);  /* all */
-        lapic_set(LAPIC_ICR, 0xc4000u | vector);  /* all others: none */
-        lapic_set(LAPIC_ICR, 0x44400u);           /* NMI */
-        lapic_set(LAPIC_ICR, 0x44100u | vector);  /* lowest priority */
+        lapic_set(LAPIC_ICR, 0x84000u | vector);                  /* all */
+        lapic_set(LAPIC_ICR, 0xc4000u | vector);                  /* all others: none */
+        lapic_set(LAPIC_ICR, 0x44400u);                           /* NMI */
+        lapic_set(LAPIC_ICR, 0x44100u | vector);                  /* lowest priority */
         lapic_set(LAPIC_ICR, 0x44000u | (attack_random() & 0xf)); /* vectors that are none */
         lapic_set(LAPIC_ICR_HIGH, (uint32_t)attack_random());
         lapic_set(LAPIC_ICR, 0x4000u | ((uint32_t)attack_random() & 0x800) | vector);
         lapic_set(LAPIC_ICR_HIGH, 0x5000000);
-        lapic_set(LAPIC_ICR, 0x4500u);            /* INIT and SIPI to nobody */
+        lapic_set(LAPIC_ICR, 0x4500u); /* INIT and SIPI to nobody */
         lapic_set(LAPIC_ICR, 0x4600u);
         lapic_set(LAPIC_ICR, 0x44700u);
         lapic_set(LAPIC_ICR, 0x44300u);
@@ -281,7 +287,10 @@ static void x2apic(void)
         TRAP("wrmsr", : : "c"(0x1b), "a"(0xfee00900u), "d"(0) : "memory"); /* not allowed */
         TRAP("wrmsr", : : "c"(0x1b), "a"(0xfee00000u), "d"(0) : "memory"); /* off, then on again */
         TRAP("wrmsr", : : "c"(0x1b), "a"(0xfee00900u), "d"(0) : "memory");
-        TRAP("wrmsr", : : "c"(0x1b), "a"(low & ~0xc00u), "d"(attack_random() & 0xf) : "memory"); /* elsewhere */
+        TRAP("wrmsr",
+             :
+             : "c"(0x1b), "a"(low & ~0xc00u), "d"(attack_random() & 0xf)
+             : "memory"); /* elsewhere */
         TRAP("wrmsr", : : "c"(0x1b), "a"(0xfee00900u), "d"(0) : "memory");
     }
 }
@@ -320,8 +329,11 @@ static void sti_cli(void)
     lapic_set(LAPIC_COUNT, 1000);
     while (!attack_over())
         for (unsigned i = 0; i < 100; i++)
-            __asm__ volatile("sti; cli; sti; nop; cli; pushfq; popfq; mov %%ss, %%eax; mov %%eax, %%ss; sti; nop; cli"
-                             : : : "rax", "memory", "cc");
+            __asm__ volatile(
+                "sti; cli; sti; nop; cli; pushfq; popfq; mov %%ss, %%eax; mov %%eax, %%ss; sti; nop; cli"
+                :
+                :
+                : "rax", "memory", "cc");
 }
 
 static void hlt_storm(void)
@@ -348,7 +360,8 @@ static void hlt_cli(void)
     ioapic_route(2, IOAPIC_MASKED);
 }
 
-/* NMIs in any number, by the 8254 faster than Linux has ever seen them, but not so fast that nothing else is done. */
+/* NMIs in any number, by the 8254 faster than Linux has ever seen them, but not so fast that nothing else is
+ * done. */
 static void nmi_storm(void)
 {
     ioapic_route(2, IOAPIC_NMI);

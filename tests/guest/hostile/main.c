@@ -5,15 +5,15 @@
  */
 #include "tests/guest/hostile/hostile.h"
 
-#define LCR 3u
-#define MCR 4u
-#define LSR 5u
-#define LINE_BYTES 64u
+#define LCR         3u
+#define MCR         4u
+#define LSR         5u
+#define LINE_BYTES  64u
 #define ALARM_COUNT 1000000u /* of the APIC's clock, a millisecond or so */
 
 uint64_t attack_end;
 
-static const struct attack *const tables[] = {attacks_exits, attacks_memory, attacks_interrupts,
+static const struct attack *const tables[] = {attacks_exits, attacks_memory,  attacks_interrupts,
                                               attacks_state, attacks_devices, attacks_resets};
 static uint64_t seed = 0x9e3779b97f4a7c15u;
 
@@ -80,7 +80,8 @@ void machine_calm(void)
     irq_off();
     for (unsigned vector = 32; vector < 256; vector++)
         trap_handlers[vector] = ignore;
-    /* The interrupts among the exceptions' vectors, but for those with an error code, of which a stub would miss one. */
+    /* The interrupts among the exceptions' vectors, but for those with an error code, of which a stub would
+     * miss one. */
     for (unsigned vector = 18; vector < 32; vector++)
         if (!(1u << vector & 0x60200000u))
             trap_handlers[vector] = ignore;

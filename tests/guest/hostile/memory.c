@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Memory that is not there, or is a device: data, code, stack, tables; and all that is there, page by page. */
+/* Memory that is not there, or is a device: data, code, stack, tables; and all that is there, page by page.
+ */
 #include "tests/guest/hostile/hostile.h"
 
 #define SIZE_2M 0x200000u
@@ -36,7 +37,8 @@ static void access_all(volatile uint8_t *at)
 /* All widths, aligned and over the end of the page, in the holes and in the VGA window. */
 static void mmio_hole(void)
 {
-    static const uint64_t bases[] = {HOLE, 0xa0000, 0xc0000000, 0xfec01000, 0xfed00000, 0xfffff000, HOLE_HIGH, 0xffffffe000};
+    static const uint64_t bases[] = {HOLE,       0xa0000,    0xc0000000, 0xfec01000,
+                                     0xfed00000, 0xfffff000, HOLE_HIGH,  0xffffffe000};
 
     while (!attack_over()) {
         uint64_t base = bases[attack_random() % 8];
@@ -91,7 +93,8 @@ static void stack_hole(void)
     while (!attack_over()) {
         volatile uint8_t *stack = window_at(0, attack_random() & 1 ? HOLE : LAPIC_BASE);
 
-        __asm__ volatile("mov %%rsp, %0\n lea 0x800(%1), %%rsp\n mov %%rsp, %%rbp\n push %%rax\n pushfq\n pop %%rax\n pop %%rax\n"
+        __asm__ volatile("mov %%rsp, %0\n lea 0x800(%1), %%rsp\n mov %%rsp, %%rbp\n push %%rax\n pushfq\n "
+                         "pop %%rax\n pop %%rax\n"
                          "call 1f\n 1: pop %%rax\n enter $16, $3\n leave\n mov %0, %%rsp"
                          : "=&r"(saved)
                          : "r"(stack)
@@ -149,7 +152,8 @@ static void tables_self(void)
 /* Strings without end over device memory. */
 static void rep_mmio(void)
 {
-    uint64_t end = attack_end, part = (end - rdtsc()) / 4, rsi = RAM_SCRATCH, rdi = (uint64_t)window(0), rcx = 1ull << 32;
+    uint64_t end = attack_end, part = (end - rdtsc()) / 4, rsi = RAM_SCRATCH, rdi = (uint64_t)window(0),
+             rcx = 1ull << 32;
 
     for (unsigned page = 0; page < WINDOW_PAGES; page++)
         window_set(page, (HOLE + page * 4096u) | PTE_P | PTE_W);
@@ -187,7 +191,8 @@ static void touch_all(void)
         for (uint32_t page = 0x600000; page < 0xc00000; page += 4096)
             *(volatile uint8_t *)(uintptr_t)page = 1;
         for (uint32_t page = 0x1000000; page < 0xfe000000u && !attack_over(); page += SIZE_2M)
-            *(volatile uint8_t *)(uintptr_t)(page | (page >= WINDOW && page < WINDOW + SIZE_2M ? SIZE_2M : 0)) = 1;
+            *(volatile uint8_t *)(uintptr_t)(page |
+                                             (page >= WINDOW && page < WINDOW + SIZE_2M ? SIZE_2M : 0)) = 1;
         for (uint64_t physical = 1ull << 32; physical < 1ull << 52 && !attack_over(); physical <<= 1) {
             volatile uint8_t *at = window_at(0, physical);
 
@@ -196,7 +201,8 @@ static void touch_all(void)
     }
 }
 
-/* An instruction across the border to a page that is not there, to one that is no RAM, and code that changes itself. */
+/* An instruction across the border to a page that is not there, to one that is no RAM, and code that changes
+ * itself. */
 static void code_edge(void)
 {
     uint8_t *page = (uint8_t *)RAM_SCRATCH;

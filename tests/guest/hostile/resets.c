@@ -80,7 +80,8 @@ static void init(void)
         __asm__ volatile("pause");
 }
 
-/* Out of long mode by the way that there is, and out of its table into a task, from a segment that is none. */
+/* Out of long mode by the way that there is, and out of its table into a task, from a segment that is none.
+ */
 static void task_switch(void)
 {
     const struct table_pointer none = {0, 0}; /* where nobody answers it, the new task is none either */
@@ -94,12 +95,14 @@ static void task_switch(void)
                      "mov $0xc0000080, %%ecx\n xor %%eax, %%eax\n xor %%edx, %%edx\n wrmsr\n"
                      "movw $0x0010, %%ax\n movw %%ax, %%ss\n movl $0x508000, %%esp\n"
                      "ltr %w1\n ljmp %2, $0\n .code64"
-                     : : "r"((uint64_t)SEL_CODE32), "r"(SEL_TEST), "i"(SEL_TEST + 8) : "rax", "rcx", "rdx", "memory");
+                     :
+                     : "r"((uint64_t)SEL_CODE32), "r"(SEL_TEST), "i"(SEL_TEST + 8)
+                     : "rax", "rcx", "rdx", "memory");
     __builtin_unreachable();
 }
 
-/* What a processor answers by #GP and QEMU 7.2 lets through or ends the guest for: reserved bits of CR4 and CR3, no
- * protection, paging or PAE in 64-bit mode, tables at addresses that are none. */
+/* What a processor answers by #GP and QEMU 7.2 lets through or ends the guest for: reserved bits of CR4 and
+ * CR3, no protection, paging or PAE in 64-bit mode, tables at addresses that are none. */
 static void control_reserved(void)
 {
     const struct table_pointer nowhere = {0xffff, 0x123456789abcdef0u};

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-/* State that a processor refuses or that makes no sense: control registers, MSRs, addresses, descriptors, debugging. */
+/* State that a processor refuses or that makes no sense: control registers, MSRs, addresses, descriptors,
+ * debugging. */
 #include "tests/guest/hostile/hostile.h"
 
 #define MSR_EFER 0xc0000080u
 
 #define CR0_NW 0x20000000ul
 
-/* What would end this guest by its own fault stays: protection and paging, PAE, and what C needs. So does NW, which without
- * CD is #GP: QEMU takes it, and refuses the next VMRUN if the host's interrupt comes before it is back (doc/caveats.md). */
+/* What would end this guest by its own fault stays: protection and paging, PAE, and what C needs. So does NW,
+ * which without CD is #GP: QEMU takes it, and refuses the next VMRUN if the host's interrupt comes before it
+ * is back (doc/caveats.md). */
 static void control_registers(void)
 {
     word_t cr0 = read_cr0(), cr3 = read_cr3(), cr4 = read_cr4();
@@ -45,7 +47,8 @@ static void fault_of_user(struct frame *frame)
 static void non_canonical(void)
 {
     static const uint32_t msrs[] = {0xc0000082, 0xc0000083, 0xc0000100, 0xc0000102, 0x175, 0x176};
-    static const uint64_t addresses[] = {0x800000000000u, 0xffff7fffffffffffu, 0x8000000000000000u, 0x123456789abcdef0u};
+    static const uint64_t addresses[] = {0x800000000000u, 0xffff7fffffffffffu, 0x8000000000000000u,
+                                         0x123456789abcdef0u};
     uint64_t fs = rdmsr(0xc0000100);
 
     wrmsr(0xc0000081, (uint64_t)(SEL_USER64 - 0x10) << 48 | (uint64_t)SEL_CODE64 << 32);
@@ -53,27 +56,36 @@ static void non_canonical(void)
     while (!attack_over()) {
         uint64_t address = addresses[attack_random() % 4];
         for (unsigned i = 0; i < sizeof msrs / sizeof msrs[0]; i++)
-            TRAP("wrmsr", : : "c"(msrs[i]), "a"((uint32_t)address), "d"((uint32_t)(address >> 32)) : "memory");
+            TRAP("wrmsr",
+                 :
+                 : "c"(msrs[i]), "a"((uint32_t)address), "d"((uint32_t)(address >> 32))
+                 : "memory");
         TRAP("jmp *%0", : : "r"(address) : "memory");
         TRAP("mov (%0), %%al", : : "r"(address) : "rax", "memory");
         TRAP("outsb", : : "S"(address), "d"(0x80) : "memory");
         TRAP("insb", : : "D"(address), "d"(0x80) : "memory");
         TRAP("invlpg (%0)", : : "r"(address) : "memory");
-        TRAP_STACK("push %0\n push %%r15\n pushfq\n push %1\n push %2\n iretq", :
-                   : "r"(0ul + SEL_DATA32), "r"(0ul + SEL_CODE64), "r"(address) : "r15", "memory");
+        TRAP_STACK("push %0\n push %%r15\n pushfq\n push %1\n push %2\n iretq",
+                   :
+                   : "r"(0ul + SEL_DATA32), "r"(0ul + SEL_CODE64), "r"(address)
+                   : "r15", "memory");
         TRAP_STACK("push %0\n ret", : : "r"(address) : "r15", "memory");
         /* SYSRET to nowhere: on some processors a fault in kernel mode, on the others one in user mode */
-        TRAP_STACK("mov %0, %%rcx\n mov $2, %%r11\n sysretq", : : "r"(address) : "rcx", "r11", "r15", "memory");
+        TRAP_STACK("mov %0, %%rcx\n mov $2, %%r11\n sysretq",
+                   :
+                   : "r"(address)
+                   : "rcx", "r11", "r15", "memory");
     }
     trap_handlers[VECTOR_GP] = NULL;
     wrmsr(0xc0000100, fs);
 }
 
-/* The clock's page in memory that is none, over the edge, in the monitor's tables, unaligned; and turned off. */
+/* The clock's page in memory that is none, over the edge, in the monitor's tables, unaligned; and turned off.
+ */
 static void kvmclock(void)
 {
-    static const uint64_t pages[] = {HOLE, HOLE_HIGH, 0xfffffffffffff000u, 0xa0000, 0x1ffffe0, 0xc0000, 0xf0000,
-                                     0xfffe0, LAPIC_BASE, 0x9fff0, 0, 0xffffffe0};
+    static const uint64_t pages[] = {HOLE,    HOLE_HIGH, 0xfffffffffffff000u, 0xa0000, 0x1ffffe0, 0xc0000,
+                                     0xf0000, 0xfffe0,   LAPIC_BASE,          0x9fff0, 0,         0xffffffe0};
 
     while (!attack_over()) {
         uint64_t page = pages[attack_random() % 12] | (attack_random() & 3);
@@ -100,7 +112,10 @@ static void tsc(void)
         uint64_t offset = attack_random(), now = rdtsc();
 
         wrmsr(0x10, now + offset);
-        TRAP("wrmsr", : : "c"(0x6e0), "a"((uint32_t)attack_random()), "d"((uint32_t)attack_random()) : "memory");
+        TRAP("wrmsr",
+             :
+             : "c"(0x6e0), "a"((uint32_t)attack_random()), "d"((uint32_t)attack_random())
+             : "memory");
         wrmsr(0x10, rdtsc() - offset);
         TRAP("wrmsr", : : "c"(0x3b), "a"(0), "d"(0x80000000u) : "memory");
         TRAP("wrmsr", : : "c"(0x3b), "a"(0), "d"(0) : "memory");
@@ -129,12 +144,18 @@ static void debug(void)
         TRAP("mov %0, %%dr0\n mov %0, %%dr1\n mov %0, %%dr2\n mov %0, %%dr3", : : "r"(b) : "memory");
         /* Its own stack under a breakpoint. */
         __asm__ volatile("mov %%rsp, %%rax\n sub $64, %%rax\n mov %%rax, %%dr1" : : : "rax");
-        TRAP("mov %0, %%dr7\n outb %%al, $0x80\n mov %1, %%dr7", : : "r"(0xd0040cul), "r"(0x400ul) : "memory");
+        TRAP("mov %0, %%dr7\n outb %%al, $0x80\n mov %1, %%dr7",
+             :
+             : "r"(0xd0040cul), "r"(0x400ul)
+             : "memory");
         __asm__ volatile("mov %0, %%dr7" : : "r"(0x400ul));
-        TRAP_STACK("pushfq\n orl $0x100, (%%rsp)\n popfq\n outb %%al, $0x80\n cpuid\n inb $0x80\n rdtsc\n"
-                   "mov %%ss, %%eax\n mov %%eax, %%ss\n outb %%al, $0x80\n mov 0xfee00020, %%eax\n"
-                   "mov $3, %%ecx\n mov $0x500000, %%esi\n rep outsb\n pushfq\n andl $~0x100, (%%rsp)\n popfq",
-                   : : "d"(0x80) : "rax", "rbx", "rcx", "rsi", "r15", "memory");
+        TRAP_STACK(
+            "pushfq\n orl $0x100, (%%rsp)\n popfq\n outb %%al, $0x80\n cpuid\n inb $0x80\n rdtsc\n"
+            "mov %%ss, %%eax\n mov %%eax, %%ss\n outb %%al, $0x80\n mov 0xfee00020, %%eax\n"
+            "mov $3, %%ecx\n mov $0x500000, %%esi\n rep outsb\n pushfq\n andl $~0x100, (%%rsp)\n popfq",
+            :
+            : "d"(0x80)
+            : "rax", "rbx", "rcx", "rsi", "r15", "memory");
     }
     trap_handlers[VECTOR_DB] = NULL;
 }
@@ -153,8 +174,14 @@ static void descriptors(void)
         TRAP("lldt %w0", : : "r"(SEL_TEST) : "memory");
         TRAP("ltr %w0", : : "r"(SEL_TSS) : "memory"); /* busy */
         TRAP("ltr %w0", : : "r"((uint32_t)attack_random()) : "memory");
-        TRAP("lar %w0, %%eax\n lsl %w0, %%eax\n verr %w0\n verw %w0", : : "r"((uint32_t)attack_random()) : "rax", "memory", "cc");
-        TRAP_STACK("push %0\n push $1f\n lretq\n 1: push $0x28\n push $2f\n lretq\n 2:", : : "r"(0ul + (SEL_TEST | (attack_random() & 7))) : "r15", "memory");
+        TRAP("lar %w0, %%eax\n lsl %w0, %%eax\n verr %w0\n verw %w0",
+             :
+             : "r"((uint32_t)attack_random())
+             : "rax", "memory", "cc");
+        TRAP_STACK("push %0\n push $1f\n lretq\n 1: push $0x28\n push $2f\n lretq\n 2:",
+                   :
+                   : "r"(0ul + (SEL_TEST | (attack_random() & 7)))
+                   : "r15", "memory");
         TRAP("int %0", : : "i"(0x81) : "memory");
         gate_present(0x82, false);
         TRAP("int %0", : : "i"(0x82) : "memory");
@@ -183,7 +210,10 @@ static void fpu(void)
         words[3] = 0x1f80;
         TRAP("fxrstor %0", : : "m"(area) : "memory");
         TRAP("fnclex\n fninit", : : : "memory");
-        TRAP("mov %0, %%cr0\n fninit\n fldcw %1\n fldz\n fldz\n fdivp\n fwait", : : "r"(cr0 & ~0x20ul), "m"(words[8]) : "memory");
+        TRAP("mov %0, %%cr0\n fninit\n fldcw %1\n fldz\n fldz\n fdivp\n fwait",
+             :
+             : "r"(cr0 & ~0x20ul), "m"(words[8])
+             : "memory");
         TRAP("mov %0, %%cr0\n fld1\n mov %1, %%cr0", : : "r"(cr0 | 8), "r"(cr0) : "memory");
         TRAP("mov %0, %%cr0\n fnclex\n fninit", : : "r"(cr0) : "memory");
     }

@@ -41,7 +41,7 @@
 struct cpu {
     volatile uint32_t starts; /* how often it has come to C */
     volatile uint32_t pings, nmis;
-    volatile uint32_t beats; /* of those who count */
+    volatile uint32_t beats;                /* of those who count */
     void (*volatile task)(uint32_t number); /* cleared when it is done */
 } __attribute__((aligned(64)));
 

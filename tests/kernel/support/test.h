@@ -38,7 +38,7 @@
 #define STACK_SIZE  0x2000u
 
 #define THREAD_FPU    1u
-#define THREAD_LONG   2u /* a turn of a minute, not of a millisecond */
+#define THREAD_LONG   2u                                /* a turn of a minute, not of a millisecond */
 #define THREAD_CPU(n) ((unsigned)(n) % BOOT->cpus << 8) /* the n-th CPU, in a circle */
 
 struct pd_space {
