@@ -92,8 +92,10 @@ static void take_return(struct vcpu *vcpu)
 
 static __attribute__((noinline)) void look_for_nmi(struct vcpu *vcpu, enum status status)
 {
-    if (vcpu->after & VCPU_AFTER_STEP)
+    if (vcpu->after & VCPU_AFTER_STEP) {
         vcpu_step_end(vcpu, status == STATUS_OK);
+        vcpu_attend(vcpu);
+    }
     if (vcpu->after & VCPU_AFTER_IRET)
         see_return_from_nmi(vcpu);
 }

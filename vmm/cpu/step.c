@@ -120,5 +120,4 @@ void vcpu_step_end(struct vcpu *vcpu, bool exited)
     if (vcpu->step.set)
         take_trap_back(vcpu, exited);
     vcpu->step.set = false;
-    vcpu_attend(vcpu);
 }

@@ -169,6 +169,27 @@ static void test_iret_of_handler(void **state)
     assert_int_equal(vcpu->after, 0);
 }
 
+/*
+ * Another processor wants this one's attention when the step is decided on and the guest is not entered yet.
+ * It is decided again, once: that alone is no reason to decide a third time.
+ */
+static void test_decided_again(void **state)
+{
+    struct bench *bench = *state;
+    struct vcpu_state *s = in_shadow(bench, "\x90", 1);
+
+    bench->machine.cpus = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        bench->machine.cpu[0].attention = true;
+        vcpu_inject(&bench->vcpu);
+        assert_false(bench->machine.cpu[0].attention);
+        assert_int_equal(s->window, VCPU_WINDOW_EXCEPTIONS);
+        assert_int_equal(s->rflags & TF, TF);
+        assert_true(bench->vcpu.step.set);
+        assert_int_equal(bench->vcpu.step.tf, 0);
+    }
+}
+
 /* PUSHF would push TF. */
 static void test_pushf(void **state)
 {
@@ -239,8 +260,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_step),     TEST(test_look_first),      TEST(test_guests_own),
-        TEST(test_loads_tf), TEST(test_iret_of_handler), TEST(test_pushf),
-        TEST(test_alone),    TEST(test_taken_back),      TEST(test_window),
+        TEST(test_loads_tf), TEST(test_iret_of_handler), TEST(test_decided_again),
+        TEST(test_pushf),    TEST(test_alone),           TEST(test_taken_back),
+        TEST(test_window),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

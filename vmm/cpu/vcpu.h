@@ -108,7 +108,7 @@ void vcpu_return_from_nmi(struct vcpu *vcpu);
 
 /* An NMI waits for the end of the instruction at RIP; `behind`: of the delivery of the event that is
  * injected. Whatever ends the guest's next run, or keeps it from being entered, ends the step, too; `exited`:
- * by an exit. */
+ * by an exit. The NMI is then to be decided on again, which the caller sees to. */
 void vcpu_step_begin(struct vcpu *vcpu, bool behind);
 void vcpu_step_end(struct vcpu *vcpu, bool exited);
 
