@@ -12,8 +12,10 @@ HOST_EXTRA := init/route.c $(filter-out core/main.c %_test.c %_fuzz.c,$(wildcard
 # Core calls the kernel and reads boot information: its tests have a model of both. It uses some of base.
 HOST_CORE := $(wildcard tests/core/*.c) base/error.c base/format.c base/message.c
 
-# Folders to build and test; to be narrowed on the command line.
-HOST_DIRS ?= lib vmm kernel base core init drivers servers
+# Folders whose tests and fuzzers are built; to be narrowed on the command line: HOST_DIRS=lib/xml. What they are linked with is
+# the same then.
+HOST_ALL := lib vmm kernel base core init drivers servers
+HOST_DIRS ?= $(HOST_ALL)
 HOST_MODEL_DIRS := vmm/board vmm/bus vmm/cpu vmm/device vmm/firmware vmm/kvm
 FUZZ_TIME ?= 30
 
@@ -25,14 +27,12 @@ HOST_FLAGS := -std=gnu17 -g -O1 -fno-omit-frame-pointer -fsanitize=address,undef
 TEST_FLAGS := -include stdarg.h -include stddef.h -include setjmp.h -include stdint.h
 FUZZ_FLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all $(WARNINGS) -I. -MMD -MP
 
-# HOST_DIRS=lib/xml leaves only what stands below lib/xml, both in the archive and among the tests.
-host_scope := $(foreach d,$(patsubst %/,%,$(HOST_DIRS)),$(d)/%)
-HOST_LIB_SOURCES := $(filter $(host_scope),$(call no_tests,$(call sources,lib,c)))
+HOST_LIB_SOURCES := $(call no_tests,$(call sources,lib,c))
 HOST_TEST_SOURCES := $(filter %_test.c,$(call sources,$(HOST_DIRS),c))
 HOST_FUZZ_SOURCES := $(filter %_fuzz.c,$(call sources,$(HOST_DIRS),c))
-HOST_PART_SOURCES := $(filter-out $(HOST_LIB_SOURCES),$(filter $(host_scope),$(wildcard $(HOST_EXTRA) \
-	$(call no_tests,$(call sources,$(HOST_MODEL_DIRS),c)) \
-	$(HOST_TEST_SOURCES:%_test.c=%.c) $(HOST_FUZZ_SOURCES:%_fuzz.c=%.c))))
+HOST_PART_SOURCES := $(filter-out lib/%,$(wildcard $(HOST_EXTRA) $(call no_tests,$(call sources,$(HOST_MODEL_DIRS),c)) \
+	$(patsubst %_test.c,%.c,$(filter %_test.c,$(call sources,$(HOST_ALL),c))) \
+	$(patsubst %_fuzz.c,%.c,$(filter %_fuzz.c,$(call sources,$(HOST_ALL),c)))))
 HOST_SOURCES := $(HOST_LIB_SOURCES) $(HOST_PART_SOURCES)
 HOST_TESTS := $(HOST_TEST_SOURCES:%.c=$(HOST)/tests/%)
 HOST_FUZZERS := $(HOST_FUZZ_SOURCES:%.c=$(FUZZ)/%)
