@@ -20,7 +20,8 @@ import pairs  # pylint: disable=wrong-import-position
 
 # name; command (a list); status it must exit with; regular expression that its output must contain, or None; a function
 # that is given its output, with the log behind it, and returns what is wrong with it, None, or (what is good to know,)
-Test = collections.namedtuple("Test", "name command status output check", defaults=(0, None, None))
+# again(output): why a run that failed says nothing of Donjon and is made once more, or None.
+Test = collections.namedtuple("Test", "name command status output check again", defaults=(0, None, None, None))
 
 
 def run(name, *arguments, status=0, output=None, check=None):
@@ -28,9 +29,21 @@ def run(name, *arguments, status=0, output=None, check=None):
     return Test(name, ["tools/run", *arguments, "--no-build", "--headless", "--log", "{log}"], status, output, check)
 
 
+def emulator_lost_a_cpu(output):
+    """
+    QEMU's fault with two threads: a CPU's host state becomes the guest's (doc/caveats.md). The proof is in the line of the
+    guest's end: a CR3 behind the guest's memory, which our kernel never gives to a guest.
+    """
+    memory = re.search(r"^\[init -> \w+\] vm \w+: started, (\d+) MiB", output, re.MULTILINE)
+    found = re.search(r"(?:triple fault|event \w+ through device memory at \w+) of vCPU .* CR3 (\w+),", output)
+    if memory and found and int(found.group(1), 16) >= int(memory.group(1)) << 20:
+        return f"a CPU of the emulator was lost (CR3 {found.group(1)})"
+    return None
+
+
 def backports(test):
-    """On the second QEMU: that of Debian 12 loses a CPU's state when two threads of it run on two CPUs (doc/caveats.md)."""
-    return test._replace(command=[*test.command, "--emulator", "backports"])
+    """On the second QEMU, which loses a CPU's state in fewer runs than that of Debian 12 (doc/caveats.md)."""
+    return test._replace(command=[*test.command, "--emulator", "backports"], again=emulator_lost_a_cpu)
 
 
 def on_one(test):

@@ -27,6 +27,7 @@ from scenario import BUILD, ROOT, build_environment, build_path
 
 PARALLEL = 2
 HOST_LIMIT, SYSTEM_LIMIT, SLOW_LIMIT = 120, 900, 7200
+RUNS_MORE = 3  # where a run's output proves that the emulator has failed
 OUTPUT_LINES, SLOWEST = 60, 10
 
 
@@ -120,22 +121,34 @@ def read_log(path):
         return "\n" + file.read().replace("\r", "")
 
 
-def system_test(test, report, limit=SYSTEM_LIMIT):
+def run_test(test, limit):
+    """(why it failed or None, something to say, why it is to be run again or None, seconds, output)"""
     log = build_path("log", "test-" + re.sub(r"\W+", "-", test.name) + ".log")
     if os.path.exists(log):
         os.remove(log)
     command = [word.replace("{log}", log).replace("{build}", BUILD) for word in test.command]
     status, output, seconds = execute(command, limit)
+    whole = output + read_log(log)
     detail = ""
     if status != test.status:
         reason = "out of time" if status is None else f"exit status {status}, expected {test.status}"
     elif test.output and not re.search(test.output, output, re.MULTILINE):
         reason = f"its output lacks '{test.output}'"
     else:
-        reason = test.check(output + read_log(log)) if test.check else None
+        reason = test.check(whole) if test.check else None
         if isinstance(reason, tuple):  # nothing is wrong, but there is something to say
             reason, detail = None, "  " + reason[0]
-    report.add(test.name, reason, seconds, detail, output)
+    return reason, detail, test.again(whole) if reason and test.again else None, seconds, output
+
+
+def system_test(test, report, limit=SYSTEM_LIMIT):
+    lost = []
+    while True:
+        reason, detail, again, seconds, output = run_test(test, limit)
+        if not again or len(lost) == RUNS_MORE:
+            break
+        lost.append(again)
+    report.add(test.name, reason, seconds, detail + "".join(f"  again: {why}" for why in lost), output)
 
 
 def slow_test(test, report):

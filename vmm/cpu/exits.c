@@ -150,8 +150,30 @@ static bool exit_io(struct vcpu *vcpu)
     return vcpu_runs(vcpu);
 }
 
+/* What has ended the guest, and where: the last that is known of it. */
+static void log_end(const struct vcpu *vcpu, const char *what)
+{
+    const struct vcpu_state *state = vcpu->state;
+
+    log_line("vm %s: %s of vCPU %u at %04x:%lx, SP %lx, CR0 %lx, CR2 %lx, CR3 %lx, CR4 %lx, IDT %lx:%x",
+             vcpu->machine->name, what, (unsigned)vcpu->number, (unsigned)state->cs.selector,
+             (unsigned long)state->rip, (unsigned long)state->gpr[VCPU_RSP], (unsigned long)state->cr0,
+             (unsigned long)state->cr2, (unsigned long)state->cr3, (unsigned long)state->cr4,
+             (unsigned long)state->idtr.base, (unsigned)state->idtr.limit);
+}
+
 /* An access of event delivery (IDT, stack, TSS) is not one that an instruction made: nothing can be emulated.
  */
+static __attribute__((noinline)) void lose_event(struct vcpu *vcpu)
+{
+    char what[64];
+
+    format_text(what, sizeof(what), "event %02x through device memory at %lx",
+                (unsigned)(vcpu->state->interrupted & 0xff), (unsigned long)vcpu->state->info[0]);
+    log_end(vcpu, what);
+    machine_request(vcpu->machine, MACHINE_RESET, "event delivery outside of memory");
+}
+
 static bool exit_mmio(struct vcpu *vcpu)
 {
     struct machine *machine = vcpu->machine;
@@ -163,9 +185,7 @@ static bool exit_mmio(struct vcpu *vcpu)
         return vcpu_runs(vcpu);
     }
     if (vcpu->state->interrupted & VCPU_EVENT_VALID) {
-        log_line("vm %s: event %02x delivered through device memory at %lx", vcpu->machine->name,
-                 (unsigned)(vcpu->state->interrupted & 0xff), (unsigned long)vcpu->state->info[0]);
-        machine_request(vcpu->machine, MACHINE_RESET, "event delivery outside of memory");
+        lose_event(vcpu);
         return false;
     }
     if (vcpu_need(vcpu, VCPU_FETCH_GROUPS)) {
@@ -224,14 +244,7 @@ static bool exit_exception(struct vcpu *vcpu)
 
 static bool exit_shutdown(struct vcpu *vcpu)
 {
-    const struct vcpu_state *state = vcpu->state;
-
-    log_line(
-        "vm %s: triple fault of vCPU %u at %04x:%lx, SP %lx, CR0 %lx, CR2 %lx, CR3 %lx, CR4 %lx, IDT %lx:%x",
-        vcpu->machine->name, (unsigned)vcpu->number, (unsigned)state->cs.selector, (unsigned long)state->rip,
-        (unsigned long)state->gpr[VCPU_RSP], (unsigned long)state->cr0, (unsigned long)state->cr2,
-        (unsigned long)state->cr3, (unsigned long)state->cr4, (unsigned long)state->idtr.base,
-        (unsigned)state->idtr.limit);
+    log_end(vcpu, "triple fault");
     machine_request(vcpu->machine, MACHINE_RESET, "triple fault");
     return false;
 }
