@@ -27,7 +27,7 @@ from scenario import BUILD, ROOT, build_environment, build_path
 
 PARALLEL = 2
 HOST_LIMIT, SYSTEM_LIMIT, SLOW_LIMIT = 120, 900, 7200
-RUNS_MORE = 3  # where a run's output proves that the emulator has failed
+RUNS_MORE = 5  # where a run's output proves that the emulator has failed
 OUTPUT_LINES, SLOWEST = 60, 10
 
 
