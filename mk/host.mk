@@ -2,8 +2,8 @@
 #
 # What runs on the build machine: every *_test.c is a cmocka program of its own, under the address and undefined-behaviour
 # sanitizers. It is linked with libhost.a, which holds the libraries, and with an archive of those sources of its own part
-# (kernel, init, vmm, ...) that have a test beside them: whatever has one needs no kernel beneath it. Device models are
-# taken whole. The archives are apart because parts may use the same names. Fuzzers are built the same way with clang and
+# (kernel, init, vmm, ...) that have a test beside them: whatever has one needs no kernel beneath it. Device models, drivers and
+# servers are taken whole, but for main.c. The archives are apart because parts may use the same names. Fuzzers are built the same way with clang and
 # libFuzzer. What is linked also depends on the folders of its sources: one that was deleted must not live on in it.
 
 # Sources of the parts that have no test of their own but are needed by one.
@@ -31,6 +31,7 @@ HOST_LIB_SOURCES := $(call no_tests,$(call sources,lib,c))
 HOST_TEST_SOURCES := $(filter %_test.c,$(call sources,$(HOST_DIRS),c))
 HOST_FUZZ_SOURCES := $(filter %_fuzz.c,$(call sources,$(HOST_DIRS),c))
 HOST_PART_SOURCES := $(filter-out lib/%,$(wildcard $(HOST_EXTRA) $(call no_tests,$(call sources,$(HOST_MODEL_DIRS),c)) \
+	$(filter-out %/main.c,$(call no_tests,$(call sources,drivers servers,c))) \
 	$(patsubst %_test.c,%.c,$(filter %_test.c,$(call sources,$(HOST_ALL),c))) \
 	$(patsubst %_fuzz.c,%.c,$(filter %_fuzz.c,$(call sources,$(HOST_ALL),c)))))
 HOST_SOURCES := $(HOST_LIB_SOURCES) $(HOST_PART_SOURCES)
