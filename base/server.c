@@ -12,23 +12,15 @@
 #include <string.h>
 
 #define REFUSALS_TOLD 16u
-#define REQUESTS      16u /* in one turn */
+#define REQUESTS      16u        /* in one turn */
+#define DRAIN_TICKS   (1u << 20) /* TSC: from one look at a session that is ending to the next */
 
-static enum error server_accept(const struct server *server, const struct server_request *request)
+static enum error place_open(const struct server *server, unsigned number, uint64_t id)
 {
-    unsigned number = server->choose ? server->choose(server->context, request) : 0;
-    struct server_place *place;
-    enum error error;
+    struct server_place *place = &server->place[number];
+    enum error error =
+        server_ready(id, server->signal + number, 1ull << (server->bit + number), &place->session);
 
-    while (!server->choose && number < server->places && server->place[number].open)
-        number++;
-    if (strcmp(request->service, server->service) != 0)
-        return ERROR_NOT_FOUND;
-    if (number >= server->places || server->place[number].open)
-        return ERROR_BUSY;
-    place = &server->place[number];
-    error =
-        server_ready(request->id, server->signal + number, 1ull << (server->bit + number), &place->session);
     if (error)
         return error;
     place->open = true; /* whatever fails now: the session is there until the client ends it */
@@ -39,31 +31,50 @@ static enum error server_accept(const struct server *server, const struct server
     return error;
 }
 
-static void server_open(struct server *server, const struct server_request *request)
+/* ERROR_PENDING: it gets the place when the session before it is over. */
+static enum error server_accept(const struct server *server, const struct server_request *request)
 {
-    enum error refused, error = server_accept(server, request);
+    unsigned number = server->choose ? server->choose(server->context, request) : 0;
 
-    if (!error || error == ERROR_CLOSED)
+    while (!server->choose && number < server->places && server->place[number].open)
+        number++;
+    if (strcmp(request->service, server->service) != 0)
+        return ERROR_NOT_FOUND;
+    if (number >= server->places)
+        return ERROR_BUSY;
+    if (server->place[number].ended && !server->place[number].waiting) {
+        server->place[number].waiting = request->id;
+        return ERROR_PENDING;
+    }
+    return server->place[number].open ? ERROR_BUSY : place_open(server, number, request->id);
+}
+
+static void server_refused(struct server *server, const char *label, uint64_t id, enum error error)
+{
+    enum error refused;
+
+    if (!error || error == ERROR_CLOSED || error == ERROR_PENDING)
         return;
     if (server->told < REFUSALS_TOLD) {
         server->told++;
-        log_line("%s '%s' refused: %s%s", request->service, request->label, error_text(error),
+        log_line("%s '%s' refused: %s%s", server->service, label, error_text(error),
                  server->told == REFUSALS_TOLD ? "; further refusals are not told" : "");
     }
-    refused = server_refuse(request->id, error);
+    refused = server_refuse(id, error);
     (void)refused; /* the client has gone, or has its session already */
 }
 
-static void server_close(const struct server *server, uint64_t id)
+/* The session has ended: nothing of it is left when all that was begun is over. */
+static void server_finish(struct server *server, unsigned number)
 {
-    unsigned number = 0;
-    struct server_place *place = server->place;
+    struct server_place *place = &server->place[number];
+    uint64_t waiting = place->waiting;
     enum error error;
 
-    while (number < server->places && !(place->open && place->session.id == id))
-        number++, place++;
-    if (number == server->places)
+    if (place->served && server->drained && !server->drained(server->context, number)) {
+        server->event.deadline = tsc_read() + DRAIN_TICKS;
         return;
+    }
     if (place->served && server->close)
         server->close(server->context, number);
     error = place->memory ? dataspace_detach(place->memory) : ERROR_OK;
@@ -72,6 +83,21 @@ static void server_close(const struct server *server, uint64_t id)
     if (error)
         log_line("%s: closing: %s", server->service, error_text(error));
     *place = (struct server_place){0};
+    if (waiting)
+        server_refused(server, "", waiting, place_open(server, number, waiting));
+}
+
+static void server_close(struct server *server, uint64_t id)
+{
+    for (unsigned i = 0; i < server->places; i++) {
+        if (server->place[i].waiting == id)
+            server->place[i].waiting = 0;
+        if (server->place[i].open && server->place[i].session.id == id) {
+            server->place[i].ended = true;
+            server_finish(server, i);
+            return;
+        }
+    }
 }
 
 static void server_handle(void *context, uint64_t bits)
@@ -81,15 +107,18 @@ static void server_handle(void *context, uint64_t bits)
 
     /* Before requests: a client that has ended its session may have left something to do. */
     for (unsigned i = 0; server->serve && i < server->places; i++)
-        if (bits >> (server->bit + i) & 1 && server->place[i].served)
+        if (bits >> (server->bit + i) & 1 && server->place[i].served && !server->place[i].ended)
             server->serve(server->context, i);
+    for (unsigned i = 0; i < server->places; i++)
+        if (server->place[i].ended)
+            server_finish(server, i);
     if (bits && !(bits & NT_PARENT_NEWS))
         return;
     for (unsigned i = 0; i < REQUESTS; i++) {
         if (server_next(&request) != ERROR_OK)
             return;
         if (request.kind == REQUEST_OPEN)
-            server_open(server, &request);
+            server_refused(server, request.label, request.id, server_accept(server, &request));
         else
             server_close(server, request.id);
     }

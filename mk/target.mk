@@ -34,10 +34,10 @@ LIB_FOLDERS := $(sort $(dir $(call sources,lib,c)))
 KERNEL_SOURCES := $(call no_tests,$(call sources,kernel,c)) $(call sources,kernel,S)
 KERNEL_OBJECTS := $(call objects,$(KERNEL),$(KERNEL_SOURCES))
 
-# A folder without sources is no component yet.
+# A folder without main.c is no component yet.
 component_sources = $(call no_tests,$(call sources,$(1),c)) $(call sources,$(1),S)
 COMPONENT_DIRS := $(foreach d,$(patsubst %/,%,$(wildcard core/ init/ vmm/ drivers/*/ servers/*/ examples/*/ tests/components/*/)),\
-	$(if $(strip $(call component_sources,$(d))),$(d)))
+	$(if $(wildcard $(d)/main.c),$(d)))
 # Tests that take core's place as the root task: name=folders.
 ROOT_TESTS := ktest=tests/kernel,kernel/guest_state.c bench=tests/bench,tests/kernel/support
 COMPONENTS := $(foreach d,$(COMPONENT_DIRS),$(TARGET)/$(notdir $(d)).elf) \

@@ -15,6 +15,9 @@ struct server_place {
     struct session session;
     void *memory; /* the session's dataspace, attached */
     bool served;  /* open() was content with it */
+    /* The frame's own. */
+    bool ended;       /* the client has gone; what was begun for it is not over yet */
+    uint64_t waiting; /* id of a session that gets the place then; 0: none */
 };
 
 struct server {
@@ -31,6 +34,11 @@ struct server {
     unsigned (*choose)(void *context, const struct server_request *request);
     /* A session begins: its memory is there. Not ERROR_OK: it gets no service until the client ends it. */
     enum error (*open)(void *context, unsigned place);
+    /*
+     * Whether all that was begun for a session that has ended is over. Asked again and again until it is; only then
+     * close() is called and the place given to the next. NULL: it always is.
+     */
+    bool (*drained)(void *context, unsigned place);
     /* It has ended; its memory goes when this returns. */
     void (*close)(void *context, unsigned place);
     /* The client has signalled. */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The frame of a server of disks: Block sessions (base/include/session/block.h) on a server's places
+ * (base/include/server.h), one disk a place. The component says which label is which place, what the disk is, and does
+ * the requests, each of which has been copied and checked.
+ */
+#pragma once
+
+#include "base/include/server.h"
+#include "lib/block/server.h"
+
+/* One of a place's session. */
+struct block_session {
+    struct block_place block;
+    struct block_request held; /* that the component had no room for */
+    bool holds, turning, signal;
+};
+
+struct block_server {
+    /* The component's: places, period, signal, bit and choose() of the frame below; and one session for each place. */
+    struct server server;
+    struct block_session *session;
+    void *context;
+    /* The disk of a place; NULL: not known yet, or gone. */
+    const struct block_header *(*disk)(void *context, unsigned place);
+    /* Begins a request: answered by block_answer(), now or later. False: no room; it comes again behind an answer. */
+    bool (*begin)(void *context, unsigned place, const struct block_request *request);
+    /* The session has ended: answers to what is under way do not count any more, but have to come before the place
+     * is given to the next. May be NULL. */
+    void (*end)(void *context, unsigned place);
+};
+
+void block_server_start(struct block_server *server);
+
+/* Bytes of a request, in the session's data area. */
+static inline uint8_t *block_bytes(const struct block_server *server, unsigned place,
+                                   const struct block_request *request)
+{
+    return server->session[place].block.data + request->offset;
+}
+
+void block_answer(struct block_server *server, unsigned place, unsigned tag, enum block_status status);
+
+/* disk() would answer otherwise now: a disk has become known, or gone. */
+void block_server_changed(struct block_server *server, unsigned place);
