@@ -77,6 +77,7 @@ enum error session_open(const struct session_request *request, struct session *s
     message_put(&message, request->base);
     message_put(&message, request->donation);
     message_put(&message, request->bits);
+    message_put(&message, request->client);
     message_put_string(&message, request->service);
     message_put_string(&message, request->label ? request->label : "");
     message_put_string(&message, request->arguments ? request->arguments : "");
@@ -86,13 +87,13 @@ enum error session_open(const struct session_request *request, struct session *s
     if (count < (error ? 2u : 4u))
         return ERROR_FAULT;
     const uint64_t *words = utcb();
-    *session = error ? (struct session){.id = words[1]} : (struct session){words[1], words[2], words[3]};
+    *session = (struct session){words[1], error ? 0 : words[2], error ? 0 : words[3], request->client};
     return error;
 }
 
 enum error session_poll(struct session *session)
 {
-    enum error error = parent_call(PARENT_POLL, session->id, 0, 0, 4);
+    enum error error = parent_call(PARENT_POLL, session->id, session->client, 0, 4);
     if (error == ERROR_OK) {
         session->dataspace = utcb()[2];
         session->bytes = utcb()[3];
@@ -112,9 +113,18 @@ enum error session_open_wait(const struct session_request *request, struct sessi
     return error;
 }
 
+enum error session_close_of(uint64_t client, uint64_t id)
+{
+    enum error error;
+    do
+        error = parent_call(PARENT_CLOSE, id, client, 0, 1);
+    while (error == ERROR_MORE);
+    return error;
+}
+
 enum error session_close(uint64_t id)
 {
-    return parent_call(PARENT_CLOSE, id, 0, 0, 1);
+    return session_close_of(0, id);
 }
 
 enum error server_next(struct server_request *request)
@@ -140,7 +150,7 @@ enum error server_ready(uint64_t id, selector base, uint64_t bits, struct sessio
 {
     enum error error = parent_call(PARENT_READY, id, base, bits, 3);
     if (error == ERROR_OK)
-        *session = (struct session){id, utcb()[1], utcb()[2]};
+        *session = (struct session){id, utcb()[1], utcb()[2], 0};
     return error;
 }
 

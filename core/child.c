@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What init asks for its children, and the sessions it opens with core, for them or for itself. Only init
- * may: it is the one child of core's own, and whom it gives what is its configuration's affair.
+ * What a component asks for its children, and the sessions that init opens with core, for itself or for any
+ * component below it. Children cost nothing but what their creator has. Sessions are init's alone to open: it is
+ * the one child of core's own, and whom it gives what is its configuration's affair.
  */
 #include "core/core.h"
 
@@ -12,11 +13,14 @@
 
 #define CAPABILITIES_SCANNED 256u /* selectors looked at in one request */
 
-/* handle 0: the caller itself. */
-static struct pd *child_get(struct pd *pd, uint64_t handle)
+/* path 0: the caller itself. */
+static struct pd *child_get(struct pd *pd, uint64_t path)
 {
-    struct handle *child = handle_get(pd, handle, HANDLE_CHILD);
-    return handle == 0 ? pd : child ? child->child : NULL;
+    for (; path && pd; path >>= CHILD_BITS) {
+        struct handle *child = handle_get(pd, path & CHILD_MASK, HANDLE_CHILD);
+        pd = child ? child->child : NULL;
+    }
+    return pd;
 }
 
 static enum error child_create(struct pd *pd, struct message *message, struct reply *reply)
@@ -25,9 +29,9 @@ static enum error child_create(struct pd *pd, struct message *message, struct re
     unsigned index;
     uint64_t rom = message_get(message), ram = message_get(message), kernel = message_get(message);
     uint64_t priority = message_get(message), bits = message_get(message), news = message_get(message);
-    uint64_t cpus = message_get(message);
+    uint64_t cpus = message_get(message), children = message_get(message);
     message_get_string(message, name, sizeof(name));
-    if (message->bad || priority >= SC_PRIORITIES || cpus > CPUS_MAX)
+    if (message->bad || priority >= SC_PRIORITIES || cpus > CPUS_MAX || children >= PDS)
         return ERROR_BAD_ARGUMENT;
     format_text(label, sizeof(label), "%s -> %s", pd->label, name);
     struct pd_request request = {.rom = handle_get(pd, rom, HANDLE_ROM),
@@ -35,6 +39,7 @@ static enum error child_create(struct pd *pd, struct message *message, struct re
                                  .kernel = kernel,
                                  .priority = (unsigned)priority,
                                  .cpus = (unsigned)cpus,
+                                 .children = (unsigned)children,
                                  .watch_bits = bits,
                                  .news = news,
                                  .label = label};
@@ -70,12 +75,9 @@ static enum error child_quota(struct pd *pd, struct pd *child, uint64_t bytes)
         return ERROR_BAD_ARGUMENT;
     if (pages > giver->ram_limit - giver->ram_used)
         return ERROR_NO_RAM;
-    if (change < 0) {
-        child->ram_limit -= pages;
-        pd->ram_used -= pages;
-    } else {
-        child->ram_limit += pages;
-        pd->ram_used += pages;
+    for (; child != pd; child = child->parent) { /* what is negative wraps, and back */
+        child->ram_limit += change < 0 ? 0 - pages : pages;
+        child->parent->ram_used += change < 0 ? 0 - pages : pages;
     }
     return ERROR_OK;
 }
@@ -97,14 +99,25 @@ static enum error child_connect(struct pd *pd, struct pd *child, const uint64_t 
     return other ? pd_connect(child, words[1], other, words[3]) : ERROR_NOT_FOUND;
 }
 
-static enum error child_open(struct pd *client, struct message *message, selector at, uint64_t bits,
-                             struct reply *reply)
+/* PARENT_OPEN: selector, donation, bits, client, strings. */
+static enum error child_open(struct pd *pd, struct message *message, struct reply *reply)
 {
-    struct open_request request = {.at = at, .bits = bits};
+    struct open_request request = {.at = message_get(message)};
+    message_get(message);
+    request.bits = message_get(message);
+    struct pd *client = child_get(pd, message_get(message));
     message_get_string(message, request.service, sizeof(request.service));
     message_get_string(message, request.label, sizeof(request.label));
     message_get_string(message, request.arguments, sizeof(request.arguments));
-    return message->bad ? ERROR_BAD_ARGUMENT : service_open(client, &request, reply);
+    for (size_t i = strlen(request.label); i-- > 0;) /* the inits' names before it have done their work */
+        if (strncmp(request.label + i, LABEL_SEPARATOR, strlen(LABEL_SEPARATOR)) == 0) {
+            i += strlen(LABEL_SEPARATOR);
+            memmove(request.label, request.label + i, sizeof(request.label) - i);
+            break;
+        }
+    if (message->bad)
+        return ERROR_BAD_ARGUMENT;
+    return client ? service_open(client, &request, reply) : ERROR_NOT_FOUND;
 }
 
 static enum error child_capabilities(const struct pd *child, uint64_t first, struct reply *reply)
@@ -151,8 +164,6 @@ static enum error child_operation(struct pd *pd, struct pd *child, uint64_t oper
             return ERROR_BAD_ARGUMENT;
         pd_disconnect(child, words[1]);
         return ERROR_OK;
-    case CHILD_CLOSE:
-        return service_close(child, words[1]);
     case CHILD_CAPABILITIES:
         return child_capabilities(child, words[1], reply);
     default:
@@ -169,6 +180,9 @@ enum error child_request(struct pd *pd, const struct request *request, struct re
 {
     const uint64_t *words = request->word;
     struct message strings = request->message;
+    struct pd *child;
+    if (!pd->children || (pd->parent && request->operation >= PARENT_OPEN))
+        return ERROR_DENIED;
     switch (request->operation) {
     case CHILD_CREATE:
         return child_create(pd, &strings, reply);
@@ -180,24 +194,17 @@ enum error child_request(struct pd *pd, const struct request *request, struct re
             return ERROR_NOT_FOUND;
         *reply = (struct reply){.word = {dataspace_shares(pd, (unsigned)words[0])}, .words = 1};
         return ERROR_OK;
-    case PARENT_OPEN: /* init's own: selector, donation, bits, strings */
-        for (unsigned i = 0; i < 3; i++)
-            message_get(&strings);
-        return child_open(pd, &strings, words[0], words[2], reply);
+    case PARENT_OPEN:
+        return child_open(pd, &strings, reply);
     case PARENT_CLOSE:
-        return service_close(pd, words[0]);
+        child = child_get(pd, words[1]);
+        return child ? service_close(child, words[0]) : ERROR_NOT_FOUND;
     case PARENT_EXIT:
         log_core("init has ended: code %lu", words[0]);
         return ERROR_OK;
     default:
         break;
     }
-    struct pd *child = child_get(pd, words[0]);
-    if (!child)
-        return ERROR_NOT_FOUND;
-    if (request->operation != CHILD_OPEN)
-        return child_operation(pd, child, request->operation, words, reply);
-    for (unsigned i = 0; i < 3; i++)
-        message_get(&strings);
-    return child_open(child, &strings, words[1], words[2], reply);
+    child = child_get(pd, words[0]);
+    return child ? child_operation(pd, child, request->operation, words, reply) : ERROR_NOT_FOUND;
 }

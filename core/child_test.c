@@ -15,7 +15,8 @@ static struct snapshot before;
 static int begin(void **state)
 {
     (void)state;
-    one = machine_child("one", 100, 60, &one_handle);
+    machine_children = 2;
+    one = machine_child("one", 300, 160, &one_handle);
     two = machine_child("two", 100, 60, &two_handle);
     before = machine_snapshot();
     return 0;
@@ -39,13 +40,24 @@ static const struct model_capability *capability(const struct pd *pd, uint64_t a
     return model_capability(model_object(pd_selector(pd, SEL_OBJ)), at);
 }
 
-/* Nobody but init has children, and no handle of another kind is one. */
+/* Who may have no children names none, sessions with core are init's to open, and no handle of another kind is a
+ * child. */
 static void test_denied(void **state)
 {
+    uint64_t below;
+
     (void)state;
     for (uint64_t operation = CHILD_CREATE; operation <= CHILD_CAPABILITIES; operation++)
-        assert_int_equal(CALL(one, operation, 1, 1, 1), ERROR_DENIED);
+        assert_int_equal(CALL(one, operation, 1, 1, 1),
+                         operation == CHILD_CREATE ? ERROR_BAD_ARGUMENT : ERROR_NOT_FOUND);
+    assert_int_equal(machine_create(one, one_handle, "below", 60, 50, 1000, &below), ERROR_OK);
+    struct pd *lowest = one->handle[below].child;
+    for (uint64_t operation = CHILD_CREATE; operation <= PARENT_OPEN + 20; operation++)
+        if (operation <= CHILD_CAPABILITIES || operation >= PARENT_OPEN)
+            assert_int_equal(CALL(lowest, operation, 1, 1, 1), ERROR_DENIED);
     assert_int_equal(CALL(one, PARENT_OPEN), ERROR_DENIED);
+    assert_int_equal(CALL(one, PARENT_CLOSE), ERROR_DENIED);
+    assert_int_equal(WHOLE(one, CHILD_DESTROY, below), ERROR_OK);
     assert_int_equal(machine_open(0, 0, 0, "ROM", "data", ""), ERROR_OK);
     uint64_t rom = answer.word[0];
     for (uint64_t operation = CHILD_START; operation <= CHILD_CAPABILITIES; operation++)
@@ -56,6 +68,47 @@ static void test_denied(void **state)
     assert_int_equal(CALL(machine_init, CHILD_DESTROY, UINT64_MAX), ERROR_NOT_FOUND);
     assert_int_equal(CALL(machine_init, PARENT_CLOSE, rom), ERROR_OK);
     assert_int_equal(CALL(machine_init, PARENT_CLOSE, rom), ERROR_NOT_FOUND);
+}
+
+/* By a path: what init does for a grandchild reaches it and no other, its quota goes past its parent, and all of it
+ * dies with the parent. */
+static void test_path(void **state)
+{
+    uint64_t below, second, other;
+
+    (void)state;
+    assert_int_equal(machine_create(one, one_handle, "below", 60, 50, 1000, &below), ERROR_OK);
+    assert_int_equal(machine_create(one, one_handle, "second", 61, 50, 1001, &second), ERROR_OK);
+    assert_int_equal(machine_create(one, one_handle, "third", 60, 20, 1002, &other), ERROR_LIMIT);
+    struct pd *pd = one->handle[below].child;
+    uint64_t path = one_handle | below << CHILD_BITS, init_used = machine_init->ram_used;
+    uint64_t free = one->ram_limit - one->ram_used;
+    const uint64_t wrong[] = {one_handle | 99 << CHILD_BITS, two_handle | below << CHILD_BITS,
+                              path << CHILD_BITS, path | 1ull << 2 * CHILD_BITS, UINT64_MAX};
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        assert_int_equal(CALL(machine_init, CHILD_INFO, wrong[i]), ERROR_NOT_FOUND);
+        assert_int_equal(machine_open(wrong[i], 0, 0, "LOG", "", ""), ERROR_NOT_FOUND);
+    }
+    assert_int_equal(CALL(machine_init, CHILD_INFO, path), ERROR_OK);
+    assert_int_equal(answer.word[0] + answer.word[1], 60 * PAGE);
+    assert_int_equal(CALL(machine_init, CHILD_QUOTA, path, 0ull - 2 * PAGE), ERROR_OK);
+    assert_int_equal(pd->ram_limit, 58);
+    assert_int_equal(one->ram_limit, 298);
+    assert_int_equal(one->ram_limit - one->ram_used, free);
+    assert_int_equal(machine_init->ram_used, init_used - 2);
+    assert_int_equal(CALL(machine_init, CHILD_QUOTA, path, 0ull - 60 * PAGE), ERROR_NO_RAM);
+    assert_int_equal(CALL(machine_init, CHILD_QUOTA, path, 2 * PAGE), ERROR_OK);
+    assert_int_equal(machine_init->ram_used, init_used);
+    assert_int_equal(CALL(machine_init, CHILD_CONNECT, path, 40, two_handle, 6), ERROR_OK);
+    assert_ptr_equal(capability(pd, 40)->object, model_object(pd_selector(two, SEL_NT)));
+    assert_int_equal(machine_open(path, 0, 0, "ROM", "one -> below -> data", ""), ERROR_OK);
+    uint64_t rom = answer.word[0];
+    assert_int_equal(handle_kind(pd, rom), HANDLE_ROM);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, rom, two_handle), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, rom, path), ERROR_OK);
+    machine_check();
+    assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, one_handle), ERROR_OK);
+    one = machine_child("one", 300, 160, &one_handle);
 }
 
 static void test_connect(void **state)
@@ -146,8 +199,8 @@ static void test_fault(void **state)
     assert_int_equal(CALL(machine_init, CHILD_FAULT, one_handle), ERROR_OK);
     assert_int_equal(answer.word[2], 0x1234);
     assert_int_equal(CALL(machine_init, CHILD_INFO, one_handle), ERROR_OK);
-    assert_int_equal(answer.word[0] + answer.word[1], 100 * PAGE);
-    assert_int_equal(answer.word[2] + answer.word[3], 60);
+    assert_int_equal(answer.word[0] + answer.word[1], 300 * PAGE);
+    assert_int_equal(answer.word[2] + answer.word[3], 160);
     assert_int_equal(CALL(machine_init, 0x2f, one_handle), ERROR_BAD_OPERATION);
 }
 
@@ -155,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_denied, begin, end),
+        cmocka_unit_test_setup_teardown(test_path, begin, end),
         cmocka_unit_test_setup_teardown(test_connect, begin, end),
         cmocka_unit_test_setup_teardown(test_connections_end, begin, end),
         cmocka_unit_test_setup_teardown(test_share, begin, end),

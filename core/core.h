@@ -132,6 +132,8 @@ struct pd {
     uint64_t kernel_pages;
     unsigned priority; /* highest of its threads */
     unsigned cpus;     /* its threads and vCPUs may be on CPUs 0 to cpus - 1 */
+    unsigned children; /* PDs that there may be below it: each counts for all above it */
+    unsigned children_used;
     bool started, dying, told_no_iommu;
     struct elf elf;        /* the program */
     const uint8_t *file;   /* in a boot module */
@@ -207,7 +209,7 @@ MUST_CHECK enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *re
 struct pd_request {
     const struct handle *rom; /* the program */
     uint64_t ram, kernel;     /* pages */
-    unsigned priority, cpus;
+    unsigned priority, cpus, children;
     uint64_t watch_bits;
     selector news; /* in the parent's OBJ space */
     const char *label;

@@ -3,6 +3,7 @@
 #include "core/core.h"
 
 #include "base/include/session/device.h"
+#include "base/include/session/parent.h"
 #include "base/include/session/pd.h"
 #include "tests/core/machine.h"
 
@@ -27,7 +28,7 @@ static int begin(void **state)
     assert_int_equal(machine_open(driver_handle, 0, 0, DEVICE_SERVICE, "00:04.0", ""), ERROR_OK);
     device = answer.word[0];
     assert_int_equal(CALL(driver, session_operation(device, DEVICE_INTERRUPT), 50, 2), ERROR_OK);
-    assert_int_equal(WHOLE(machine_init, CHILD_CLOSE, driver_handle, device), ERROR_OK);
+    assert_int_equal(WHOLE(machine_init, PARENT_CLOSE, device, driver_handle), ERROR_OK);
     before = machine_snapshot();
     assert_int_equal(machine_open(driver_handle, 0, 0, DEVICE_SERVICE, "00:04.0", ""), ERROR_OK);
     device = answer.word[0];
@@ -53,7 +54,7 @@ static uint64_t session(uint64_t operation)
 
 static void close_device(void)
 {
-    assert_int_equal(WHOLE(machine_init, CHILD_CLOSE, driver_handle, device), ERROR_OK);
+    assert_int_equal(WHOLE(machine_init, PARENT_CLOSE, device, driver_handle), ERROR_OK);
 }
 
 static void test_registers(void **state)
@@ -166,13 +167,13 @@ static void test_close_steps(void **state)
     assert_int_equal(CALL(driver, session(DEVICE_BAR), 0), ERROR_OK);
     assert_int_equal(CALL(driver, session(DEVICE_INTERRUPT), 50, 2), ERROR_OK);
     assert_int_equal(CALL(driver, session(DEVICE_DMA), 1), ERROR_OK);
-    assert_int_equal(CALL(machine_init, CHILD_CLOSE, driver_handle, device), ERROR_MORE);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, device, driver_handle), ERROR_MORE);
     assert_false(machine_config(MACHINE_DISK, COMMAND) & BUS_MASTER);
     assert_int_equal(CALL(driver, session(DEVICE_DMA), 1), ERROR_NOT_FOUND);
     assert_int_equal(CALL(driver, session(DEVICE_BAR), 0), ERROR_NOT_FOUND);
     machine_check();
     assert_int_equal(
-        machine_repeat(machine_init, (const uint64_t[8]){CHILD_CLOSE, driver_handle, device}, &steps),
+        machine_repeat(machine_init, (const uint64_t[8]){PARENT_CLOSE, device, driver_handle}, &steps),
         ERROR_OK);
     assert_int_equal(steps, 2);
 }

@@ -58,6 +58,7 @@ static void init_start(void)
                                  .kernel = pages - KERNEL_KEEP,
                                  .priority = MAIN_PRIORITY,
                                  .cpus = BOOT_INFO->cpus,
+                                 .children = PDS - 2,
                                  .watch_bits = 1,
                                  .label = "init"};
     enum error error = pd_create(NULL, &request, &init, &reply);

@@ -203,6 +203,8 @@ static enum error limits_check(const struct pd *parent, const struct pd_request 
         *reply = (struct reply){.word = {request->kernel, left[2]}, .words = 2};
         return ERROR_NO_KMEM;
     }
+    if (parent && request->children + 1 > parent->children - parent->children_used)
+        return ERROR_LIMIT;
     if (parent &&
         (!selector_usable(request->news) || !request->watch_bits || request->priority > parent->priority ||
          request->cpus == 0 || request->cpus > parent->cpus))
@@ -242,9 +244,12 @@ enum error pd_create(struct pd *parent, const struct pd_request *request, struct
     pd->kernel_pages = request->kernel;
     pd->priority = request->priority;
     pd->cpus = request->cpus;
+    pd->children = request->children;
     memcpy(pd->label, request->label, strnlen(request->label, LABEL_SIZE - 1));
-    if (parent)
+    if (parent) {
         parent->ram_used += request->ram;
+        parent->children_used += 1 + request->children;
+    }
     pds[index] = pd;
     *result = pd;
     error = pd_fill(pd, request);
@@ -385,8 +390,10 @@ enum error pd_destroy(struct pd *pd)
         memory_free(&free_memory, pd->stack, THREADS);
         memory_free(&free_memory, pd->image, ELF_SEGMENTS);
         pds[pd->index] = NULL;
-        if (pd->parent)
+        if (pd->parent) {
             pd->parent->ram_used -= pd->ram_limit;
+            pd->parent->children_used -= 1 + pd->children;
+        }
         memory_free(&free_memory, &pages, 1);
         return ERROR_OK;
     }

@@ -153,7 +153,6 @@ enum error request_serve(struct pd *pd, struct message *message, struct reply *r
         return ERROR_DENIED;
     if (!handle)
         return request.operation < CHILD_CREATE ? pd_operation(pd, &request, reply)
-               : pd->parent                     ? ERROR_DENIED
                                                 : child_request(pd, &request, reply);
     enum handle_kind kind = handle_kind(pd, handle);
     if (!services[kind].request || pd->handle[handle].closing)

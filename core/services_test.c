@@ -5,6 +5,7 @@
 
 #include "base/include/session/io_port.h"
 #include "base/include/session/log.h"
+#include "base/include/session/parent.h"
 #include "base/include/session/pd.h"
 #include "base/include/session/platform.h"
 #include "base/include/session/vm.h"
@@ -60,7 +61,7 @@ static void test_open_fails(void **state)
             assert_int_equal(error, n && model.failed ? ERROR_NO_KMEM : ERROR_OK);
             machine_check();
             if (!error)
-                assert_int_equal(WHOLE(machine_init, CHILD_CLOSE, client_handle, answer.word[0]), ERROR_OK);
+                assert_int_equal(WHOLE(machine_init, PARENT_CLOSE, answer.word[0], client_handle), ERROR_OK);
             machine_check();
             now = machine_snapshot();
             if (n)
@@ -83,9 +84,9 @@ static void test_refused(void **state)
     assert_int_equal(machine_open(client_handle, 0, 0, "IO_PORT", "0xcf8", "1"), ERROR_BUSY);
     assert_int_equal(machine_open(client_handle, 0, 0, "IO_PORT", "0xffff", "2"), ERROR_BAD_ARGUMENT);
     assert_int_equal(machine_open(client_handle, 0, 0, "IO_PORT", "0x60", "0"), ERROR_BAD_ARGUMENT);
-    assert_int_equal(CALL(machine_init, CHILD_CLOSE, client_handle, 0), ERROR_NOT_FOUND);
-    assert_int_equal(CALL(machine_init, CHILD_CLOSE, client_handle, 127), ERROR_NOT_FOUND);
-    assert_int_equal(CALL(machine_init, CHILD_CLOSE, client_handle, UINT64_MAX), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, 0, client_handle), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, 127, client_handle), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, UINT64_MAX, client_handle), ERROR_NOT_FOUND);
     assert_int_equal(CALL(client, session_operation(5, 0)), ERROR_NOT_FOUND);
     assert_int_equal(CALL(client, session_operation(HANDLES, 0)), ERROR_NOT_FOUND);
 }
@@ -103,7 +104,7 @@ static void test_ports(void **state)
     assert_int_equal(machine_open(other, 0, 0, "IO_PORT", "0x65", "1"), ERROR_OK);
     assert_non_null(model_mapping(model_object(pd_selector(client, SEL_PIO)), 0x64));
     assert_null(model_mapping(model_object(pd_selector(second, SEL_PIO)), 0x64));
-    assert_int_equal(CALL(machine_init, CHILD_CLOSE, client_handle, first), ERROR_OK);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, first, client_handle), ERROR_OK);
     assert_null(model_mapping(model_object(pd_selector(client, SEL_PIO)), 0x64));
     assert_int_equal(machine_open(other, 0, 0, "IO_PORT", "0x64", "1"), ERROR_OK);
     assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, other), ERROR_OK);
@@ -120,7 +121,7 @@ static void test_irq(void **state)
     assert_int_equal(model_capability(model_object(pd_selector(client, SEL_OBJ)), 50)->permissions,
                      PERM_INTERRUPT_ACK);
     assert_int_equal(machine_open(other, 50, 2, "IRQ", "4", ""), ERROR_BUSY);
-    assert_int_equal(CALL(machine_init, CHILD_CLOSE, client_handle, first), ERROR_OK);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, first, client_handle), ERROR_OK);
     assert_null(model_capability(model_object(pd_selector(client, SEL_OBJ)), 50)->object);
     assert_int_equal(machine_open(other, 50, 2, "IRQ", "4", ""), ERROR_OK);
     assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, other), ERROR_OK);
@@ -151,11 +152,11 @@ static void test_vm(void **state)
     assert_non_null(model_mapping(model_object(handle_selector(client, (unsigned)vm)), 44));
     assert_int_equal(CALL(client, session_operation(vm, 99)), ERROR_BAD_OPERATION);
     machine_check();
-    assert_int_equal(CALL(machine_init, CHILD_CLOSE, client_handle, vm), ERROR_MORE);
+    assert_int_equal(CALL(machine_init, PARENT_CLOSE, vm, client_handle), ERROR_MORE);
     assert_int_equal(CALL(client, session_operation(vm, VM_VCPU), 80, 0), ERROR_NOT_FOUND);
     machine_check();
     assert_int_equal(
-        machine_repeat(machine_init, (const uint64_t[8]){CHILD_CLOSE, client_handle, vm}, &steps), ERROR_OK);
+        machine_repeat(machine_init, (const uint64_t[8]){PARENT_CLOSE, vm, client_handle}, &steps), ERROR_OK);
     assert_int_equal(steps, 7);
     assert_int_equal(WHOLE(client, PD_DATASPACE_FREE, memory), ERROR_OK);
     now = machine_snapshot();

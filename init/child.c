@@ -48,6 +48,12 @@ static uint64_t milliseconds(const struct init *init, uint64_t count)
     return init->tsc_hz / 1000 * count;
 }
 
+uint64_t child_path(const struct init *init, unsigned index, uint64_t client)
+{
+    return client << CHILD_BITS >> CHILD_BITS == client ? init->child[index].handle | client << CHILD_BITS
+                                                        : 0;
+}
+
 uint64_t child_portal_id(const struct init *init, unsigned index)
 {
     return (uint64_t)init->child[index].generation << 8 | index;
@@ -153,6 +159,7 @@ static enum error child_create(struct init *init, unsigned index)
         .kernel = start->kernel,
         .priority = start->priority,
         .cpus = start->cpus < init->cpus ? start->cpus : init->cpus,
+        .children = start->children,
         .fault_bits = 1ull << index,
         .news = INIT_CAP_NEWS(index),
         .label = start->name,
@@ -160,7 +167,7 @@ static enum error child_create(struct init *init, unsigned index)
     uint64_t needed, there;
     char reason[LABEL_SIZE];
     error = creator_create(&wanted, &child->handle, &needed, &there, reason, sizeof reason);
-    enum error closed = creator_close(0, rom.id);
+    enum error closed = session_close(rom.id);
     if (error == ERROR_NO_RAM) {
         log_line("%s: RAM: needs %lu KiB, has %lu KiB", start->name, needed / 1024, there / 1024);
     } else if (error == ERROR_NO_KMEM && needed == 0) {
@@ -183,6 +190,7 @@ static void child_clear(struct init *init, unsigned index)
 {
     struct child *child = &init->child[index];
     const char *name = init->config.start[index].name;
+    creator_gone(child->handle);
     enum error error = creator_destroy(child->handle);
     if (error != ERROR_OK)
         log_line("%s: cannot be destroyed: %s", name, error_text(error));

@@ -21,6 +21,9 @@
  *
  * ram: bytes, K, M, G, or "rest" (once): what is left. kernel: pages of kernel memory, 64 by default.
  * cpus: how many CPUs its threads may use, from the first on, or "all"; 1 by default.
+ * children: how many components there may be below it, if it is an init itself; 0 by default. What it starts is
+ * then in its <config>, as here in <donjon>, and <parent/>, which is another word for <core/>, leads here: the
+ * routes of its <start> decide by labels like "CHILD -> LABEL".
  * restart: after a failure it is started again; "always": after it has ended well, too. essential: when it
  * has ended well, the machine is powered off.
  */
@@ -38,8 +41,8 @@
 
 static const char *const module_attributes[] = {"name!", "file!", NULL};
 static const char *const run_attributes[] = {"memory", "append", "terminals", "disks", "failures", NULL};
-static const char *const start_attributes[] = {"name!", "binary!", "ram!",      "kernel", "priority",
-                                               "cpus",  "restart", "essential", NULL};
+static const char *const start_attributes[] = {"name!", "binary!",  "ram!",    "kernel",    "priority",
+                                               "cpus",  "children", "restart", "essential", NULL};
 static const char *const provides_attributes[] = {"service!", NULL};
 static const char *const service_attributes[] = {"name!", "label", "arguments", NULL};
 static const char *const child_attributes[] = {"name!", NULL};
@@ -49,9 +52,10 @@ static const char *const dump_attributes[] = {"name!", "milliseconds!", "then", 
 static const char *const kill_attributes[] = {"name!", "times!", "milliseconds!", "seed", NULL};
 
 static const struct xml_schema core_schema = {.name = "core"};
+static const struct xml_schema parent_schema = {.name = "parent"};
 static const struct xml_schema child_schema = {.name = "child", .attributes = child_attributes};
 static const struct xml_child_rule service_children[] = {
-    {&core_schema, 0, 1}, {&child_schema, 0, 1}, {NULL, 0, 0}};
+    {&core_schema, 0, 1}, {&parent_schema, 0, 1}, {&child_schema, 0, 1}, {NULL, 0, 0}};
 static const struct xml_schema service_schema = {
     .name = "service", .attributes = service_attributes, .children = service_children};
 static const struct xml_child_rule route_children[] = {{&service_schema, 0, CONFIG_ROUTES}, {NULL, 0, 0}};
@@ -75,6 +79,7 @@ static const struct xml_child_rule donjon_children[] = {{&module_schema, 0, CONF
                                                         {&dump_schema, 0, CONFIG_DUMPS},
                                                         {NULL, 0, 0}};
 static const struct xml_schema donjon_schema = {.name = "donjon", .children = donjon_children};
+static const struct xml_schema nested_schema = {.name = "config", .children = donjon_children};
 
 /* Copies an attribute that is there or has a fallback into a field of `size` bytes. */
 static bool config_string(const struct xml_node *node, const char *name, char *field, size_t size,
@@ -106,17 +111,17 @@ static bool config_route_read(const struct xml_node *node, struct config_route *
                               struct xml_error *error)
 {
     const struct xml_node *core = xml_child(node, "core"), *child = xml_child(node, "child");
+    core = core != NULL ? core : xml_child(node, "parent");
     if (!config_name(node, "name", route->service, sizeof route->service, error) ||
         !config_string(node, "label", route->label, sizeof route->label, error) ||
         !config_string(node, "arguments", route->arguments, sizeof route->arguments, error))
         return false;
-    if ((core != NULL) == (child != NULL)) {
-        return xml_fail(error, node->line, "service %: expected one of <core/> and <child name=.../>",
+    if ((core != NULL) == (child != NULL))
+        return xml_fail(error, node->line, "service %: expected <core/>, <parent/> or <child name=.../>",
                         route->service);
-    }
     route->any_label = xml_attribute(node, "label") == NULL;
     route->any_arguments = xml_attribute(node, "arguments") == NULL;
-    route->to_core = core != NULL;
+    route->to_parent = core != NULL;
     route->line = node->line;
     return core != NULL || config_name(child, "name", route->child, sizeof route->child, error);
 }
@@ -160,7 +165,8 @@ static bool config_start_read(const struct xml_node *node, struct config_start *
 {
     static const struct xml_range kernel = {.min = 1, .max = KERNEL_MAXIMUM};
     static const struct xml_range priorities = {.min = 0, .max = CONFIG_PRIORITY_MAX};
-    uint64_t priority = 0;
+    static const struct xml_range below = {.min = 0, .max = CONFIG_CHILDREN_MAX};
+    uint64_t priority = 0, children = 0;
     unsigned restart = RESTART_NEVER;
     if (!config_name(node, "name", start->name, sizeof start->name, error) ||
         !config_name(node, "binary", start->binary, sizeof start->binary, error) ||
@@ -168,10 +174,12 @@ static bool config_start_read(const struct xml_node *node, struct config_start *
         !xml_get_unsigned_or(node, "kernel", &kernel, KERNEL_DEFAULT, &start->kernel, error) ||
         !xml_get_unsigned_or(node, "priority", &priorities, CONFIG_PRIORITY, &priority, error) ||
         !config_cpus(node, start, error) ||
+        !xml_get_unsigned_or(node, "children", &below, 0, &children, error) ||
         !xml_get_choice_or(node, "restart", restart_words, RESTART_NEVER, &restart, error) ||
         !xml_get_bool_or(node, "essential", false, &start->essential, error))
         return false;
     start->priority = (unsigned)priority;
+    start->children = (unsigned)children;
     start->restart = (enum config_restart)restart;
     start->line = node->line;
     for (const struct xml_node *n = xml_child(node, "provides"); n != NULL; n = xml_next(n, "provides")) {
@@ -273,7 +281,7 @@ static bool config_check(struct init_config *config, struct xml_error *error)
             if (config_route_hidden(start, route))
                 return xml_fail(error, route->line, "route of service %: a rule before it takes all of it",
                                 route->service);
-            if (route->to_core)
+            if (route->to_parent)
                 continue;
             if (!config_find(config, route->child, &route->child_index)) {
                 return xml_fail(error, route->line, "route of service % leads to '%', which is not started",
@@ -299,7 +307,10 @@ bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, 
         .attribute_limit = CONFIG_ATTRIBUTES,
     };
     memset(config, 0, sizeof *config);
-    if (!xml_parse(&document, text, bytes, error) || !xml_check(document.root, &donjon_schema, error))
+    if (!xml_parse(&document, text, bytes, error))
+        return false;
+    bool nested = strcmp(document.root->name, nested_schema.name) == 0;
+    if (!xml_check(document.root, nested ? &nested_schema : &donjon_schema, error))
         return false;
     const struct xml_node *node;
     for (node = xml_child(document.root, "module"); node != NULL; node = xml_next(node, "module")) {

@@ -24,18 +24,19 @@
 #define CONFIG_ATTRIBUTES   2048u
 #define CONFIG_PRIORITY     20u /* of a component that names none */
 #define CONFIG_PRIORITY_MAX 61u /* below init's own, which is below core's */
+#define CONFIG_CHILDREN_MAX 60u
 #define CONFIG_CPUS_ALL     UINT32_MAX
 #define CONFIG_RAM_REST     UINT64_MAX /* ram="rest": what the others leave */
 
-/* One rule: requests for `service` that match label and arguments go to core or to a child. */
+/* One rule: requests for `service` that match label and arguments go to the parent (core) or to a child. */
 struct config_route {
     char service[SERVICE_SIZE];
     bool any_label, any_arguments;
     char label[CONFIG_LABEL_SIZE];
     char arguments[CONFIG_LABEL_SIZE];
-    bool to_core;
+    bool to_parent;
     char child[CONFIG_NAME_SIZE];
-    unsigned child_index; /* into start[], when not to_core */
+    unsigned child_index; /* into start[], when not to_parent */
     unsigned line;
 };
 
@@ -48,7 +49,8 @@ struct config_start {
     uint64_t ram;                  /* bytes, a multiple of 4096, or CONFIG_RAM_REST */
     uint64_t kernel;               /* pages */
     unsigned priority;
-    unsigned cpus; /* that it may use; CONFIG_CPUS_ALL: all there are */
+    unsigned cpus;     /* that it may use; CONFIG_CPUS_ALL: all there are */
+    unsigned children; /* how many components there may be below it */
     enum config_restart restart;
     bool essential; /* when it has ended well, the machine is powered off */
     unsigned provides;

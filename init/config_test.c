@@ -96,15 +96,15 @@ static void test_routes(void **state)
     (void)state;
     unsigned server = 99;
     assert_true(read_text(good_text));
-    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f8", "8", &server), ROUTE_CORE);
+    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f8", "8", &server), ROUTE_PARENT);
     assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f8", "80", &server), ROUTE_DENIED);
     assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f", "8", &server), ROUTE_DENIED);
     assert_int_equal(route_find(&config, 0, "IO_PORT", "", "8", &server), ROUTE_DENIED);
     assert_int_equal(route_find(&config, 0, "LOG", "", "", &server), ROUTE_DENIED);
     assert_int_equal(route_find(&config, 0, "ROM", "initrd", "", &server), ROUTE_DENIED);
     assert_int_equal(route_find(&config, 0, "ROM", "config", "", &server), ROUTE_CONFIG);
-    assert_int_equal(route_find(&config, 1, "ROM", "initrd", "anything", &server), ROUTE_CORE);
-    assert_int_equal(route_find(&config, 1, "Terminal", "", "", &server), ROUTE_CORE);
+    assert_int_equal(route_find(&config, 1, "ROM", "initrd", "anything", &server), ROUTE_PARENT);
+    assert_int_equal(route_find(&config, 1, "Terminal", "", "", &server), ROUTE_PARENT);
     assert_int_equal(route_find(&config, 1, "Terminal", "console", "", &server), ROUTE_CHILD);
     assert_int_equal(server, 0);
     assert_int_equal(route_find(&config, 1, "terminal", "console", "", &server), ROUTE_DENIED);

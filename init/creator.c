@@ -23,6 +23,7 @@ enum error creator_create(const struct creator_request *request, uint64_t *child
     message_put(&message, request->fault_bits);
     message_put(&message, request->news);
     message_put(&message, request->cpus);
+    message_put(&message, request->children);
     message_put_string(&message, request->label);
     unsigned count = 0;
     enum error error = portal_call(CAP_CORE, &message, &count);
@@ -103,34 +104,13 @@ void creator_signal(selector nt)
     (void)status;
 }
 
-enum error creator_open(uint64_t child, selector free, uint64_t bits, const char *service, const char *label,
-                        const char *arguments, uint64_t *session, uint64_t *dataspace, uint64_t *bytes)
+void creator_gone(uint64_t child)
 {
     struct message message = message_at(utcb(), UTCB_WORDS);
-    message_put(&message, CHILD_OPEN);
+    message_put(&message, PARENT_GONE);
     message_put(&message, child);
-    message_put(&message, free);
-    message_put(&message, bits);
-    message_put_string(&message, service);
-    message_put_string(&message, label);
-    message_put_string(&message, arguments);
-    unsigned count = 0;
-    enum error error = portal_call(CAP_CORE, &message, &count);
-    if (error == ERROR_OK) {
-        *session = utcb()[1];
-        *dataspace = utcb()[2];
-        *bytes = utcb()[3];
-    }
-    return error;
-}
-
-enum error creator_close(uint64_t child, uint64_t session)
-{
-    enum error error;
-    do
-        error = core_call(CHILD_CLOSE, child, session, 0, 0, 0);
-    while (error == ERROR_MORE);
-    return error;
+    enum error error = portal_call(CAP_PARENT, &message, NULL);
+    (void)error; /* core, as the parent, keeps nothing that would be to end */
 }
 
 enum error creator_capability(uint64_t child, uint64_t first, struct creator_capability *found)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The creator's operations of core (enum child_operation in base/include/session/pd.h) as functions. `child`
- * is a handle of init's table at core. All write over the UTCB.
+ * is a handle of init's table at core, or the path of one further below. All write over the UTCB.
  */
 #pragma once
 
@@ -16,6 +16,7 @@ struct creator_request {
     uint64_t kernel; /* pages */
     unsigned priority;
     unsigned cpus;       /* that it may use */
+    unsigned children;   /* components below it */
     uint64_t fault_bits; /* of CAP_NT */
     selector news;       /* free selector for the capability that signals NT_PARENT_NEWS to the child */
     const char *label;
@@ -39,11 +40,8 @@ MUST_CHECK enum error creator_connect(uint64_t child, selector free, uint64_t ot
 void creator_disconnect(uint64_t child, selector used);
 /* Signals through one of the own capabilities. The receiver may be gone: then nobody misses it. */
 void creator_signal(selector nt);
-/* A service of core for a child. */
-MUST_CHECK enum error creator_open(uint64_t child, selector free, uint64_t bits, const char *service,
-                                   const char *label, const char *arguments, uint64_t *session,
-                                   uint64_t *dataspace, uint64_t *bytes);
-MUST_CHECK enum error creator_close(uint64_t child, uint64_t session);
+/* The own parent forgets this child and all below it. */
+void creator_gone(uint64_t child);
 struct creator_capability {
     uint64_t at; /* selector */
     uint64_t type, permissions, bits;

@@ -23,9 +23,11 @@
 #define INIT_RAM_RESERVE        0x200000u    /* of init's own quota, kept from ram="rest" */
 #define INIT_WORK               (1ull << 62) /* bit of CAP_NT: something is left to do outside of a request */
 #define INIT_OWN_SESSION        (1ull << 32) /* set in ids of sessions that core does not know */
+#define INIT_PASSED_ON          (1ull << 40) /* added to the ids of the parent, once for each init between */
 #define INIT_CONFIG_SESSION     (INIT_OWN_SESSION | 0xffffffffu)
 #define INIT_CAP_WORK           CAP_FREE
-#define INIT_CAP_NEWS(index)    (CAP_FREE + 1 + (index))
+#define INIT_CAP_CLIENT         (CAP_FREE + 1) /* while a client further below is told something */
+#define INIT_CAP_NEWS(index)    (CAP_FREE + 2 + (index))
 
 _Static_assert(CONFIG_STARTS <= 48, "each component has a fault bit of its own");
 
@@ -63,6 +65,7 @@ struct session_entry {
     enum session_state state;
     uint32_t generation;
     unsigned client, server; /* indices of children */
+    uint64_t who;            /* the client's path: the child's handle, and what of it is below */
     uint32_t client_generation;
     bool client_here, server_here; /* that side still knows the session */
     enum error reason;             /* why it has ended */
@@ -104,6 +107,8 @@ static inline uint64_t init_earlier(uint64_t a, uint64_t b)
 
 /* child.c */
 
+/* The path of one below a child, of whom the child speaks by `client`; 0: the path would be too long. */
+uint64_t child_path(const struct init *init, unsigned index, uint64_t client);
 /* Which requests come from whom: the id of the portal that the child was given. */
 uint64_t child_portal_id(const struct init *init, unsigned index);
 /* False: no running child has this portal. */
@@ -132,12 +137,15 @@ uint64_t capabilities_work(struct init *init);
 
 /* session.c */
 
-/* A request of `client`, routed to `server`. ERROR_PENDING: *id is the session. */
+/* A request of `client` or, by wanted->who, of one below it, routed to `server`. ERROR_PENDING: *id is the
+ * session. */
 MUST_CHECK enum error session_request(struct init *init, unsigned client, unsigned server,
                                       const struct session_entry *wanted, uint64_t *id);
-MUST_CHECK enum error session_state_of(struct init *init, unsigned client, uint64_t id, uint64_t *handle,
+MUST_CHECK enum error session_state_of(struct init *init, uint64_t who, uint64_t id, uint64_t *handle,
                                        uint64_t *bytes);
-MUST_CHECK enum error session_client_closes(struct init *init, unsigned client, uint64_t id);
+MUST_CHECK enum error session_client_closes(struct init *init, uint64_t who, uint64_t id);
+/* One below a child is to be destroyed by its parent, with all below it. */
+void sessions_client_gone(struct init *init, uint64_t who);
 /* The next thing that a server has to hear: its entry, or NULL. *closed: it is to be closed, not opened. What
  * ends comes first: it may make room for what begins. */
 const struct session_entry *session_next(struct init *init, unsigned server, uint64_t *id, bool *closed);

@@ -53,14 +53,27 @@ static void request_not_granted(unsigned client, const struct session_entry *wan
     }
 }
 
-static void request_open_core(unsigned client, const struct session_entry *wanted, struct reply *reply)
+/* To the parent, by the name that it knows the client by. Core's answer is the client's at once. */
+static void request_pass_on(unsigned client, const struct session_entry *wanted, struct reply *reply)
 {
-    uint64_t session = 0, dataspace = 0, bytes = 0;
-    reply->error =
-        creator_open(state.child[client].handle, wanted->client_base, wanted->client_bits, wanted->service,
-                     wanted->label, wanted->arguments, &session, &dataspace, &bytes);
-    if (reply->error == ERROR_OK)
-        reply_words(reply, session, dataspace, bytes);
+    char label[CONFIG_NAME_SIZE + LABEL_SIZE + sizeof(LABEL_SEPARATOR)];
+    struct session session;
+    if (format_text(label, sizeof label, "%s" LABEL_SEPARATOR "%s", state.config.start[client].name,
+                    wanted->label) >= LABEL_SIZE) {
+        reply->error = ERROR_BAD_ARGUMENT;
+        return;
+    }
+    reply->error = session_open(&(struct session_request){.service = wanted->service,
+                                                          .label = label,
+                                                          .arguments = wanted->arguments,
+                                                          .donation = wanted->donation,
+                                                          .base = wanted->client_base,
+                                                          .bits = wanted->client_bits,
+                                                          .client = wanted->who},
+                                &session);
+    if (reply->error == ERROR_OK || reply->error == ERROR_PENDING)
+        reply_words(reply, session.id < PARENT_ID_FIRST ? session.id : session.id + INIT_PASSED_ON,
+                    session.dataspace, session.bytes);
     else if (reply->error == ERROR_NO_RAM || reply->error == ERROR_NO_KMEM)
         reply_words(reply, utcb()[1], utcb()[2], 0);
 }
@@ -71,18 +84,19 @@ static void request_open(unsigned client, struct message *message, struct reply 
     wanted.client_base = message_get(message);
     wanted.donation = message_get(message);
     wanted.client_bits = message_get(message) & ~NT_PARENT_NEWS;
+    wanted.who = child_path(&state, client, message_get(message));
     message_get_string(message, wanted.service, sizeof wanted.service);
     message_get_string(message, wanted.label, sizeof wanted.label);
     message_get_string(message, wanted.arguments, sizeof wanted.arguments);
-    if (message->bad) {
+    if (message->bad || wanted.who == 0) {
         reply->error = ERROR_BAD_ARGUMENT;
         return;
     }
     unsigned server = 0;
     uint64_t id = 0, handle = 0, bytes = 0;
     switch (route_find(&state.config, client, wanted.service, wanted.label, wanted.arguments, &server)) {
-    case ROUTE_CORE:
-        request_open_core(client, &wanted, reply);
+    case ROUTE_PARENT:
+        request_pass_on(client, &wanted, reply);
         break;
     case ROUTE_CHILD:
         reply->error = session_request(&state, client, server, &wanted, &id);
@@ -100,14 +114,34 @@ static void request_open(unsigned client, struct message *message, struct reply 
         request_not_granted(client, &wanted, reply->error);
 }
 
-static void request_close(unsigned client, uint64_t id, struct reply *reply)
+/* The parent's sessions are asked for there. */
+static bool is_parents(uint64_t *id)
+{
+    if (*id >= INIT_PASSED_ON)
+        *id -= INIT_PASSED_ON;
+    else if (*id >= PARENT_ID_FIRST)
+        return false;
+    return true;
+}
+
+static void request_close(uint64_t who, uint64_t id, struct reply *reply)
 {
     if (id == INIT_CONFIG_SESSION)
         reply->error = ERROR_OK; /* the handle is kept and given again */
-    else if ((id & INIT_OWN_SESSION) != 0)
-        reply->error = session_client_closes(&state, client, id);
+    else if (is_parents(&id))
+        reply->error = session_close_of(who, id);
     else
-        reply->error = creator_close(state.child[client].handle, id);
+        reply->error = session_client_closes(&state, who, id);
+}
+
+static void request_poll(uint64_t who, uint64_t id, struct reply *reply)
+{
+    struct session session = {.id = id, .client = who};
+    if (is_parents(&session.id))
+        reply->error = session_poll(&session);
+    else
+        reply->error = session_state_of(&state, who, id, &session.dataspace, &session.bytes);
+    reply_words(reply, id, session.dataspace, session.bytes);
 }
 
 static void request_answer(unsigned client, struct message *message, struct reply *reply)
@@ -118,22 +152,31 @@ static void request_answer(unsigned client, struct message *message, struct repl
         return;
     }
     uint64_t first = operation == PARENT_NEXT_REQUEST ? 0 : message_get(message);
-    uint64_t second = 0, third = 0;
+    uint64_t second = 0, third = 0, who = 0;
     if (operation == PARENT_READY || operation == PARENT_REFUSE)
         second = message_get(message);
     if (operation == PARENT_READY)
         third = message_get(message) & ~NT_PARENT_NEWS;
+    if (operation == PARENT_POLL || operation == PARENT_CLOSE)
+        who = child_path(&state, client, message_get(message));
     if (message->bad) {
         reply->error = ERROR_BAD_ARGUMENT;
         return;
     }
     switch (operation) {
     case PARENT_POLL:
-        reply->error = session_state_of(&state, client, first, &handle, &bytes);
-        reply_words(reply, first, handle, bytes);
+        request_poll(who, first, reply);
         break;
     case PARENT_CLOSE:
-        request_close(client, first, reply);
+        request_close(who, first, reply);
+        break;
+    case PARENT_GONE:
+        who = child_path(&state, client, first);
+        reply->error = first != 0 && who != 0 ? ERROR_OK : ERROR_BAD_ARGUMENT;
+        if (reply->error != ERROR_OK)
+            break;
+        creator_gone(who);
+        sessions_client_gone(&state, who);
         break;
     case PARENT_NEXT_REQUEST:
         reply->session = session_next(&state, client, &id, &reply->closed);
@@ -199,7 +242,7 @@ static void check_modules(void)
         enum error error = session_open(
             &(struct session_request){.service = ROM_SERVICE, .label = state.config.module[i]}, &session);
         if (error == ERROR_OK)
-            error = creator_close(0, session.id);
+            error = session_close(session.id);
         if (error != ERROR_OK) {
             log_line("config:%u: module '%s': %s", state.config.module_line[i], state.config.module[i],
                      error == ERROR_NOT_FOUND ? "not among the boot modules" : error_text(error));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Routing: a whitelist, exact strings, first match. There is no rule that is implied but one: a component may
- * read its own configuration.
+ * read its own configuration. It has it from another component if a rule says so for this label; one for all
+ * labels does not.
  */
 #include "init/route.h"
 
@@ -18,14 +19,13 @@ enum route_decision route_find(const struct init_config *config, unsigned client
                                const char *label, const char *arguments, unsigned *server)
 {
     const struct config_start *start = &config->start[client];
-    if (strcmp(service, "ROM") == 0 && strcmp(label, "config") == 0)
-        return ROUTE_CONFIG;
+    bool own = strcmp(service, "ROM") == 0 && strcmp(label, "config") == 0;
     for (unsigned i = 0; i < start->routes; i++) {
         const struct config_route *route = &start->route[i];
-        if (route_matches(route, service, label, arguments)) {
+        if (route_matches(route, service, label, arguments) && !(own && route->any_label)) {
             *server = route->child_index;
-            return route->to_core ? ROUTE_CORE : ROUTE_CHILD;
+            return route->to_parent ? ROUTE_PARENT : ROUTE_CHILD;
         }
     }
-    return ROUTE_DENIED;
+    return own ? ROUTE_CONFIG : ROUTE_DENIED;
 }

@@ -8,7 +8,7 @@
 
 enum route_decision {
     ROUTE_DENIED, /* no rule matches */
-    ROUTE_CORE,
+    ROUTE_PARENT,
     ROUTE_CHILD,  /* *server is its index */
     ROUTE_CONFIG, /* the component's own configuration, from init itself; needs no rule */
 };

@@ -31,10 +31,10 @@ static struct session_entry *session_by_id(struct init *init, uint64_t id)
     return session->state != SESSION_FREE && session_id(init, session) == id ? session : NULL;
 }
 
-static struct session_entry *session_of_client(struct init *init, unsigned client, uint64_t id)
+static struct session_entry *session_of_client(struct init *init, uint64_t who, uint64_t id)
 {
     struct session_entry *session = session_by_id(init, id);
-    return session != NULL && session->client_here && session->client == client ? session : NULL;
+    return session != NULL && session->client_here && session->who == who ? session : NULL;
 }
 
 static struct session_entry *session_of_server(struct init *init, unsigned server, uint64_t id)
@@ -49,6 +49,16 @@ static bool child_is_client(const struct init *init, const struct session_entry 
     return client->ram != 0 && client->generation == session->client_generation;
 }
 
+static void client_signal(const struct init *init, const struct session_entry *session)
+{
+    if (session->who <= CHILD_MASK) {
+        child_signal(init, session->client);
+    } else if (creator_connect(0, INIT_CAP_CLIENT, session->who, NT_PARENT_NEWS) == ERROR_OK) {
+        creator_signal(INIT_CAP_CLIENT);
+        creator_disconnect(0, INIT_CAP_CLIENT);
+    }
+}
+
 /* Ends a session; sides that have closed it or died are marked as not here before. */
 static void session_end(struct init *init, struct session_entry *session, enum error reason)
 {
@@ -56,14 +66,14 @@ static void session_end(struct init *init, struct session_entry *session, enum e
         return;
     if (session->state == SESSION_READY) {
         if (child_is_client(init, session))
-            creator_disconnect(init->child[session->client].handle, session->client_base);
+            creator_disconnect(session->who, session->client_base);
         if (session->server_here)
             creator_disconnect(init->child[session->server].handle, session->server_base);
     }
     session->state = SESSION_ENDED;
     session->reason = reason;
     if (session->client_here)
-        child_signal(init, session->client);
+        client_signal(init, session);
     if (session->server_here)
         child_signal(init, session->server);
 }
@@ -79,7 +89,7 @@ static bool session_release(struct init *init, struct session_entry *session)
             return false;
     }
     if (child_is_client(init, session)) {
-        enum error error = creator_quota(init->child[session->client].handle, (int64_t)session->donation);
+        enum error error = creator_quota(session->who, (int64_t)session->donation);
         (void)error; /* the client died just now: its quota comes back with it */
     }
     session->state = SESSION_FREE;
@@ -123,13 +133,13 @@ enum error session_request(struct init *init, unsigned client, unsigned server,
         return ERROR_LIMIT;
     uint64_t donation = (wanted->donation + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
     donation = donation < PAGE_SIZE ? PAGE_SIZE : donation;
-    enum error error = creator_quota(init->child[client].handle, -(int64_t)donation);
+    enum error error = creator_quota(wanted->who, -(int64_t)donation);
     if (error != ERROR_OK)
         return error;
     struct dataspace dataspace = {0};
     error = dataspace_alloc(donation, &dataspace);
     if (error != ERROR_OK) {
-        enum error returned = creator_quota(init->child[client].handle, (int64_t)donation);
+        enum error returned = creator_quota(wanted->who, (int64_t)donation);
         (void)returned;
         return error;
     }
@@ -150,10 +160,9 @@ enum error session_request(struct init *init, unsigned client, unsigned server,
     return ERROR_PENDING;
 }
 
-enum error session_state_of(struct init *init, unsigned client, uint64_t id, uint64_t *handle,
-                            uint64_t *bytes)
+enum error session_state_of(struct init *init, uint64_t who, uint64_t id, uint64_t *handle, uint64_t *bytes)
 {
-    struct session_entry *session = session_of_client(init, client, id);
+    struct session_entry *session = session_of_client(init, who, id);
     if (session == NULL)
         return ERROR_NOT_FOUND;
     switch (session->state) {
@@ -174,9 +183,9 @@ enum error session_state_of(struct init *init, unsigned client, uint64_t id, uin
     }
 }
 
-enum error session_client_closes(struct init *init, unsigned client, uint64_t id)
+enum error session_client_closes(struct init *init, uint64_t who, uint64_t id)
 {
-    struct session_entry *session = session_of_client(init, client, id);
+    struct session_entry *session = session_of_client(init, who, id);
     if (session == NULL)
         return ERROR_NOT_FOUND;
     session->client_here = false;
@@ -214,7 +223,7 @@ enum error session_server_ready(struct init *init, unsigned server, uint64_t id,
         return ERROR_NOT_FOUND;
     if (session->state == SESSION_ENDED)
         return ERROR_CLOSED; /* it will hear of it by its next request */
-    uint64_t client_child = init->child[session->client].handle, server_child = init->child[server].handle;
+    uint64_t client_child = session->who, server_child = init->child[server].handle;
     uint64_t rights = MEM_READ | MEM_WRITE;
     enum error error = creator_connect(server_child, base, client_child, session->client_bits);
     if (error != ERROR_OK)
@@ -243,7 +252,7 @@ enum error session_server_ready(struct init *init, unsigned server, uint64_t id,
         session_end(init, session, client_error);
         return ERROR_OK;
     }
-    child_signal(init, session->client);
+    client_signal(init, session);
     return ERROR_OK;
 }
 
@@ -275,4 +284,23 @@ void sessions_child_died(struct init *init, unsigned index)
         if (session->server == index && session->state == SESSION_REQUESTED && !child_will_run(init, index))
             session_end(init, session, ERROR_CLOSED);
     }
+}
+
+void sessions_client_gone(struct init *init, uint64_t who)
+{
+    uint64_t whole = 0, parent = 0; /* masks of the path and of the one above it */
+    while (who & ~whole) {
+        parent = whole;
+        whole = whole << CHILD_BITS | CHILD_MASK;
+    }
+    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
+        struct session_entry *session = &init->session[i];
+        if (session->state == SESSION_FREE || (session->who & whole) != who)
+            continue;
+        session->client_here = false;
+        session->client_base = 0;    /* its capabilities go with it */
+        session->who = who & parent; /* it gets the donation */
+        session_end(init, session, ERROR_CLOSED);
+    }
+    creator_signal(INIT_CAP_WORK);
 }

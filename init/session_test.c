@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "base/include/session.h"
 #include "init/init.h"
 
 #define CHILDREN   3u
@@ -33,12 +34,14 @@ static struct {
     unsigned signals[CHILDREN];
     unsigned fail_connect, fail_share; /* the n-th call from now fails; 0: none */
     bool gone[CHILDREN];               /* will not run again */
+    uint64_t told;                     /* path of the last one below a child that was told something */
 } book;
 
 static struct init init;
 
 static unsigned by_handle(uint64_t handle)
 {
+    handle &= CHILD_MASK; /* what is done to one below is booked for the child */
     for (unsigned i = 0; i < CHILDREN; i++)
         if (init.child[i].ram != 0 && init.child[i].handle == handle)
             return i;
@@ -104,7 +107,12 @@ enum error creator_shares(uint64_t dataspace, uint64_t *count)
 
 enum error creator_connect(uint64_t child, selector free, uint64_t other, uint64_t bits)
 {
-    (void)free;
+    if (child == 0) {
+        assert_int_equal(bits, NT_PARENT_NEWS);
+        assert_int_equal(free, INIT_CAP_CLIENT);
+        book.told = other;
+        return ERROR_OK;
+    }
     (void)bits;
     (void)by_handle(other);
     if (fails(&book.fail_connect))
@@ -115,7 +123,8 @@ enum error creator_connect(uint64_t child, selector free, uint64_t other, uint64
 
 void creator_disconnect(uint64_t child, selector used)
 {
-    (void)used;
+    if (used == 0 || child == 0)
+        return; /* core refuses the one; the other is init's own */
     unsigned index = by_handle(child);
     assert_true(book.connected[index] > 0);
     book.connected[index]--;
@@ -123,7 +132,7 @@ void creator_disconnect(uint64_t child, selector used)
 
 void creator_signal(selector nt)
 {
-    assert_int_equal(nt, INIT_CAP_WORK);
+    assert_true(nt == INIT_CAP_WORK || nt == INIT_CAP_CLIENT);
 }
 
 void child_signal(const struct init *of, unsigned index)
@@ -135,6 +144,11 @@ bool child_will_run(const struct init *of, unsigned index)
 {
     (void)of;
     return !book.gone[index];
+}
+
+static uint64_t path_of(unsigned index)
+{
+    return init.child[index].handle;
 }
 
 /* What the components do. */
@@ -174,7 +188,8 @@ static int setup(void **state)
 
 static enum error request(unsigned client, unsigned server, uint64_t donation, uint64_t *id)
 {
-    struct session_entry wanted = {.donation = donation, .client_base = 20, .client_bits = 1};
+    struct session_entry wanted = {
+        .donation = donation, .client_base = 20, .client_bits = 1, .who = path_of(client)};
     memcpy(wanted.service, "Terminal", 9);
     return session_request(&init, client, server, &wanted, id);
 }
@@ -206,14 +221,14 @@ static uint64_t opened(uint64_t *client_handle, uint64_t *server_handle)
     uint64_t id = 0, seen = 0, bytes = 0;
     bool closed = true;
     assert_int_equal(request(CLIENT, SERVER, 5000, &id), ERROR_PENDING);
-    assert_int_equal(session_state_of(&init, CLIENT, id, client_handle, &bytes), ERROR_PENDING);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, client_handle, &bytes), ERROR_PENDING);
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     assert_false(closed);
     assert_int_equal(seen, id);
     assert_null(session_next(&init, SERVER, &seen, &closed));
     assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, server_handle, &bytes), ERROR_OK);
     assert_int_equal(bytes, 8192);
-    assert_int_equal(session_state_of(&init, CLIENT, id, client_handle, &bytes), ERROR_OK);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, client_handle, &bytes), ERROR_OK);
     assert_int_equal(book.quota[CLIENT], QUOTA - 8192);
     return id;
 }
@@ -226,9 +241,9 @@ static void test_open_and_close(void **state)
     assert_int_equal(book.signals[SERVER], 1);
     assert_int_equal(book.signals[CLIENT], 1);
     release(CLIENT, client);
-    assert_int_equal(session_client_closes(&init, CLIENT, id), ERROR_OK);
+    assert_int_equal(session_client_closes(&init, path_of(CLIENT), id), ERROR_OK);
     assert_int_equal(book.connected[CLIENT] + book.connected[SERVER], 0);
-    assert_int_equal(session_state_of(&init, CLIENT, id, &client, &bytes), ERROR_NOT_FOUND);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &client, &bytes), ERROR_NOT_FOUND);
     assert_int_equal(book.signals[SERVER], 2);
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     assert_true(closed);
@@ -237,7 +252,7 @@ static void test_open_and_close(void **state)
     assert_int_equal(book.quota[CLIENT], QUOTA - 8192);
     release(SERVER, server);
     assert_clean();
-    assert_int_equal(session_client_closes(&init, CLIENT, id), ERROR_NOT_FOUND);
+    assert_int_equal(session_client_closes(&init, path_of(CLIENT), id), ERROR_NOT_FOUND);
 }
 
 static void test_closing_is_heard_before_opening(void **state)
@@ -246,7 +261,7 @@ static void test_closing_is_heard_before_opening(void **state)
     uint64_t client, server, first = opened(&client, &server), second = 0, seen = 0;
     bool closed = false;
     release(CLIENT, client);
-    assert_int_equal(session_client_closes(&init, CLIENT, first), ERROR_OK);
+    assert_int_equal(session_client_closes(&init, path_of(CLIENT), first), ERROR_OK);
     assert_int_equal(request(CLIENT, SERVER, 0, &second), ERROR_PENDING);
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     assert_true(closed);
@@ -256,7 +271,7 @@ static void test_closing_is_heard_before_opening(void **state)
     assert_false(closed);
     assert_int_equal(seen, second);
     assert_int_equal(session_server_refuses(&init, SERVER, second, ERROR_BUSY), ERROR_OK);
-    assert_int_equal(session_client_closes(&init, CLIENT, second), ERROR_OK);
+    assert_int_equal(session_client_closes(&init, path_of(CLIENT), second), ERROR_OK);
     assert_clean();
 }
 
@@ -265,10 +280,10 @@ static void test_server_dies(void **state)
     (void)state;
     uint64_t client, server, bytes, id = opened(&client, &server);
     child_dies(SERVER);
-    assert_int_equal(session_state_of(&init, CLIENT, id, &client, &bytes), ERROR_CLOSED);
-    assert_int_equal(session_state_of(&init, CLIENT, id, &client, &bytes), ERROR_CLOSED);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &client, &bytes), ERROR_CLOSED);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &client, &bytes), ERROR_CLOSED);
     child_begins(SERVER);
-    assert_int_equal(session_client_closes(&init, CLIENT, id), ERROR_OK);
+    assert_int_equal(session_client_closes(&init, path_of(CLIENT), id), ERROR_OK);
     release(CLIENT, client);
     assert_clean();
 }
@@ -282,12 +297,12 @@ static void test_server_dies_before_it_answers(void **state)
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     child_dies(SERVER);
     child_begins(SERVER);
-    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_PENDING);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &handle, &bytes), ERROR_PENDING);
     assert_non_null(session_next(&init, SERVER, &seen, &closed)); /* the next one hears of it */
     assert_int_equal(seen, id);
     book.gone[SERVER] = true;
     child_dies(SERVER);
-    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_CLOSED);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &handle, &bytes), ERROR_CLOSED);
     assert_clean();
     assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_CLOSED);
 }
@@ -318,7 +333,7 @@ static void test_refused(void **state)
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_OK);
     assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_NOT_FOUND);
-    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_BUSY);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &handle, &bytes), ERROR_BUSY);
     assert_clean();
 }
 
@@ -331,7 +346,7 @@ static void test_selector_of_the_client_is_taken(void **state)
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     book.fail_connect = 2;
     assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &handle, &bytes), ERROR_CLOSED);
-    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_EXISTS);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &handle, &bytes), ERROR_EXISTS);
     assert_clean();
 }
 
@@ -347,7 +362,7 @@ static void test_selector_of_the_server_is_taken(void **state)
     book.fail_share = 1;
     assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &handle, &bytes), ERROR_LIMIT);
     assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_LIMIT), ERROR_OK);
-    assert_int_equal(session_client_closes(&init, CLIENT, id), ERROR_OK);
+    assert_int_equal(session_client_closes(&init, path_of(CLIENT), id), ERROR_OK);
     assert_clean();
 }
 
@@ -360,7 +375,7 @@ static void test_table_of_the_client_is_full(void **state)
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     book.fail_share = 2;
     assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &server, &bytes), ERROR_OK);
-    assert_int_equal(session_state_of(&init, CLIENT, id, &handle, &bytes), ERROR_LIMIT);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &handle, &bytes), ERROR_LIMIT);
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     assert_true(closed);
     release(SERVER, server);
@@ -377,9 +392,9 @@ static void test_limits(void **state)
         assert_int_equal(request(CLIENT, SERVER, 4096, &ids[i]), ERROR_PENDING);
     assert_int_equal(request(CLIENT, SERVER, 4096, &id), ERROR_LIMIT);
     assert_int_equal(request(STRANGER, SERVER, INIT_DONATION_MAX, &id), ERROR_PENDING);
-    assert_int_equal(session_client_closes(&init, STRANGER, id), ERROR_OK);
+    assert_int_equal(session_client_closes(&init, path_of(STRANGER), id), ERROR_OK);
     for (unsigned i = 0; i < INIT_SESSIONS_OF_CLIENT; i++)
-        assert_int_equal(session_client_closes(&init, CLIENT, ids[i]), ERROR_OK);
+        assert_int_equal(session_client_closes(&init, path_of(CLIENT), ids[i]), ERROR_OK);
     assert_clean();
     book.quota[CLIENT] = 4095;
     assert_int_equal(request(CLIENT, SERVER, 1, &id), ERROR_NO_RAM);
@@ -391,18 +406,60 @@ static void test_foreign_sessions(void **state)
 {
     (void)state;
     uint64_t client, server, handle, bytes, id = opened(&client, &server);
-    assert_int_equal(session_state_of(&init, STRANGER, id, &handle, &bytes), ERROR_NOT_FOUND);
-    assert_int_equal(session_state_of(&init, SERVER, id, &handle, &bytes), ERROR_NOT_FOUND);
-    assert_int_equal(session_client_closes(&init, STRANGER, id), ERROR_NOT_FOUND);
+    assert_int_equal(session_state_of(&init, path_of(STRANGER), id, &handle, &bytes), ERROR_NOT_FOUND);
+    assert_int_equal(session_state_of(&init, path_of(SERVER), id, &handle, &bytes), ERROR_NOT_FOUND);
+    assert_int_equal(session_client_closes(&init, path_of(STRANGER), id), ERROR_NOT_FOUND);
     assert_int_equal(session_server_ready(&init, STRANGER, id, 1, 1, &handle, &bytes), ERROR_NOT_FOUND);
     assert_int_equal(session_server_ready(&init, SERVER, id, 1, 1, &handle, &bytes),
                      ERROR_NOT_FOUND); /* twice */
     assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_NOT_FOUND);
     for (uint64_t other = 0; other < 0x300; other++)
-        assert_int_equal(session_client_closes(&init, CLIENT, id ^ (other + 1)), ERROR_NOT_FOUND);
-    assert_int_equal(session_client_closes(&init, CLIENT, UINT64_MAX), ERROR_NOT_FOUND);
+        assert_int_equal(session_client_closes(&init, path_of(CLIENT), id ^ (other + 1)), ERROR_NOT_FOUND);
+    assert_int_equal(session_client_closes(&init, path_of(CLIENT), UINT64_MAX), ERROR_NOT_FOUND);
     child_dies(CLIENT);
     child_dies(SERVER);
+    assert_clean();
+}
+
+/* One below a child: only by its path is the session reached, news goes to it alone, and when it dies the child is
+ * paid back, but nothing of the child's is touched. */
+static void test_client_below(void **state)
+{
+    uint64_t below = path_of(CLIENT) | 5 << CHILD_BITS, deeper = below | 7ull << 2 * CHILD_BITS;
+    uint64_t path[] = {below, deeper, path_of(CLIENT) | 6 << CHILD_BITS}, id[3], handle, bytes, seen;
+    bool closed;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        const struct session_entry wanted = {
+            .donation = 4096, .client_base = 20, .client_bits = 1, .who = path[i]};
+        assert_int_equal(session_request(&init, CLIENT, SERVER, &wanted, &id[i]), ERROR_PENDING);
+        assert_non_null(session_next(&init, SERVER, &seen, &closed));
+        assert_int_equal(session_server_ready(&init, SERVER, id[i], 21 + i, 2, &handle, &bytes), ERROR_OK);
+        assert_int_equal(book.told, path[i]);
+        assert_int_equal(book.signals[CLIENT], 0);
+    }
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id[0], &handle, &bytes), ERROR_NOT_FOUND);
+    assert_int_equal(session_client_closes(&init, deeper, id[0]), ERROR_NOT_FOUND);
+    assert_int_equal(session_state_of(&init, below, id[0], &handle, &bytes), ERROR_OK);
+    assert_int_equal(book.connected[CLIENT], 3);
+    sessions_client_gone(&init, below); /* and the deeper one with it */
+    book.connected[CLIENT] -= 2;        /* what core does */
+    assert_int_equal(session_state_of(&init, below, id[0], &handle, &bytes), ERROR_NOT_FOUND);
+    assert_int_equal(session_state_of(&init, path[2], id[2], &handle, &bytes), ERROR_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_non_null(session_next(&init, SERVER, &seen, &closed));
+        assert_true(closed);
+        release(SERVER, handle - 2 + i);
+        release(CLIENT, handle - 2 + i);
+    }
+    assert_null(session_next(&init, SERVER, &seen, &closed));
+    assert_int_equal(sessions_reap(&init), DEADLINE_NEVER);
+    assert_int_equal(book.quota[CLIENT], QUOTA - 4096);
+    assert_int_equal(session_client_closes(&init, path[2], id[2]), ERROR_OK);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    release(SERVER, handle);
+    release(CLIENT, handle);
     assert_clean();
 }
 
@@ -432,9 +489,9 @@ static void test_random(void **state)
             } else if (what == 8) {
                 error = session_server_refuses(&init, SERVER, ids[which], ERROR_BUSY);
             } else if (what < 11) {
-                error = session_state_of(&init, who, ids[which], &handle, &bytes);
+                error = session_state_of(&init, path_of(who), ids[which], &handle, &bytes);
             } else if (what < 13) {
-                error = session_client_closes(&init, who, ids[which]);
+                error = session_client_closes(&init, path_of(who), ids[which]);
             } else if (what == 13) {
                 child_dies(who);
                 child_begins(who);
@@ -467,6 +524,7 @@ int main(void)
         cmocka_unit_test_setup(test_table_of_the_client_is_full, setup),
         cmocka_unit_test_setup(test_limits, setup),
         cmocka_unit_test_setup(test_foreign_sessions, setup),
+        cmocka_unit_test_setup(test_client_below, setup),
         cmocka_unit_test_setup(test_random, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

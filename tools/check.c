@@ -15,6 +15,7 @@
 #include "base/include/session/io_port.h"
 #include "base/include/session/irq.h"
 #include "base/include/session/log.h"
+#include "base/include/session/parent.h"
 #include "base/include/session/platform.h"
 #include "base/include/session/rom.h"
 #include "base/include/session/terminal.h"
@@ -157,16 +158,27 @@ static bool core_serves(const char *service)
     return false;
 }
 
+/* Without the names of inits that pass the request on. */
+static const char *own_label(const char *label)
+{
+    const char *next;
+
+    while ((next = strstr(label, LABEL_SEPARATOR)))
+        label = next + strlen(LABEL_SEPARATOR);
+    return label;
+}
+
 static void check_routes(struct check *check, const struct config_start *start)
 {
     for (unsigned i = 0; i < start->routes; i++) {
         const struct config_route *route = &start->route[i];
 
-        if (route->to_core && !core_serves(route->service))
+        if (route->to_parent && !core_serves(route->service))
             refuse(check, route->line, "%s: core has no service %s", start->name, route->service);
-        else if (route->to_core && strcmp(route->service, ROM_SERVICE) == 0 && !route->any_label &&
-                 !module_find(check, route->label))
-            refuse(check, route->line, "%s: ROM '%s' is not among the modules", start->name, route->label);
+        else if (route->to_parent && strcmp(route->service, ROM_SERVICE) == 0 && !route->any_label &&
+                 !module_find(check, own_label(route->label)))
+            refuse(check, route->line, "%s: ROM '%s' is not among the modules", start->name,
+                   own_label(route->label));
     }
 }
 
@@ -387,7 +399,7 @@ static void check_ports(struct check *check)
             for (unsigned k = 0; k < check->config.start[j].routes; k++) {
                 const struct config_route *route = &check->config.start[j].route[k];
 
-                if (check->uart[i].count && !route->to_core && route->child_index == i &&
+                if (check->uart[i].count && !route->to_parent && route->child_index == i &&
                     strcmp(route->service, TERMINAL_SERVICE) == 0 && ++clients > check->uart[i].count)
                     refuse(check, route->line, "%s: all %u ports of %s are taken by others",
                            check->config.start[j].name, check->uart[i].count, check->config.start[i].name);

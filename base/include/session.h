@@ -19,12 +19,14 @@ struct session_request {
     uint64_t donation; /* RAM in bytes */
     selector base;     /* where the bundle's capability goes; unused by services that give none */
     uint64_t bits;     /* of CAP_NT, for the peer to signal */
+    uint64_t client;   /* whom it is for: 0, or the path of one below */
 };
 
 struct session {
     uint64_t id; /* for PARENT_POLL and PARENT_CLOSE; for core's services the handle of its operations */
     uint64_t dataspace; /* handle, 0: none */
     uint64_t bytes;     /* of the dataspace */
+    uint64_t client;    /* as in the request */
 };
 
 /* ERROR_PENDING: id is set; wait for NT_PARENT_NEWS and call session_poll(). */
@@ -38,6 +40,8 @@ MUST_CHECK enum error session_poll(struct session *session);
  */
 MUST_CHECK enum error session_open_wait(const struct session_request *request, struct session *session);
 MUST_CHECK enum error session_close(uint64_t id);
+/* The same for one below: a parent that passes on what it is asked. */
+MUST_CHECK enum error session_close_of(uint64_t client, uint64_t id);
 
 /* The server's side. */
 struct server_request {

@@ -190,6 +190,7 @@ int machine_start(void **state)
                                                     .kernel = KERNEL_PAGES - 256,
                                                     .priority = 62,
                                                     .cpus = 2,
+                                                    .children = PDS - 2,
                                                     .watch_bits = 1,
                                                     .label = "init"},
                                &machine_init, &reply),
@@ -261,22 +262,31 @@ enum error machine_open(uint64_t child, uint64_t at, uint64_t bits, const char *
     uint64_t page[128];
     struct message message = message_at(page, 128);
 
-    message_put(&message, CHILD_OPEN);
-    message_put(&message, child);
+    message_put(&message, PARENT_OPEN);
     message_put(&message, at);
+    message_put(&message, 0);
     message_put(&message, bits);
+    message_put(&message, child);
     message_put_string(&message, service);
     message_put_string(&message, label);
     message_put_string(&message, arguments);
     return request(machine_init, &message);
 }
 
+unsigned machine_children;
+
 enum error machine_child_create(const char *name, uint64_t ram, uint64_t kernel, uint64_t news,
                                 uint64_t *handle)
 {
+    return machine_create(machine_init, 0, name, ram, kernel, news, handle);
+}
+
+enum error machine_create(struct pd *creator, uint64_t path, const char *name, uint64_t ram, uint64_t kernel,
+                          uint64_t news, uint64_t *handle)
+{
     uint64_t page[128], rom;
     struct message message = message_at(page, 128);
-    enum error error = machine_open(0, 0, 0, "ROM", "init", "");
+    enum error error = machine_open(path, 0, 0, "ROM", "init", "");
 
     if (error)
         return error;
@@ -289,10 +299,11 @@ enum error machine_child_create(const char *name, uint64_t ram, uint64_t kernel,
     message_put(&message, 2);
     message_put(&message, news);
     message_put(&message, 2);
+    message_put(&message, creator == machine_init ? machine_children : 0);
     message_put_string(&message, name);
-    error = request(machine_init, &message);
+    error = request(creator, &message);
     *handle = answer.word[0];
-    assert_int_equal(handle_close(machine_init, (unsigned)rom), ERROR_OK);
+    assert_int_equal(handle_close(creator, (unsigned)rom), ERROR_OK);
     return error;
 }
 

@@ -32,6 +32,10 @@ enum error machine_repeat(struct pd *pd, const uint64_t *words, unsigned *steps)
 struct pd *machine_child(const char *name, uint64_t ram, uint64_t kernel, uint64_t *handle);
 enum error machine_child_create(const char *name, uint64_t ram, uint64_t kernel, uint64_t news,
                                 uint64_t *handle);
+/* A child, not started, of init's or of the child of init's that `path` names. */
+extern unsigned machine_children; /* that a child of init's may have; 0 without */
+enum error machine_create(struct pd *creator, uint64_t path, const char *name, uint64_t ram, uint64_t kernel,
+                          uint64_t news, uint64_t *handle);
 /* A session with core. */
 enum error machine_open(uint64_t child, uint64_t at, uint64_t bits, const char *service, const char *label,
                         const char *arguments);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What a component asks of its parent, through CAP_PARENT. Word 0 is the operation, word 0 of the reply an
- * enum error. Strings as in base/include/message.h. init's parent is core, which answers PARENT_OPEN only.
+ * enum error. Strings as in base/include/message.h. The first init's parent is core, which serves PARENT_OPEN
+ * (ROM, LOG, IRQ, IO_PORT, VM, DEVICE, PLATFORM, INFO), PARENT_CLOSE and PARENT_EXIT.
  *
  * A client opens a session by PARENT_OPEN. Core's services answer at once. A component's do not: the parent
  * answers ERROR_PENDING with the session's id; when NT_PARENT_NEWS comes, PARENT_POLL(id) gives what OPEN
@@ -12,24 +13,34 @@
  *
  * The bundle: the dataspace, as a handle in the table of each side with core, and at a selector that each
  * side names a capability to signal the other's notification with the bits that the other has named.
+ *
+ * A parent that does not serve a request of its child itself, as an init within another, asks its own parent for
+ * it. It names the client by its path (base/include/session/pd.h), puts the child's name and LABEL_SEPARATOR
+ * before the label, and grants no more than the request says; the outer parent decides by its own rules for the
+ * inner one, and the bundle goes to the client at once. The same client is named by PARENT_POLL and
+ * PARENT_CLOSE, and NT_PARENT_NEWS comes to it, not to the parent between. The donation is the client's; when
+ * the client is dead its parent gets it back. Before the parent destroys it, PARENT_GONE ends all such sessions
+ * of it and of those below it. Core takes what follows the last LABEL_SEPARATOR for the label.
  */
 #pragma once
 
 #define PARENT_ID_FIRST 0x1000u
+#define LABEL_SEPARATOR " -> "
 
 enum parent_operation {
     /*
-     * selector, donated RAM in bytes, signal bits of the own CAP_NT, service, label, arguments
-     * -> session id, dataspace handle (0: none), dataspace bytes. Core's services: the session's id is its
+     * selector, donated RAM in bytes, signal bits of the client's CAP_NT, client (0: the caller, else the path
+     * of one below it), service, label, arguments -> session id, dataspace handle (0: none), dataspace bytes. Core's services: the session's id is its
      * handle at core, below PARENT_ID_FIRST; other ids are the parent's choice, from there on.
      */
     PARENT_OPEN = 0x100,
-    PARENT_POLL,         /* session id -> as OPEN */
-    PARENT_CLOSE,        /* session id */
+    PARENT_POLL,  /* session id, client -> as OPEN */
+    PARENT_CLOSE, /* session id, client. ERROR_MORE: call again; it is of no other use from the first on */
     PARENT_NEXT_REQUEST, /* -> enum parent_request, session id, donated bytes, service, label, arguments */
     PARENT_READY,        /* session id, selector, signal bits -> dataspace handle, dataspace bytes */
     PARENT_REFUSE,       /* session id, enum error */
     PARENT_EXIT, /* code: the component is done (0) or has failed; it is then destroyed or restarted */
+    PARENT_GONE, /* client: its sessions and those of all below it end */
 };
 
 enum parent_request {

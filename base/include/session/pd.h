@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What a component asks of core, through CAP_CORE: the memory, threads and portals of its own protection
- * domain, and, for init, those of its children. Word 0 of the reply is an enum error.
+ * domain, and those of its children, if it may have any. Word 0 of the reply is an enum error.
  *
  * Handles are indices, from 1, of the component's own table at core; they name dataspaces, children and
  * sessions with core. Everything is charged to the component: RAM in bytes (whole pages), kernel memory in
@@ -47,13 +47,19 @@ enum pd_operation {
 };
 
 /*
- * Of a child's creator; init only. child: its handle, or 0 for the caller itself where that makes sense.
+ * Of a child's creator, which its own creator has given a number of children. child: its handle, or 0 for the
+ * caller itself where that makes sense. A descendant is named by its path: the handle of the caller's child in
+ * the lowest CHILD_BITS, above it the handle of that one's child in its own table, and so on.
  */
+#define CHILD_BITS 12u
+#define CHILD_MASK ((1ull << CHILD_BITS) - 1)
+
 enum child_operation {
     /* ROM handle, RAM bytes, kernel pages, highest priority, bits of the own CAP_NT to be signalled when a
      * thread of the child dies of a fault, free selector for a capability that signals NT_PARENT_NEWS to the
-     * child, how many CPUs it may use (from 0 on, at most the caller's), label -> child. RAM and kernel pages
-     * come out of the caller's and cover the program's image and stacks. */
+     * child, how many CPUs it may use (from 0 on, at most the caller's), how many components there may be below
+     * it, label -> child. RAM, kernel pages and components come out of the caller's; RAM and kernel pages cover
+     * the program's image and stacks. */
     CHILD_CREATE = 0x20,
     CHILD_START,      /* child, id of its CAP_PARENT, a portal on the caller's entry EC. ERROR_MORE: its
                        * program is not all in place yet, call again */
@@ -61,18 +67,13 @@ enum child_operation {
                        * dead,    and the handle of no other use, from the first call on */
     CHILD_FAULT,      /* child -> fault as CALL_PD_FAULT gives it (PD_FAULT_VALID clear: none), IP, address */
     CHILD_INFO,       /* child -> free and used RAM bytes, free and used kernel pages */
-    CHILD_QUOTA,      /* child, bytes: RAM quota given to the child, or, where negative, taken from it */
+    CHILD_QUOTA,      /* child, bytes: RAM quota given to the child, or, where negative, taken from it; those
+                       * between it and the caller have as much as before */
     CHILD_SHARE,      /* child, handle of an own dataspace, rights -> handle in the child's table */
     CHILD_SHARES,     /* handle of an own dataspace -> number of handles to it in other tables */
     CHILD_CONNECT,    /* child, free selector in it, other child (0: caller), bits: capability to signal the
                        * other's    CAP_NT with these bits */
     CHILD_DISCONNECT, /* child, selector: removes the capability */
-    /* child (0: the caller), free selector, signal bits, service, label, arguments -> handle in the child's
-     * table, dataspace handle (0: none), bytes. A service of core: ROM, LOG, IRQ, IO_PORT, VM, DEVICE,
-     * PLATFORM, INFO. */
-    CHILD_OPEN,
-    CHILD_CLOSE, /* child (0: the caller), handle of the session there. ERROR_MORE: call again; the
-                  * session is of no other use from the first call on */
     /* child, selector -> the first selector from there on that is in use in the child's OBJ space, type and
      * permissions as CALL_CAP_INFO gives them, bits of a notification. ERROR_MORE: the word is where to go
      * on; ERROR_NOT_FOUND: there are no more. */

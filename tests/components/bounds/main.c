@@ -116,7 +116,7 @@ static void hoard(void)
 static enum error create(uint64_t rom, uint64_t ram, uint64_t *child)
 {
     struct message message = message_at(utcb(), UTCB_WORDS);
-    const uint64_t words[] = {CHILD_CREATE, rom, ram, 1000, 10, 1, NEWS, 1};
+    const uint64_t words[] = {CHILD_CREATE, rom, ram, 1000, 10, 1, NEWS, 1, 0};
     unsigned count;
     uint64_t begin = tsc_read();
 
@@ -133,7 +133,7 @@ static enum error create(uint64_t rom, uint64_t ram, uint64_t *child)
 static enum error vm_open(uint64_t child)
 {
     struct message message = message_at(utcb(), UTCB_WORDS);
-    const uint64_t words[] = {CHILD_OPEN, child, 0, 0};
+    const uint64_t words[] = {PARENT_OPEN, 0, 0, 0, child};
     unsigned count;
 
     for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++)

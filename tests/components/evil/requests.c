@@ -40,15 +40,15 @@ static void open_at_parent(struct evil *evil, const char *service, const char *l
 }
 
 /* Past init, straight at core, as only init may. */
-static void open_at_core(struct evil *evil, uint64_t operation, const char *service, const char *label,
-                         const char *arguments)
+static void open_at_core(struct evil *evil, const char *service, const char *label, const char *arguments)
 {
     for (uint64_t child = 0; child < 4; child++) {
         struct message message = message_at(utcb(), UTCB_WORDS);
-        message_put(&message, operation);
-        message_put(&message, child);
+        message_put(&message, PARENT_OPEN);
         message_put(&message, CAP_FREE);
+        message_put(&message, 0);
         message_put(&message, 1);
+        message_put(&message, child);
         message_put_string(&message, service);
         message_put_string(&message, label);
         message_put_string(&message, arguments);
@@ -75,8 +75,7 @@ static void unrouted(struct evil *evil)
     };
     for (unsigned i = 0; i < COUNT(open); i++) {
         open_at_parent(evil, open[i][0], open[i][1], open[i][2]);
-        open_at_core(evil, CHILD_OPEN, open[i][0], open[i][1], open[i][2]);
-        open_at_core(evil, PARENT_OPEN, open[i][0], open[i][1], open[i][2]);
+        open_at_core(evil, open[i][0], open[i][1], open[i][2]);
     }
 }
 
