@@ -14,9 +14,6 @@
  *       </route>
  *       <config> ... </config>                               the component's own, not looked into
  *     </start>
- *     <info seconds="10"/>                                     a line on what is free and how idle the CPU is
- *     <kill name="vmm" times="100" milliseconds="500" seed="1"/>   a test: see struct config_kill
- *     <capabilities name="vmm" milliseconds="3000" then="evil"/>   a test: see struct config_dump
  *   </donjon>
  *
  * ram: bytes, K, M, G, or "rest" (once): what is left. kernel: pages of kernel memory, 64 by default.
@@ -46,10 +43,7 @@ static const char *const start_attributes[] = {"name!", "binary!",  "ram!",    "
 static const char *const provides_attributes[] = {"service!", NULL};
 static const char *const service_attributes[] = {"name!", "label", "arguments", NULL};
 static const char *const child_attributes[] = {"name!", NULL};
-static const char *const info_attributes[] = {"seconds!", NULL};
 static const char *const restart_words[] = {"no", "yes", "always", NULL};
-static const char *const dump_attributes[] = {"name!", "milliseconds!", "then", NULL};
-static const char *const kill_attributes[] = {"name!", "times!", "milliseconds!", "seed", NULL};
 
 static const struct xml_schema core_schema = {.name = "core"};
 static const struct xml_schema parent_schema = {.name = "parent"};
@@ -68,18 +62,6 @@ static const struct xml_schema start_schema = {
     .name = "start", .attributes = start_attributes, .children = start_children};
 static const struct xml_schema module_schema = {.name = "module", .attributes = module_attributes};
 static const struct xml_schema run_schema = {.name = "run", .attributes = run_attributes};
-static const struct xml_schema info_schema = {.name = "info", .attributes = info_attributes};
-static const struct xml_schema kill_schema = {.name = "kill", .attributes = kill_attributes};
-static const struct xml_schema dump_schema = {.name = "capabilities", .attributes = dump_attributes};
-static const struct xml_child_rule donjon_children[] = {{&module_schema, 0, CONFIG_MODULES},
-                                                        {&run_schema, 0, 1},
-                                                        {&start_schema, 0, CONFIG_STARTS},
-                                                        {&info_schema, 0, 1},
-                                                        {&kill_schema, 0, CONFIG_KILLS},
-                                                        {&dump_schema, 0, CONFIG_DUMPS},
-                                                        {NULL, 0, 0}};
-static const struct xml_schema donjon_schema = {.name = "donjon", .children = donjon_children};
-static const struct xml_schema nested_schema = {.name = "config", .children = donjon_children};
 
 /* Copies an attribute that is there or has a fallback into a field of `size` bytes. */
 static bool config_string(const struct xml_node *node, const char *name, char *field, size_t size,
@@ -205,7 +187,7 @@ static bool config_start_read(const struct xml_node *node, struct config_start *
     return true;
 }
 
-static bool config_find(const struct init_config *config, const char *name, unsigned *index)
+bool config_find(const struct init_config *config, const char *name, unsigned *index)
 {
     for (*index = 0; *index < config->starts; (*index)++)
         if (strcmp(config->start[*index].name, name) == 0)
@@ -213,42 +195,12 @@ static bool config_find(const struct init_config *config, const char *name, unsi
     return false;
 }
 
-static bool config_kill_read(const struct xml_node *node, const struct init_config *config,
-                             struct config_kill *kill, struct xml_error *error)
+bool config_route_covers(const struct config_route *first, const struct config_route *second)
 {
-    static const struct xml_range times = {.min = 1, .max = 100000};
-    static const struct xml_range milliseconds = {.min = 1, .max = 60000};
-    static const struct xml_range seeds = {.min = 0, .max = UINT32_MAX};
-    uint64_t count = 0, period = 0, seed = 0;
-    if (!config_name(node, "name", kill->name, sizeof kill->name, error) ||
-        !xml_get_unsigned(node, "times", &times, &count, error) ||
-        !xml_get_unsigned(node, "milliseconds", &milliseconds, &period, error) ||
-        !xml_get_unsigned_or(node, "seed", &seeds, 1, &seed, error))
-        return false;
-    kill->times = (unsigned)count;
-    kill->milliseconds = (unsigned)period;
-    kill->seed = (unsigned)seed;
-    kill->line = node->line;
-    return config_find(config, kill->name, &kill->start)
-               ? true
-               : xml_fail(error, node->line, "kill: no component is called '%'", kill->name);
-}
-
-static bool config_dump_read(const struct xml_node *node, const struct init_config *config,
-                             struct config_dump *dump, struct xml_error *error)
-{
-    static const struct xml_range milliseconds = {.min = 0, .max = 3600000};
-    uint64_t after = 0;
-    if (!config_name(node, "name", dump->name, sizeof dump->name, error) ||
-        !xml_get_unsigned(node, "milliseconds", &milliseconds, &after, error) ||
-        !config_string(node, "then", dump->then, sizeof dump->then, error))
-        return false;
-    dump->milliseconds = (unsigned)after;
-    if (!config_find(config, dump->name, &dump->start))
-        return xml_fail(error, node->line, "capabilities: no component is called '%'", dump->name);
-    return dump->then[0] == '\0' || config_find(config, dump->then, &dump->then_start)
-               ? true
-               : xml_fail(error, node->line, "capabilities: no component is called '%'", dump->then);
+    return strcmp(first->service, second->service) == 0 &&
+           (first->any_label || (!second->any_label && strcmp(first->label, second->label) == 0)) &&
+           (first->any_arguments ||
+            (!second->any_arguments && strcmp(first->arguments, second->arguments) == 0));
 }
 
 /* A rule that an earlier one leaves nothing to is a mistake: the request that it was written for goes
@@ -256,9 +208,7 @@ static bool config_dump_read(const struct xml_node *node, const struct init_conf
 static bool config_route_hidden(const struct config_start *start, const struct config_route *route)
 {
     for (const struct config_route *r = start->route; r < route; r++)
-        if (strcmp(r->service, route->service) == 0 &&
-            (r->any_label || (!route->any_label && strcmp(r->label, route->label) == 0)) &&
-            (r->any_arguments || (!route->any_arguments && strcmp(r->arguments, route->arguments) == 0)))
+        if (config_route_covers(r, route))
             return true;
     return false;
 }
@@ -270,9 +220,6 @@ static bool config_check(struct init_config *config, struct xml_error *error)
     const struct config_start *rest = NULL;
     for (unsigned i = 0; i < config->starts; i++) {
         struct config_start *start = &config->start[i];
-        unsigned first;
-        if (config_find(config, start->name, &first) && first != i)
-            return xml_fail(error, start->line, "a second component is called '%'", start->name);
         if (start->ram == CONFIG_RAM_REST && rest != NULL)
             return xml_fail(error, start->line, "'%': ram=\"rest\" is taken by '%'", start->name, rest->name);
         rest = start->ram == CONFIG_RAM_REST ? start : rest;
@@ -297,9 +244,34 @@ static bool config_check(struct init_config *config, struct xml_error *error)
     return true;
 }
 
-bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, struct init_config *config,
-                      struct xml_error *error)
+/* The place of a new component: the old one's of that name, else one that neither configuration uses yet. False:
+ * there is none, or it is taken. */
+static bool config_place(const struct xml_node *node, const struct init_config *old,
+                         struct init_config *config, unsigned *place, struct xml_error *error)
 {
+    const char *name = xml_get_string_or(node, "name", "");
+    if (config_find(config, name, place))
+        return xml_fail(error, node->line, "a second component is called '%'", name);
+    if (old == NULL || !config_find(old, name, place))
+        for (*place = 0; *place < CONFIG_STARTS; ++*place)
+            if (config->start[*place].name[0] == '\0' && (old == NULL || old->start[*place].name[0] == '\0'))
+                break;
+    if (*place == CONFIG_STARTS)
+        return xml_fail(error, node->line, "too many components, with those that are to end");
+    config->starts = *place < config->starts ? config->starts : *place + 1;
+    return true;
+}
+
+bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch,
+                      const struct config_more *more, const struct init_config *old,
+                      struct init_config *config, struct xml_error *error)
+{
+    const struct xml_child_rule children[] = {{&module_schema, 0, CONFIG_MODULES},
+                                              {&run_schema, 0, 1},
+                                              {&start_schema, 0, CONFIG_STARTS},
+                                              {more != NULL ? more->schema : NULL, 0, 1},
+                                              {NULL, 0, 0}};
+    struct xml_schema schema = {.name = "donjon", .children = children};
     struct xml_document document = {
         .nodes = scratch->nodes,
         .attributes = scratch->attributes,
@@ -309,8 +281,9 @@ bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, 
     memset(config, 0, sizeof *config);
     if (!xml_parse(&document, text, bytes, error))
         return false;
-    bool nested = strcmp(document.root->name, nested_schema.name) == 0;
-    if (!xml_check(document.root, nested ? &nested_schema : &donjon_schema, error))
+    if (strcmp(document.root->name, "config") == 0)
+        schema.name = "config"; /* of an init within another */
+    if (!xml_check(document.root, &schema, error))
         return false;
     const struct xml_node *node;
     for (node = xml_child(document.root, "module"); node != NULL; node = xml_next(node, "module")) {
@@ -322,24 +295,13 @@ bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, 
         config->module_line[config->modules++] = node->line;
     }
     for (node = xml_child(document.root, "start"); node != NULL; node = xml_next(node, "start")) {
-        if (!config_start_read(node, &config->start[config->starts], error))
+        unsigned place;
+        if (!config_place(node, old, config, &place, error) ||
+            !config_start_read(node, &config->start[place], error))
             return false;
-        config->starts++;
     }
-    static const struct xml_range seconds = {.min = 1, .max = 3600};
-    node = xml_child(document.root, "info");
-    if (node != NULL && !xml_get_unsigned(node, "seconds", &seconds, &config->info_seconds, error))
+    if (!config_check(config, error))
         return false;
-    for (node = xml_child(document.root, "kill"); node != NULL; node = xml_next(node, "kill")) {
-        if (!config_kill_read(node, config, &config->kill[config->kills], error))
-            return false;
-        config->kills++;
-    }
-    for (node = xml_child(document.root, "capabilities"); node != NULL;
-         node = xml_next(node, "capabilities")) {
-        if (!config_dump_read(node, config, &config->dump[config->dumps], error))
-            return false;
-        config->dumps++;
-    }
-    return config_check(config, error);
+    node = more != NULL ? xml_child(document.root, more->schema->name) : NULL;
+    return node == NULL || more->read(node, config, error);
 }

@@ -16,8 +16,6 @@
 #define CONFIG_MODULES      24u
 #define CONFIG_ROUTES       16u /* of one component */
 #define CONFIG_PROVIDES     4u
-#define CONFIG_KILLS        4u
-#define CONFIG_DUMPS        4u
 #define CONFIG_NAME_SIZE    32u
 #define CONFIG_LABEL_SIZE   64u
 #define CONFIG_NODES        1024u
@@ -36,6 +34,7 @@ struct config_route {
     char arguments[CONFIG_LABEL_SIZE];
     bool to_parent;
     char child[CONFIG_NAME_SIZE];
+    /* Up to here two rules are the same if these bytes are. */
     unsigned child_index; /* into start[], when not to_parent */
     unsigned line;
 };
@@ -51,10 +50,11 @@ struct config_start {
     unsigned priority;
     unsigned cpus;     /* that it may use; CONFIG_CPUS_ALL: all there are */
     unsigned children; /* how many components there may be below it */
-    enum config_restart restart;
-    bool essential; /* when it has ended well, the machine is powered off */
     unsigned provides;
     char service[CONFIG_PROVIDES][SERVICE_SIZE];
+    /* Up to here, and with its <config>, it is what runs: a change of it is a restart. */
+    enum config_restart restart;
+    bool essential; /* when it has ended well, the machine is powered off */
     unsigned routes;
     struct config_route route[CONFIG_ROUTES];
     size_t config_at, config_bytes; /* its <config> element in the text; 0 bytes: none */
@@ -62,36 +62,18 @@ struct config_start {
     unsigned line;
 };
 
-/* <kill>: a test of robustness. The component is killed and started again at random moments. */
-struct config_kill {
-    char name[CONFIG_NAME_SIZE];
-    unsigned start; /* index */
-    unsigned times;
-    unsigned milliseconds; /* it lives for 0 to this many between two kills */
-    unsigned seed;
-    unsigned line;
-};
-
-/* <capabilities>: what the component's selectors stand for, a line each on the log. */
-struct config_dump {
-    char name[CONFIG_NAME_SIZE];
-    unsigned start;              /* index */
-    unsigned milliseconds;       /* after its start */
-    char then[CONFIG_NAME_SIZE]; /* component that is started when it is done; "": none */
-    unsigned then_start;
-};
-
 struct init_config {
     unsigned modules;
     char module[CONFIG_MODULES][CONFIG_NAME_SIZE];
     unsigned module_line[CONFIG_MODULES];
-    unsigned starts;
+    unsigned starts; /* places in use, but for those with an empty name */
     struct config_start start[CONFIG_STARTS];
-    uint64_t info_seconds; /* <info>: a line on the log this often; 0: never */
-    unsigned kills;
-    struct config_kill kill[CONFIG_KILLS];
-    unsigned dumps;
-    struct config_dump dump[CONFIG_DUMPS];
+};
+
+/* A further element of the root's, of whoever uses init's reader. */
+struct config_more {
+    const struct xml_schema *schema;
+    bool (*read)(const struct xml_node *node, const struct init_config *config, struct xml_error *error);
 };
 
 /* What the parser works in; of no use afterwards. */
@@ -101,8 +83,16 @@ struct config_scratch {
 };
 
 /*
- * Reads the XML text, which is changed: config_at counts in a copy that was not. False: the first error, with
- * line and reason, is in *error and *config is not to be used.
+ * Reads the XML text, which is changed: config_at counts in a copy that was not. old (NULL: none): what is called
+ * as there gets the place that it has there. more: NULL, too. False: the first error, with line and reason, is in
+ * *error and *config is not to be used.
  */
-bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch, struct init_config *config,
-                      struct xml_error *error) __attribute__((warn_unused_result));
+bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch,
+                      const struct config_more *more, const struct init_config *old,
+                      struct init_config *config, struct xml_error *error)
+    __attribute__((warn_unused_result));
+
+/* Where the component of this name is. */
+bool config_find(const struct init_config *config, const char *name, unsigned *index);
+/* All that the second rule matches is for the first, when it stands before. */
+bool config_route_covers(const struct config_route *first, const struct config_route *second);

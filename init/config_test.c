@@ -26,7 +26,7 @@ static bool read_text(const char *text)
     char *copy = malloc(bytes);
     assert_non_null(copy);
     memcpy(copy, text, bytes);
-    bool good = init_config_read(copy, bytes, &scratch, &config, &wrong);
+    bool good = init_config_read(copy, bytes, &scratch, NULL, NULL, &config, &wrong);
     free(copy); /* nothing read may point into it */
     return good;
 }
@@ -50,8 +50,6 @@ static const char good_text[] =
     "      <service name=\"Terminal\"><child name=\"uart\"/></service>\n"
     "    </route>\n"
     "  </start>\n"
-    "  <kill name=\"vm\" times=\"100\" milliseconds=\"200\" seed=\"7\"/>\n"
-    "  <capabilities name=\"vm\" milliseconds=\"10\" then=\"uart\"/>\n"
     "</donjon>\n";
 
 static void test_reads_what_is_written(void **state)
@@ -80,15 +78,34 @@ static void test_reads_what_is_written(void **state)
     assert_int_equal(vm->priority, CONFIG_PRIORITY);
     assert_int_equal(vm->restart, RESTART_FAILED);
     assert_int_equal(vm->config_bytes, 0);
-    assert_int_equal(config.kills, 1);
-    assert_int_equal(config.kill[0].start, 1);
-    assert_int_equal(config.kill[0].times, 100);
-    assert_int_equal(config.kill[0].seed, 7);
-    assert_int_equal(config.dumps, 1);
-    assert_int_equal(config.dump[0].start, 1);
-    assert_int_equal(config.dump[0].milliseconds, 10);
-    assert_string_equal(config.dump[0].then, "uart");
-    assert_int_equal(config.dump[0].then_start, 0);
+}
+
+/* A changed configuration: who was there keeps its place, and new ones take what neither uses. */
+static void test_places(void **state)
+{
+    static struct init_config next;
+    char text[8192] = "<config>", more[] = "<start name=\"x00\" binary=\"b\" ram=\"1M\"/>";
+
+    (void)state;
+    assert_true(read_text(good_text));
+    strcat(text, "<start name=\"new\" binary=\"b\" ram=\"1M\"/><start name=\"vm\" binary=\"b\" ram=\"1M\">"
+                 "<route><service name=\"S\"><child name=\"z\"/></service></route></start>"
+                 "<start name=\"z\" binary=\"b\" ram=\"1M\"><provides service=\"S\"/></start></config>");
+    assert_true(init_config_read(text, strlen(text), &scratch, NULL, &config, &next, &wrong));
+    assert_string_equal(next.start[0].name, "");
+    assert_string_equal(next.start[1].name, "vm");
+    assert_string_equal(next.start[2].name, "new");
+    assert_string_equal(next.start[3].name, "z");
+    assert_int_equal(next.start[1].route[0].child_index, 3);
+    assert_int_equal(next.starts, 4);
+    strcpy(text, "<config>");
+    for (unsigned i = 0; i < CONFIG_STARTS - 1; i++) {
+        more[14] = (char)('a' + i);
+        strcat(text, more);
+    }
+    strcat(text, "</config>");
+    assert_false(init_config_read(text, strlen(text), &scratch, NULL, &config, &next, &wrong));
+    assert_non_null(strstr(wrong.reason, "too many components"));
 }
 
 static void test_routes(void **state)
@@ -108,6 +125,26 @@ static void test_routes(void **state)
     assert_int_equal(route_find(&config, 1, "Terminal", "console", "", &server), ROUTE_CHILD);
     assert_int_equal(server, 0);
     assert_int_equal(route_find(&config, 1, "terminal", "console", "", &server), ROUTE_DENIED);
+}
+
+/* Its own configuration comes from its parent unless a rule names it; one for all ROMs does not. */
+static void test_own_configuration(void **state)
+{
+    static const char text[] =
+        "<donjon><start name=\"a\" binary=\"b\" ram=\"1M\"><provides service=\"ROM\"/><route>"
+        "<service name=\"ROM\"><parent/></service></route></start>"
+        "<start name=\"c\" binary=\"b\" ram=\"1M\"><route>"
+        "<service name=\"ROM\" label=\"config\"><child name=\"a\"/></service>"
+        "</route></start></donjon>";
+    unsigned server = 99;
+
+    (void)state;
+    assert_true(read_text(text));
+    assert_int_equal(route_find(&config, 0, "ROM", "config", "", &server), ROUTE_CONFIG);
+    assert_int_equal(route_find(&config, 0, "ROM", "configuration", "", &server), ROUTE_PARENT);
+    assert_int_equal(route_find(&config, 1, "ROM", "config", "", &server), ROUTE_CHILD);
+    assert_int_equal(server, 0);
+    assert_int_equal(route_find(&config, 1, "ROM", "other", "", &server), ROUTE_DENIED);
 }
 
 /* Refused with this line, and the reason names this word. */
@@ -149,10 +186,6 @@ static void test_refuses_with_line_and_reason(void **state)
     refused("<donjon><start name=\"a\" binary=\"b\" ram=\"rest\"/>\n<start name=\"c\" binary=\"b\" "
             "ram=\"rest\"/></donjon>",
             2, "rest");
-    refused("<donjon>\n<kill name=\"x\" times=\"1\" milliseconds=\"1\"/></donjon>", 2, "'x'");
-    refused("<donjon>\n<capabilities name=\"x\" milliseconds=\"1\"/></donjon>", 2, "'x'");
-    refused("<donjon>" START "</start>\n<capabilities name=\"a\" milliseconds=\"1\" then=\"y\"/></donjon>", 2,
-            "'y'");
     refused("<donjon>\n" START "</donjon>", 2, "");
     refused("<donjon><module name=\"a\" file=\"x\"/>\n<module name=\"a\" file=\"y\"/></donjon>", 2,
             "second module");
@@ -213,6 +246,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_is_written),
         cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_own_configuration),
         cmocka_unit_test(test_refuses_with_line_and_reason),
         cmocka_unit_test(test_refuses_a_rule_behind_all),
         cmocka_unit_test(test_refuses_too_many),

@@ -112,16 +112,3 @@ void creator_gone(uint64_t child)
     enum error error = portal_call(CAP_PARENT, &message, NULL);
     (void)error; /* core, as the parent, keeps nothing that would be to end */
 }
-
-enum error creator_capability(uint64_t child, uint64_t first, struct creator_capability *found)
-{
-    enum error error = core_call(CHILD_CAPABILITIES, child, first, 0, 0, 0);
-    if (error == ERROR_OK || error == ERROR_MORE)
-        *found = (struct creator_capability){.at = utcb()[1]};
-    if (error == ERROR_OK) {
-        found->type = utcb()[2];
-        found->permissions = utcb()[3];
-        found->bits = utcb()[4];
-    }
-    return error;
-}

@@ -42,10 +42,3 @@ void creator_disconnect(uint64_t child, selector used);
 void creator_signal(selector nt);
 /* The own parent forgets this child and all below it. */
 void creator_gone(uint64_t child);
-struct creator_capability {
-    uint64_t at; /* selector */
-    uint64_t type, permissions, bits;
-};
-/* The first capability from `first` on. ERROR_MORE: only *at is set, ask again from there; ERROR_NOT_FOUND:
- * no more. */
-MUST_CHECK enum error creator_capability(uint64_t child, uint64_t first, struct creator_capability *found);

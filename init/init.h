@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * init's state and how its parts share it. There is one `struct init`, in main.c; everything runs on the
+ * init's state and how its parts share it. There is one `struct init`, in init.c; everything runs on the
  * entry EC, one handler at a time, so nothing is locked. Nothing here waits.
  *
- *   main.c     reads the configuration, answers the children's requests, is told of notifications
- *   child.c    a component's life: start, death, restart, kill
- *   capabilities.c  what a component's selectors stand for, as a test wants to know
+ *   init.c     reads the configuration, answers the children's requests, is told of notifications
+ *   change.c   what another configuration changes
+ *   child.c    a component's life: start, death, restart
  *   session.c  sessions between two components: bundle, news, closing
  *   config.c   the configuration; route.c: who serves whom; creator.c: core's operations on children
  */
@@ -27,16 +27,17 @@
 #define INIT_CONFIG_SESSION     (INIT_OWN_SESSION | 0xffffffffu)
 #define INIT_CAP_WORK           CAP_FREE
 #define INIT_CAP_CLIENT         (CAP_FREE + 1) /* while a client further below is told something */
-#define INIT_CAP_NEWS(index)    (CAP_FREE + 2 + (index))
+#define INIT_CAP_ROM            (CAP_FREE + 2) /* unused: init has nothing to tell its configuration's server */
+#define INIT_CAP_NEWS(index)    (CAP_FREE + 3 + (index))
+#define INIT_ROM_CHANGED        (1ull << 61)
 
 _Static_assert(CONFIG_STARTS <= 48, "each component has a fault bit of its own");
 
 enum child_state {
-    CHILD_STOPPED, /* not started yet, or could not be; restart_at says whether it is tried again */
+    CHILD_ENDED,   /* for good, or there is none */
+    CHILD_STOPPED, /* not started yet, or could not be; restart_at says when it is tried again */
     CHILD_RUNS,
     CHILD_EXITING, /* it has said so; to be destroyed outside of its own request */
-    CHILD_ENDED,   /* for good */
-    CHILD_WAITS,   /* is started by the <capabilities> that names it */
 };
 
 struct child {
@@ -45,12 +46,13 @@ struct child {
     uint32_t generation; /* counts starts */
     uint64_t exit_code;
     struct dataspace config; /* its <config> as a ROM; handle 0: not made yet */
-    uint64_t config_handle;  /* the same in its own table */
-    uint64_t ram;            /* bytes it was created with; 0 while it does not run */
-    uint64_t started;        /* TSC */
-    uint64_t restart_at;     /* TSC; DEADLINE_NEVER: not to be started */
-    uint64_t backoff;        /* ticks until the next restart after a failure */
-    struct denials denials;  /* of all its lives */
+    size_t config_bytes;
+    uint64_t config_handle; /* the same in its own table */
+    uint64_t ram;           /* bytes it was created with; 0 while it does not run */
+    uint64_t started;       /* TSC */
+    uint64_t restart_at;    /* TSC; DEADLINE_NEVER: not to be started */
+    uint64_t backoff;       /* ticks until the next restart after a failure */
+    struct denials denials; /* of all its lives */
 };
 
 enum session_state {
@@ -77,28 +79,28 @@ struct session_entry {
     char service[SERVICE_SIZE], label[LABEL_SIZE], arguments[ARGS_SIZE];
 };
 
+struct init;
+
+/* What tests have on top: NULL without. */
+struct init_extension {
+    struct config_more config;
+    void (*begin)(struct init *init);                  /* a configuration is there */
+    void (*starts)(struct init *init, unsigned index); /* a component is to be started */
+    uint64_t (*work)(struct init *init); /* returns the TSC at which it wants to be called again */
+};
+
 struct init {
-    const char *text; /* the scenario's XML */
-    struct init_config config;
+    const struct init_extension *extension;
+    const struct init_config *config; /* its places are those of child[] */
+    const char *text;                 /* its XML */
     struct child child[CONFIG_STARTS];
     struct session_entry session[INIT_SESSIONS];
-    struct {
-        unsigned done;
-        uint64_t at; /* TSC of the next; DEADLINE_NEVER: no more */
-        uint32_t random;
-        struct free_info before; /* with the component dead for the first time */
-    } kill[CONFIG_KILLS];
-    struct {
-        bool done;
-        selector next; /* to be looked at; 0: not begun */
-        unsigned found;
-        uint64_t at; /* TSC of the next step */
-    } dump[CONFIG_DUMPS];
     uint64_t tsc_hz;
-    unsigned cpus;    /* of the machine */
-    uint64_t info_at; /* TSC of the next <info> line */
-    struct free_info info_last;
+    unsigned cpus; /* of the machine */
 };
+
+/* init.c: all that init is; does not return but for a failure. */
+int init_run(const struct init_extension *extension);
 
 static inline uint64_t init_earlier(uint64_t a, uint64_t b)
 {
@@ -118,22 +120,17 @@ void child_signal(const struct init *init, unsigned index);
 bool child_will_run(const struct init *init, unsigned index);
 /* A read-only handle to its configuration in its own table. ERROR_NOT_FOUND: it has none. */
 MUST_CHECK enum error child_config(struct init *init, unsigned index, uint64_t *handle, uint64_t *bytes);
-/* To be called once, before the first children_work(). */
-void children_init(struct init *init);
 /* It has said that it is done (0) or has failed. */
 void child_exits(struct init *init, unsigned index, uint64_t code);
-/* Faults, exits, kills and restarts. Returns the TSC at which it wants to be called again. */
+/* Destroys what there is of it. restart_at: when it is to be started again; DEADLINE_NEVER: not at all. */
+void child_stop(struct init *init, unsigned index, uint64_t restart_at);
+/* Faults, exits and starts. Returns the TSC at which it wants to be called again. */
 uint64_t children_work(struct init *init, uint64_t bits);
 
-/* A test still means to kill it. */
-bool child_will_be_killed(const struct init *init, unsigned index);
+/* change.c */
 
-/* capabilities.c */
-
-/* To be called once, before anything is started. */
-void capabilities_init(struct init *init);
-/* Returns the TSC at which it wants to be called again. */
-uint64_t capabilities_work(struct init *init);
+/* What both have alike goes on as if nothing were; text: the configuration's XML. */
+void init_change(struct init *init, const struct init_config *config, const char *text);
 
 /* session.c */
 
@@ -153,6 +150,8 @@ MUST_CHECK enum error session_server_ready(struct init *init, unsigned server, u
                                            uint64_t bits, uint64_t *handle, uint64_t *bytes);
 MUST_CHECK enum error session_server_refuses(struct init *init, unsigned server, uint64_t id,
                                              enum error reason);
+/* Ends those that the configuration does not allow. */
+void sessions_check(struct init *init);
 /* The component is dead, its handles and capabilities are gone with it. */
 void sessions_child_died(struct init *init, unsigned index);
 /* Frees what both sides have let go of. Returns the TSC at which it wants to be called again. */

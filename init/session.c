@@ -10,6 +10,7 @@
 
 #include "base/include/component.h"
 #include "base/include/session.h"
+#include "init/route.h"
 
 #include <string.h>
 
@@ -264,6 +265,19 @@ enum error session_server_refuses(struct init *init, unsigned server, uint64_t i
     session->server_here = false;
     session_end(init, session, reason == ERROR_OK || reason == ERROR_PENDING ? ERROR_CLOSED : reason);
     return ERROR_OK;
+}
+
+void sessions_check(struct init *init)
+{
+    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
+        struct session_entry *session = &init->session[i];
+        unsigned server;
+        if (session->state != SESSION_FREE &&
+            (route_find(init->config, session->client, session->service, session->label, session->arguments,
+                        &server) != ROUTE_CHILD ||
+             server != session->server))
+            session_end(init, session, ERROR_DENIED);
+    }
 }
 
 void sessions_child_died(struct init *init, unsigned index)

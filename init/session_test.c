@@ -38,6 +38,7 @@ static struct {
 } book;
 
 static struct init init;
+static struct init_config config;
 
 static unsigned by_handle(uint64_t handle)
 {
@@ -180,7 +181,7 @@ static int setup(void **state)
     memset(&init, 0, sizeof init);
     memset(&book, 0, sizeof book);
     init.tsc_hz = 1000000000;
-    init.config.starts = CHILDREN;
+    init.config = &config;
     for (unsigned i = 0; i < CHILDREN; i++)
         child_begins(i);
     return 0;

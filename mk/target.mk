@@ -38,8 +38,12 @@ KERNEL_OBJECTS := $(call objects,$(KERNEL),$(KERNEL_SOURCES))
 component_sources = $(call no_tests,$(call sources,$(1),c)) $(call sources,$(1),S)
 COMPONENT_DIRS := $(foreach d,$(patsubst %/,%,$(wildcard core/ init/ vmm/ drivers/*/ servers/*/ examples/*/ tests/components/*/)),\
 	$(if $(wildcard $(d)/main.c),$(d)))
-# Tests that take core's place as the root task: name=folders.
-ROOT_TESTS := ktest=tests/kernel,kernel/guest_state.c bench=tests/bench,tests/kernel/support
+# Tests that take core's or init's place: name=folders and files.
+comma := ,
+empty :=
+space := $(empty) $(empty)
+ROOT_TESTS := ktest=tests/kernel,kernel/guest_state.c bench=tests/bench,tests/kernel/support \
+	init-test=tests/init,$(subst $(space),$(comma),$(call no_tests,$(filter-out init/main.c,$(wildcard init/*.c))))
 COMPONENTS := $(foreach d,$(COMPONENT_DIRS),$(TARGET)/$(notdir $(d)).elf) \
 	$(foreach t,$(ROOT_TESTS),$(TARGET)/$(firstword $(subst =, ,$(t))).elf)
 
@@ -78,7 +82,6 @@ $(TARGET)/$(2).elf: $(call target_objects,$(call component_sources,$(1))) $(TARG
 -include $(patsubst %.o,%.d,$(call target_objects,$(call component_sources,$(1))))
 endef
 $(foreach d,$(COMPONENT_DIRS),$(eval $(call component,$(d),$(notdir $(d)))))
-comma := ,
 $(foreach t,$(ROOT_TESTS),$(eval $(call component,$(subst $(comma), ,$(lastword $(subst =, ,$(t)))),$(firstword $(subst =, ,$(t))))))
 
 $(KERNEL)/obj/%.o: %.c Makefile mk/target.mk

@@ -21,7 +21,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 from scenario import ROOT, build_path  # pylint: disable=wrong-import-position
 
 # The program of each part, and of how many files its largest circle may consist.
-PARTS = {"kernel": (("kernel", "kernel.elf"), 2), "core": (("target", "core.elf"), 1), "init": (("target", "init.elf"), 5),
+PARTS = {"kernel": (("kernel", "kernel.elf"), 2), "core": (("target", "core.elf"), 1), "init": (("target", "init.elf"), 6),
          "vmm": (("target", "vmm.elf"), 3)}
 SYMBOL = re.compile(r"^([0-9a-f]+) [tTwW] (\S+)\t(\S+):\d+$", re.MULTILINE)
 FUNCTION = re.compile(r"^([0-9a-f]+) <\S+>:$")

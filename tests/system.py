@@ -178,6 +178,23 @@ def noise_is_bounded(output):
     return deadline_is_kept(10000)(output)
 
 
+def nested_goes_on(output):
+    """Of ten changes six start something; what did not change is started once and misses no message."""
+    begun = {name: len(re.findall(rf"^\[init -> inner -> {name}\] \w+: begins", output, re.M)) for name in ("beat", "near", "far", "moved")}
+    counted = re.findall(r"^\[init -> inner -> (near|far)\] counter: 400 messages, (\d+) missing, the longest gap (\d+) us", output, re.M)
+    started = re.findall(r"^\[init -> inner -> (\w)\] hello: done", output, re.M)
+    if set(begun.values()) != {1}:
+        return f"not each was started once: {begun}"
+    if started != ["a", "a", "a", "a", "b", "c"]:
+        return f"started: {started}"
+    if sorted(name for name, _, _ in counted) != ["far", "near"] or any(int(gap) > 20000 for _, _, gap in counted):
+        return f"the messages had gaps: {counted}"
+    if not re.search(r"^\[init -> inner\] config:5: .*2X.*\n\[init -> inner\] config: the one before stays", output, re.M):
+        return "the wrong configuration was not refused"
+    ended = "[init -> inner -> moved] counter: the session has ended: denied"
+    return None if output.count(ended) == 1 else "the session without a route did not end"
+
+
 def example_goes_on(output):
     """Each time that the server is killed the client opens its session again; the ticks are those of a clock."""
     times = [int(hour) * 3600 + int(minute) * 60 + int(second)
@@ -538,11 +555,12 @@ TESTS = [
         check=says(r"guest reset \(port 0xcf9\)")),
     run("evil", "evil", "--deterministic", "--until", "evil: done", check=evil_is_contained),
     run("noisy", "noisy", "--deterministic", *UNHURRIED, "--until", "noisy: (done|failed)", check=noise_is_bounded),
+    run("nested", "nested", "--deterministic", "--until", "nested: done", check=nested_goes_on),
     run("example", "example", "--until", r"^\[init\] ticks: has ended", check=example_goes_on),
     run("noisy: two CPUs", "noisy", "--smp", "2", "--until", "noisy: done"),
     # 96 MiB is the least in which this kernel boots, on plain QEMU too: it wants 64 MiB for itself from 16 MiB on.
     linux(96),
-    refused("linux: 64 MiB are too few", r"linux-64M.xml:31: .*needs \d+ MiB of memory.*has 64 MiB", "linux", "--guest-memory", "64",
+    refused("linux: 64 MiB are too few", r"linux-64M.xml:32: .*needs \d+ MiB of memory.*has 64 MiB", "linux", "--guest-memory", "64",
             "--no-build"),
     linux(1024),
     linux(6144),

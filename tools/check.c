@@ -25,6 +25,7 @@
 #include "drivers/uart16550/config.h"
 #include "init/config.h"
 #include "init/route.h"
+#include "tests/init/config.h"
 #include "vmm/config/config.h"
 #include "vmm/firmware/load.h"
 #include "vmm/test/builtin.h"
@@ -479,7 +480,10 @@ int main(int count, char **words)
         fprintf(stderr, "donjon: %s cannot be read\n", check.path);
         return 2;
     }
-    if (!init_config_read(copy, check.bytes, &scratch, &check.config, &error))
+    const struct module *init = module_find(&check, "init");
+    const struct config_more test = {.schema = &test_schema, .read = test_read};
+    bool tests = init && strcmp(init->file, "init-test.elf") == 0;
+    if (!init_config_read(copy, check.bytes, &scratch, tests ? &test : NULL, NULL, &check.config, &error))
         refuse(&check, error.line, "%s", error.reason);
     else
         check_all(&check);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: ISC */
+/* A ROM that changes: base/include/session/rom.h. */
+#pragma once
+
+#include "base/include/session/rom.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Copies the content, of a session's memory of `size` bytes (at least a page), to a text of as many. False:
+ * nothing that is newer than *version, or it is being written, after which the server signals again.
+ */
+bool rom_take(const void *memory, size_t size, uint64_t *version, void *text, size_t *bytes);
