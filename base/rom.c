@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Reading a ROM that its server changes at any time. */
+/* A content that one side changes at any time and the other copies: base/include/session/rom.h. */
 #include "base/include/rom.h"
 
 #include <string.h>
@@ -19,4 +19,18 @@ bool rom_take(const void *memory, size_t size, uint64_t *version, void *text, si
     *version = now;
     *bytes = length;
     return true;
+}
+
+void rom_put(void *memory, size_t size, const void *text, size_t bytes)
+{
+    struct rom_header *header = memory;
+    uint64_t version = header->version | 1;
+
+    __atomic_store_n(&header->version, version, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    bytes = bytes < size - sizeof(*header) ? bytes
+                                           : size - sizeof(*header); /* the other side may write there, too */
+    header->bytes = bytes;
+    memcpy(header + 1, text, bytes);
+    __atomic_store_n(&header->version, version + 1, __ATOMIC_RELEASE);
 }

@@ -14,6 +14,7 @@
  *       </route>
  *       <config> ... </config>                               the component's own, not looked into
  *     </start>
+ *     <report milliseconds="1000"/>                            what they do, as a Report "state" by init's parent
  *   </donjon>
  *
  * ram: bytes, K, M, G, or "rest" (once): what is left. kernel: pages of kernel memory, 64 by default.
@@ -37,6 +38,7 @@
 #define KERNEL_MAXIMUM (1u << 20)
 
 static const char *const module_attributes[] = {"name!", "file!", NULL};
+static const char *const report_attributes[] = {"milliseconds!", NULL};
 static const char *const run_attributes[] = {"memory", "append", "terminals", "disks", "failures", NULL};
 static const char *const start_attributes[] = {"name!", "binary!",  "ram!",    "kernel",    "priority",
                                                "cpus",  "children", "restart", "essential", NULL};
@@ -60,6 +62,7 @@ static const struct xml_child_rule start_children[] = {
     {&provides_schema, 0, CONFIG_PROVIDES}, {&route_schema, 0, 1}, {&config_schema, 0, 1}, {NULL, 0, 0}};
 static const struct xml_schema start_schema = {
     .name = "start", .attributes = start_attributes, .children = start_children};
+static const struct xml_schema report_schema = {.name = "report", .attributes = report_attributes};
 static const struct xml_schema module_schema = {.name = "module", .attributes = module_attributes};
 static const struct xml_schema run_schema = {.name = "run", .attributes = run_attributes};
 
@@ -266,11 +269,10 @@ bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch,
                       const struct config_more *more, const struct init_config *old,
                       struct init_config *config, struct xml_error *error)
 {
-    const struct xml_child_rule children[] = {{&module_schema, 0, CONFIG_MODULES},
-                                              {&run_schema, 0, 1},
-                                              {&start_schema, 0, CONFIG_STARTS},
-                                              {more != NULL ? more->schema : NULL, 0, 1},
-                                              {NULL, 0, 0}};
+    const struct xml_child_rule children[] = {
+        {&module_schema, 0, CONFIG_MODULES},        {&run_schema, 0, 1},
+        {&start_schema, 0, CONFIG_STARTS},          {&report_schema, 0, 1},
+        {more != NULL ? more->schema : NULL, 0, 1}, {NULL, 0, 0}};
     struct xml_schema schema = {.name = "donjon", .children = children};
     struct xml_document document = {
         .nodes = scratch->nodes,
@@ -300,6 +302,10 @@ bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch,
             !config_start_read(node, &config->start[place], error))
             return false;
     }
+    static const struct xml_range milliseconds = {.min = 10, .max = 3600000};
+    node = xml_child(document.root, "report");
+    if (node != NULL && !xml_get_unsigned(node, "milliseconds", &milliseconds, &config->report, error))
+        return false;
     if (!config_check(config, error))
         return false;
     node = more != NULL ? xml_child(document.root, more->schema->name) : NULL;

@@ -66,6 +66,7 @@ struct init_config {
     unsigned modules;
     char module[CONFIG_MODULES][CONFIG_NAME_SIZE];
     unsigned module_line[CONFIG_MODULES];
+    uint64_t report; /* ms between two reports of what they do; 0: none */
     unsigned starts; /* places in use, but for those with an empty name */
     struct config_start start[CONFIG_STARTS];
 };

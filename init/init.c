@@ -332,6 +332,7 @@ static void init_notified(void *context, uint64_t bits)
 
     if ((bits & NT_PARENT_NEWS) != 0 && rom.changes)
         rom_follow();
+    deadline = init_earlier(deadline, report_work(&state));
     event->deadline = init_earlier(deadline, sessions_reap(&state));
 }
 

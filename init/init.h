@@ -6,6 +6,7 @@
  *   init.c     reads the configuration, answers the children's requests, is told of notifications
  *   change.c   what another configuration changes
  *   child.c    a component's life: start, death, restart
+ *   report.c   what they are doing, for others to read
  *   session.c  sessions between two components: bundle, news, closing
  *   config.c   the configuration; route.c: who serves whom; creator.c: core's operations on children
  */
@@ -28,7 +29,8 @@
 #define INIT_CAP_WORK           CAP_FREE
 #define INIT_CAP_CLIENT         (CAP_FREE + 1) /* while a client further below is told something */
 #define INIT_CAP_ROM            (CAP_FREE + 2) /* unused: init has nothing to tell its configuration's server */
-#define INIT_CAP_NEWS(index)    (CAP_FREE + 3 + (index))
+#define INIT_CAP_REPORT         (CAP_FREE + 3) /* signals the server of reports */
+#define INIT_CAP_NEWS(index)    (CAP_FREE + 4 + (index))
 #define INIT_ROM_CHANGED        (1ull << 61)
 
 _Static_assert(CONFIG_STARTS <= 48, "each component has a fault bit of its own");
@@ -132,7 +134,13 @@ uint64_t children_work(struct init *init, uint64_t bits);
 /* What both have alike goes on as if nothing were; text: the configuration's XML. */
 void init_change(struct init *init, const struct init_config *config, const char *text);
 
+/* report.c: returns the TSC at which it wants to be called again. */
+uint64_t report_work(struct init *init);
+
 /* session.c */
+
+/* Of which this child, or one below it, is the client. */
+unsigned sessions_count(const struct init *init, unsigned client);
 
 /* A request of `client` or, by wanted->who, of one below it, routed to `server`. ERROR_PENDING: *id is the
  * session. */

@@ -108,18 +108,21 @@ uint64_t sessions_reap(struct init *init)
     return left ? tsc_read() + init->tsc_hz / 1000 * REAP_MILLISECONDS : DEADLINE_NEVER;
 }
 
+unsigned sessions_count(const struct init *init, unsigned client)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < INIT_SESSIONS; i++)
+        count += init->session[i].state != SESSION_FREE && init->session[i].client == client;
+    return count;
+}
+
 static struct session_entry *session_find_free(struct init *init, unsigned client)
 {
-    struct session_entry *found = NULL;
-    unsigned own = 0;
-    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
-        struct session_entry *session = &init->session[i];
-        if (session->state == SESSION_FREE)
-            found = session;
-        else if (session->client == client)
-            own++;
-    }
-    return own < INIT_SESSIONS_OF_CLIENT ? found : NULL;
+    unsigned i = 0;
+    while (i < INIT_SESSIONS && init->session[i].state != SESSION_FREE)
+        i++;
+    return i < INIT_SESSIONS && sessions_count(init, client) < INIT_SESSIONS_OF_CLIENT ? &init->session[i]
+                                                                                       : NULL;
 }
 
 enum error session_request(struct init *init, unsigned client, unsigned server,

@@ -34,6 +34,7 @@ static struct {
     unsigned signals[CHILDREN];
     unsigned fail_connect, fail_share; /* the n-th call from now fails; 0: none */
     bool gone[CHILDREN];               /* will not run again */
+    uint64_t paid;                     /* path that was given quota last */
     uint64_t told;                     /* path of the last one below a child that was told something */
 } book;
 
@@ -61,6 +62,7 @@ enum error creator_quota(uint64_t child, int64_t bytes)
     if (book.quota[index] + bytes < 0)
         return ERROR_NO_RAM;
     book.quota[index] += bytes;
+    book.paid = child;
     return ERROR_OK;
 }
 
@@ -457,6 +459,7 @@ static void test_client_below(void **state)
     assert_null(session_next(&init, SERVER, &seen, &closed));
     assert_int_equal(sessions_reap(&init), DEADLINE_NEVER);
     assert_int_equal(book.quota[CLIENT], QUOTA - 4096);
+    assert_int_equal(book.paid, path_of(CLIENT));
     assert_int_equal(session_client_closes(&init, path[2], id[2]), ERROR_OK);
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     release(SERVER, handle);

@@ -12,3 +12,5 @@
  * nothing that is newer than *version, or it is being written, after which the server signals again.
  */
 bool rom_take(const void *memory, size_t size, uint64_t *version, void *text, size_t *bytes);
+/* The other direction: the whole text, cut where the memory ends, is there or the one before. */
+void rom_put(void *memory, size_t size, const void *text, size_t bytes);

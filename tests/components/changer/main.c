@@ -4,13 +4,14 @@
  * the same in two that follow each other is not to notice.
  */
 #include "base/include/log.h"
+#include "base/include/rom.h"
 #include "base/include/server.h"
-#include "base/include/session/rom.h"
 
 #include <string.h>
 
 #define MILLISECONDS      150u /* between two changes */
 #define LAST_MILLISECONDS 1000u
+#define ROM_MAX           4096u
 
 #define LOG        "<service name='LOG'><parent/></service>"
 #define HELLO(...) "<start binary='hello' " __VA_ARGS__ "<route>" LOG "</route>"
@@ -31,7 +32,7 @@
 #define LATER      BEAT MORE("") FAR
 
 static const char *const texts[] = {
-    "<config>" BASE MOVED "</config>",
+    "<config>" BASE MOVED "<report milliseconds='100'/></config>",
     "<config>" BASE MOVED HELLO("name='a' ram='1M'>") "</start></config>",
     "<config>" BASE MOVED HELLO("name='a' ram='2M'>") "</start></config>",
     "<config>" BASE MOVED HELLO("name='a' ram='2M'>") "<config/></start></config>",
@@ -42,7 +43,7 @@ static const char *const texts[] = {
     "<config>" HELLO("name='b' ram='1M'>") "</start>" LATER "</config>",
     "<config>" HELLO("name='b' ram='1M'>") "</start>" LATER HELLO("name='c' ram='1M'>") "</start></config>",
     "<config>" HELLO("name='b' ram='1M'>") "</start>" BEAT MORE(" restart='yes'") FAR "</config>",
-    "<config>" LATER "</config>",
+    "<config>" LATER "<report milliseconds='100'/></config>",
 };
 #define TEXTS (sizeof(texts) / sizeof(*texts))
 
@@ -54,20 +55,12 @@ static unsigned number; /* of the text that is served */
 
 static void serve_text(void)
 {
-    struct rom_header *header = place.memory;
+    static char text[ROM_MAX];
     size_t length = strlen(texts[number]);
-    uint64_t version = header->version;
-    char *text = (char *)(header + 1);
 
-    if (sizeof(*header) + length > place.session.bytes)
-        return;
-    __atomic_store_n(&header->version, version + 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    header->bytes = length;
-    memcpy(text, texts[number], length);
     for (size_t i = 0; i < length; i++) /* they are easier to read above */
-        text[i] = text[i] == '\'' ? '"' : text[i];
-    __atomic_store_n(&header->version, version + 2, __ATOMIC_RELEASE);
+        text[i] = texts[number][i] == '\'' ? '"' : texts[number][i];
+    rom_put(place.memory, place.session.bytes, text, length);
     server_signal(&server, 0);
 }
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What init's components are doing, as a Report to whoever its own parent routes that to: each component's state,
+ * its quotas, its sessions with other components here and how often it was started again. The server is not waited for; without one there is
+ * no report.
+ */
+#include "init/init.h"
+
+#include "base/include/component.h"
+#include "base/include/log.h"
+#include "base/include/rom.h"
+#include "base/include/session.h"
+#include "base/include/session/report.h"
+
+#define REPORT_BYTES 0x4000u
+#define LINE         256u /* the longest of a component, its name included */
+
+_Static_assert(REPORT_BYTES - sizeof(struct rom_header) >= (CONFIG_STARTS + 1) * LINE, "a report fits");
+
+static size_t report_child(struct init *init, unsigned index, char *line)
+{
+    static const char *const states[] = {"ended", "stopped", "runs", "exiting"};
+    struct child *child = &init->child[index];
+    uint64_t quota[4] = {0};
+    if (child->handle != 0 && core_call(CHILD_INFO, child->handle, 0, 0, 0, 0) == ERROR_OK)
+        for (unsigned i = 0; i < 4; i++)
+            quota[i] = utcb()[i + 1];
+    return format_text(line, LINE,
+                       "  <child name=\"%s\" state=\"%s\" restarts=\"%u\" sessions=\"%u\" ram-free=\"%lu\" "
+                       "ram-used=\"%lu\" kernel-free=\"%lu\" kernel-used=\"%lu\"/>\n",
+                       init->config->start[index].name, states[child->state],
+                       child->generation != 0 ? child->generation - 1 : 0, sessions_count(init, index),
+                       quota[0], quota[1], quota[2], quota[3]);
+}
+
+static void report_write(struct init *init, void *memory, size_t size)
+{
+    static char text[(CONFIG_STARTS + 1) * LINE];
+    size_t length = format_text(text, LINE, "<state>\n");
+    for (unsigned i = 0; i < CONFIG_STARTS; i++)
+        if (init->config->start[i].name[0] != '\0')
+            length += report_child(init, i, text + length);
+    length += format_text(text + length, LINE, "</state>\n");
+    rom_put(memory, size, text, length);
+    creator_signal(INIT_CAP_REPORT);
+}
+
+uint64_t report_work(struct init *init)
+{
+    static const struct session_request request = {.service = REPORT_SERVICE,
+                                                   .label = "state",
+                                                   .donation = REPORT_BYTES,
+                                                   .base = INIT_CAP_REPORT,
+                                                   .bits = INIT_WORK};
+    static struct session session; /* id 0: not asked for */
+    static void *memory;
+    static uint64_t next;
+    if (init->config->report == 0)
+        return DEADLINE_NEVER;
+    if (tsc_read() < next)
+        return next;
+    enum error error = session.id == 0 ? session_open(&request, &session) : session_poll(&session);
+    if (error == ERROR_OK && memory == NULL)
+        error = dataspace_attach(session.dataspace, 0, MEM_READ | MEM_WRITE, &memory);
+    if (error == ERROR_OK) {
+        report_write(init, memory, session.bytes);
+    } else if (error != ERROR_PENDING && session.id != 0) {
+        if (session.dataspace != 0)
+            error = dataspace_free(&(struct dataspace){.handle = session.dataspace});
+        error = session_close(session.id);
+        session = (struct session){0}; /* to be asked for again */
+        memory = NULL;
+    }
+    next = tsc_read() + init->config->report * (init->tsc_hz / 1000);
+    return next;
+}
