@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The client's side of a Block session (base/include/session/block.h), from the first request for it through
+ * The client's side of a Block session (lib/block/session.h), from the first request for it through
  * all of its servers' lives. It knows no kernel: sessions and signals are given to it. Nothing waits in here.
  *
  * What was sent and not answered is sent again when a server has died, so an operation ends with the disk's
@@ -9,7 +9,7 @@
 #pragma once
 
 #include "base/include/check.h"
-#include "base/include/session/block.h"
+#include "lib/block/session.h"
 #include "lib/ring/ring.h"
 
 /* The caller's; from block_submit() to done() the library's, and so are its bytes in the data area. */

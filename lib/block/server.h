@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The server's side of one Block session (base/include/session/block.h): requests copied and checked, answers, and the
+ * The server's side of one Block session (lib/block/session.h): requests copied and checked, answers, and the
  * header. It knows no kernel.
  */
 #pragma once
 
 #include "base/include/check.h"
-#include "base/include/session/block.h"
+#include "lib/block/session.h"
 #include "lib/ring/ring.h"
 
 struct block_place {

@@ -2,8 +2,8 @@
 /* The configuration of ram_block: its disks. */
 #pragma once
 
-#include "base/include/session/block.h"
 #include "base/include/session/rom.h"
+#include "lib/block/session.h"
 #include "lib/xml/xml.h"
 
 #define RAM_DISKS  8u

@@ -9,10 +9,10 @@
  *     <disk label="table" rom="disk.img" read-only="yes" serial="T1"/>
  *   </config>
  */
-#include "base/include/block_server.h"
 #include "base/include/config.h"
 #include "base/include/dataspace.h"
 #include "base/include/log.h"
+#include "lib/block/block_server.h"
 #include "servers/ram_block/config.h"
 
 #include <string.h>

@@ -10,9 +10,9 @@
  *
  * The last line is 'blk LABEL: done'; every other end is a failure, in one line.
  */
-#include "base/include/block.h"
 #include "base/include/config.h"
 #include "base/include/log.h"
+#include "lib/block/block.h"
 
 #include <string.h>
 

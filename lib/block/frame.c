@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The frame of a server of disks; see block_server.h. */
-#include "base/include/block_server.h"
+#include "lib/block/block_server.h"
 
 #include "base/include/log.h"
 

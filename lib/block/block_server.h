@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The frame of a server of disks: Block sessions (base/include/session/block.h) on a server's places
+ * The frame of a server of disks: Block sessions (lib/block/session.h) on a server's places
  * (base/include/server.h), one disk a place. The component says which label is which place, what the disk is, and does
  * the requests, each of which has been copied and checked.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A disk for a component: the client's side of a Block session (base/include/session/block.h) on a session of the
+ * A disk for a component: the client's side of a Block session (lib/block/session.h) on a session of the
  * parent's, by an event of the component's loop. The session is opened, and opened again when the server has died, in
  * the background; see lib/block/client.h for what that means for operations.
  */

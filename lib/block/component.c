@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The client of a Block session: lib/block's state machine on the parent's sessions. */
-#include "base/include/block.h"
+#include "lib/block/block.h"
 
 #include "base/include/component.h"
 #include "base/include/dataspace.h"
