@@ -77,8 +77,6 @@ static void server_finish(struct server *server, unsigned number)
     }
     if (place->served && server->close)
         server->close(server->context, number);
-    error = place->memory ? dataspace_detach(place->memory) : ERROR_OK;
-    (void)error; /* freeing detaches as well; this does it in small steps */
     error = dataspace_free(&(struct dataspace){.handle = place->session.dataspace});
     if (error)
         log_line("%s: closing: %s", server->service, error_text(error));

@@ -2,9 +2,8 @@
 /* Messages on COM1. See print.h. */
 #include "kernel/print.h"
 
-#include <stdarg.h>
-
 #include "kernel/arch.h"
+#include "lib/format/format.h"
 
 #define COM1           0x3f8
 #define COM_IER        (COM1 + 1)
@@ -18,24 +17,25 @@
 #define FCR_ENABLE     0x07
 #define LSR_THRE       0x20
 #define DIVISOR_115200 1
+#define LINE           256u
 #define POLLS          100000 /* then the UART is taken for absent or stuck */
 
 void print_init(void)
 {
-    out8(COM_IER, 0);
-    out8(COM_LCR, LCR_8N1 | LCR_DLAB);
-    out8(COM1, DIVISOR_115200);
-    out8(COM_IER, 0);
-    out8(COM_LCR, LCR_8N1);
-    out8(COM_FCR, FCR_ENABLE);
-    out8(COM_MCR, MCR_DTR_RTS);
+    port_out8(COM_IER, 0);
+    port_out8(COM_LCR, LCR_8N1 | LCR_DLAB);
+    port_out8(COM1, DIVISOR_115200);
+    port_out8(COM_IER, 0);
+    port_out8(COM_LCR, LCR_8N1);
+    port_out8(COM_FCR, FCR_ENABLE);
+    port_out8(COM_MCR, MCR_DTR_RTS);
 }
 
 static void put(char c)
 {
-    for (unsigned i = 0; i < POLLS && !(in8(COM_LSR) & LSR_THRE); i++)
+    for (unsigned i = 0; i < POLLS && !(port_in8(COM_LSR) & LSR_THRE); i++)
         pause();
-    out8(COM1, (uint8_t)c);
+    port_out8(COM1, (uint8_t)c);
 }
 
 static void put_string(const char *s)
@@ -44,85 +44,23 @@ static void put_string(const char *s)
         put(*s);
 }
 
-static void put_number(uint64_t value, unsigned base, unsigned width, char fill)
+static void vprint(const char *head, const char *format, va_list arguments)
 {
-    char digits[20];
-    unsigned n = 0;
+    char line[LINE];
 
-    do
-        digits[n++] = "0123456789abcdef"[value % base];
-    while (value /= base);
-    for (unsigned i = n; i < width; i++)
-        put(fill);
-    while (n)
-        put(digits[--n]);
-}
-
-static void put_signed(int64_t value, unsigned width, char fill)
-{
-    uint64_t magnitude = (uint64_t)value;
-
-    if (value < 0) {
-        put('-');
-        magnitude = 0 - magnitude;
-    }
-    put_number(magnitude, 10, width, fill);
-}
-
-static void vprint(const char *format, va_list *arguments)
-{
-    for (; *format; format++) {
-        unsigned width = 0;
-        char fill = ' ';
-        bool wide = false;
-
-        if (*format != '%') {
-            put(*format);
-            continue;
-        }
-        format++;
-        if (*format == '0')
-            fill = '0';
-        for (; *format >= '0' && *format <= '9'; format++)
-            width = width * 10 + (unsigned)(*format - '0');
-        for (; *format == 'l'; format++)
-            wide = true;
-        switch (*format) {
-        case 's':
-            put_string(va_arg(*arguments, const char *));
-            break;
-        case 'c':
-            put((char)va_arg(*arguments, int));
-            break;
-        case 'd':
-            put_signed(wide ? va_arg(*arguments, long) : va_arg(*arguments, int), width, fill);
-            break;
-        case 'u':
-            put_number(wide ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned), 10, width,
-                       fill);
-            break;
-        case 'x':
-            put_number(wide ? va_arg(*arguments, unsigned long) : va_arg(*arguments, unsigned), 16, width,
-                       fill);
-            break;
-        default:
-            put(*format);
-            break;
-        }
-        if (!*format)
-            return;
-    }
+    format_list(line, sizeof(line), format, arguments);
+    put_string(head);
+    put_string(line);
+    put_string("\r\n");
 }
 
 void print(const char *format, ...)
 {
     va_list arguments;
 
-    put_string("[kernel] ");
     va_start(arguments, format);
-    vprint(format, &arguments);
+    vprint("[kernel] ", format, arguments);
     va_end(arguments);
-    put_string("\r\n");
 }
 
 void (*panic_interrupts_others)(void);
@@ -142,11 +80,9 @@ void panic(const char *format, ...)
     panicking = true;
     if (panic_interrupts_others)
         panic_interrupts_others();
-    put_string("[kernel] fatal: ");
     va_start(arguments, format);
-    vprint(format, &arguments);
+    vprint("[kernel] fatal: ", format, arguments);
     va_end(arguments);
-    put_string("\r\n");
     for (;;)
         __asm__ volatile("cli; hlt");
 }

@@ -10,7 +10,7 @@
 HOST_EXTRA := init/route.c $(filter-out core/main.c %_test.c %_fuzz.c,$(wildcard core/*.c))
 
 # Core calls the kernel and reads boot information: its tests have a model of both. It uses some of base.
-HOST_CORE := $(wildcard tests/core/*.c) base/error.c base/format.c base/message.c
+HOST_CORE := $(wildcard tests/core/*.c) base/error.c base/message.c
 
 # Folders whose tests and fuzzers are built; to be narrowed on the command line: HOST_DIRS=lib/xml. What they are linked with is
 # the same then.

@@ -31,7 +31,7 @@ BASE_OBJECTS := $(call target_objects,$(call no_tests,$(call sources,base,c)) $(
 LIB_OBJECTS := $(call target_objects,$(call no_tests,$(call sources,lib,c)) $(call sources,lib,S))
 BASE_FOLDERS := $(sort $(dir $(call sources,base,c)))
 LIB_FOLDERS := $(sort $(dir $(call sources,lib,c)))
-KERNEL_SOURCES := $(call no_tests,$(call sources,kernel,c)) $(call sources,kernel,S)
+KERNEL_SOURCES := $(call no_tests,$(call sources,kernel lib/format,c)) $(call sources,kernel,S)
 KERNEL_OBJECTS := $(call objects,$(KERNEL),$(KERNEL_SOURCES))
 
 # A folder without main.c is no component yet.

@@ -1,20 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/*
- * Lines for the log and the formatting behind them.
- */
+/* Lines for the log. */
 #pragma once
 
-#include <stdarg.h>
-#include <stddef.h>
-
-/*
- * Formats into buffer, always terminated; returns the length, cut to size - 1. Knows %% %c %s %d %i %u %x %X
- * %p with l, ll, z, h, hh (any integer), width and precision as numbers or *, flags '-' and '0'. size must
- * not be 0.
- */
-size_t format_list(char *buffer, size_t size, const char *format, va_list arguments)
-    __attribute__((format(printf, 3, 0)));
-size_t format_text(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#include "lib/format/format.h"
 
 /*
  * One line to the LOG service, cut at LOG_LINE. The session is opened at the first line; a component without
