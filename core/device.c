@@ -6,8 +6,8 @@
  */
 #include "core/core.h"
 
+#include "abi/port.h"
 #include "base/include/component.h"
-#include "base/include/port.h"
 #include "base/include/session/device.h"
 #include "core/acpi.h"
 #include "core/pci.h"

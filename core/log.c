@@ -5,8 +5,8 @@
  */
 #include "base/include/log.h"
 
+#include "abi/port.h"
 #include "base/include/component.h"
-#include "base/include/port.h"
 #include "base/include/session/log.h"
 #include "core/core.h"
 #include "core/log_queue.h"

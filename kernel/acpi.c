@@ -53,20 +53,17 @@ enum madt_entry { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_X2API
 #define FADT_RESET_VALUE  128
 #define FADT_RESET_SUP    (1u << 10)
 
-static uint32_t get32(const uint8_t *p)
+static uint64_t get(const uint8_t *p, size_t bytes)
 {
-    uint32_t value;
+    uint64_t value = 0;
 
-    memcpy(&value, p, sizeof(value));
+    memcpy(&value, p, bytes);
     return value;
 }
 
-static uint64_t get64(const uint8_t *p)
+static uint32_t get32(const uint8_t *p)
 {
-    uint64_t value;
-
-    memcpy(&value, p, sizeof(value));
-    return value;
+    return (uint32_t)get(p, 4);
 }
 
 static bool checksum_good(const void *memory, size_t bytes)
@@ -121,7 +118,7 @@ static const struct table *table_find(const struct rsdp *rsdp, const char *signa
 
         for (uint32_t at = sizeof(*list); list && at + size <= list->length; at += size) {
             const uint8_t *entry = (const uint8_t *)list + at;
-            const struct table *table = table_at(size == 8 ? get64(entry) : get32(entry));
+            const struct table *table = table_at(get(entry, size));
 
             if (table && !memcmp(table->signature, signature, 4))
                 return table;
@@ -180,7 +177,7 @@ static void fadt_read(const struct table *fadt, struct acpi_platform *platform)
     platform->pm_timer = (uint16_t)get32(p + FADT_PM_TIMER);
     if ((get32(p + FADT_FLAGS) & FADT_RESET_SUP) && fadt->length > FADT_RESET_VALUE) {
         platform->reset_space = p[FADT_RESET];
-        platform->reset_address = get64(p + FADT_RESET + 4);
+        platform->reset_address = get(p + FADT_RESET + 4, 8);
         platform->reset_value = p[FADT_RESET_VALUE];
     }
 }

@@ -20,9 +20,8 @@ struct acpi_platform {
     struct iommu_tables iommu;
 };
 
-#define ACPI_SPACE_MEMORY 0
-#define ACPI_SPACE_IO     1
-#define ACPI_NO_RESET     0xff
+#define ACPI_SPACE_IO 1
+#define ACPI_NO_RESET 0xff
 
 /* What the firmware says about IOMMUs, and into info->unity what devices use all the time: before
  * memory_init, which leaves that alone. */

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "abi/port.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +22,6 @@
 #define CR0_ET (1ul << 4)
 #define CR0_NE (1ul << 5)
 #define CR0_WP (1ul << 16)
-#define CR0_AM (1ul << 18)
 #define CR0_NW (1ul << 29)
 #define CR0_CD (1ul << 30)
 #define CR0_PG (1ul << 31)
@@ -128,48 +129,24 @@ static inline void xsetbv(uint32_t index, uint64_t value)
     __asm__ volatile("xsetbv" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
-static inline uint64_t read_cr0(void)
-{
-    uint64_t value;
-    __asm__ volatile("mov %%cr0, %0" : "=r"(value));
-    return value;
-}
+/* They differ in their names only. */
+#define REGISTER(name)                                                                                       \
+    static inline uint64_t read_##name(void)                                                                 \
+    {                                                                                                        \
+        uint64_t value;                                                                                      \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(value));                                               \
+        return value;                                                                                        \
+    }                                                                                                        \
+    static inline void write_##name(uint64_t value)                                                          \
+    {                                                                                                        \
+        __asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory");                                      \
+    }
 
-static inline void write_cr0(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%cr0" : : "r"(value) : "memory");
-}
-
-static inline uint64_t read_cr2(void)
-{
-    uint64_t value;
-    __asm__ volatile("mov %%cr2, %0" : "=r"(value));
-    return value;
-}
-
-static inline void write_cr3(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%cr3" : : "r"(value) : "memory");
-}
-
-static inline uint64_t read_cr3(void)
-{
-    uint64_t value;
-    __asm__ volatile("mov %%cr3, %0" : "=r"(value));
-    return value;
-}
-
-static inline uint64_t read_cr4(void)
-{
-    uint64_t value;
-    __asm__ volatile("mov %%cr4, %0" : "=r"(value));
-    return value;
-}
-
-static inline void write_cr4(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
-}
+REGISTER(cr0)
+REGISTER(cr2)
+REGISTER(cr3)
+REGISTER(cr4)
+REGISTER(dr6)
 
 /* DR0 to DR3 */
 static inline void load_debug_registers(const uint64_t *dr)
@@ -183,23 +160,6 @@ static inline void save_debug_registers(uint64_t *dr)
 {
     __asm__ volatile("mov %%dr0, %0\n\tmov %%dr1, %1\n\tmov %%dr2, %2\n\tmov %%dr3, %3"
                      : "=r"(dr[0]), "=r"(dr[1]), "=r"(dr[2]), "=r"(dr[3]));
-}
-
-static inline uint64_t read_dr6(void)
-{
-    uint64_t value;
-    __asm__ volatile("mov %%dr6, %0" : "=r"(value));
-    return value;
-}
-
-static inline void write_dr6(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%dr6" : : "r"(value));
-}
-
-static inline void write_cr2(uint64_t value)
-{
-    __asm__ volatile("mov %0, %%cr2" : : "r"(value));
 }
 
 static inline void invlpg(uint64_t address)
@@ -234,30 +194,6 @@ static inline void spin(unsigned *looks)
 {
     if (++*looks % 64 == 0)
         pause();
-}
-
-static inline uint8_t in8(uint16_t port)
-{
-    uint8_t value;
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static inline void out8(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline uint32_t in32(uint16_t port)
-{
-    uint32_t value;
-    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static inline void out16(uint16_t port, uint16_t value)
-{
-    __asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
 }
 
 /* The one place where the kernel takes interrupts: a window of one instruction. */

@@ -10,7 +10,6 @@
 #define IVHD_FEATURES  0x11u /* with the unit's feature registers */
 #define IVHD_ACPI      0x40u /* and with devices that ACPI names */
 #define IVMD_ALL       0x20u
-#define IVMD_ONE       0x21u
 #define IVMD_RANGE     0x22u
 #define IVMD_SAME      0x09u /* flags: addresses stay as they are, translated or around the tables */
 #define IVMD_BYTES     32u

@@ -37,22 +37,17 @@
 #define FRAME_R12    24
 #define FRAME_RBP    32
 #define FRAME_RBX    40
-#define FRAME_R11    48
 #define FRAME_R10    56
 #define FRAME_R9     64
 #define FRAME_R8     72
 #define FRAME_RAX    80
-#define FRAME_RCX    88
 #define FRAME_RDX    96
 #define FRAME_RSI    104
 #define FRAME_RDI    112
 #define FRAME_VECTOR 120
-#define FRAME_ERROR  128
 #define FRAME_RIP    136
-#define FRAME_CS     144
 #define FRAME_RFLAGS 152
 #define FRAME_RSP    160
-#define FRAME_SS     168
 #define FRAME_SIZE   176
 
 #define VMX_HOST_RSP 2112 /* struct vmx */

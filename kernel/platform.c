@@ -39,17 +39,17 @@ const struct object_operations platform_operations;
 /* One measurement; the span is counted from the edge of one timer tick to that of another. */
 static uint64_t measure_pm_timer(void)
 {
-    uint32_t start = in32(platform.pm_timer), now;
+    uint32_t start = port_in32(platform.pm_timer), now;
     uint64_t begin, end;
 
-    for (unsigned i = 0; (now = in32(platform.pm_timer)) == start; i++) {
+    for (unsigned i = 0; (now = port_in32(platform.pm_timer)) == start; i++) {
         if (i == RESET_WAIT)
             panic("the PM timer at port 0x%x stands still", platform.pm_timer);
     }
     begin = rdtsc();
     start = now;
     do
-        now = in32(platform.pm_timer);
+        now = port_in32(platform.pm_timer);
     while (((now - start) & PM_TIMER_MASK) < MEASURE_TICKS);
     end = rdtsc();
     return (end - begin) * PM_TIMER_HZ / ((now - start) & PM_TIMER_MASK);
@@ -59,12 +59,12 @@ static uint64_t measure_pit(void)
 {
     uint64_t begin;
 
-    out8(PORT_B, (uint8_t)((in8(PORT_B) & ~2u) | PORT_B_GATE2));
-    out8(PIT_COMMAND, PIT_ONE_SHOT);
-    out8(PIT_CHANNEL2, PIT_LATCH & 0xff);
-    out8(PIT_CHANNEL2, PIT_LATCH >> 8);
+    port_out8(PORT_B, (uint8_t)((port_in8(PORT_B) & ~2u) | PORT_B_GATE2));
+    port_out8(PIT_COMMAND, PIT_ONE_SHOT);
+    port_out8(PIT_CHANNEL2, PIT_LATCH & 0xff);
+    port_out8(PIT_CHANNEL2, PIT_LATCH >> 8);
     begin = rdtsc();
-    while (!(in8(PORT_B) & PORT_B_OUT2))
+    while (!(port_in8(PORT_B) & PORT_B_OUT2))
         pause();
     return (rdtsc() - begin) * PIT_HZ / PIT_LATCH;
 }
@@ -86,8 +86,8 @@ uint64_t platform_measure_tsc(void)
 
 static uint8_t cmos(uint8_t index)
 {
-    out8(CMOS_INDEX, index);
-    return in8(CMOS_DATA);
+    port_out8(CMOS_INDEX, index);
+    return port_in8(CMOS_DATA);
 }
 
 struct cmos_time {
@@ -138,9 +138,9 @@ uint64_t platform_wall_seconds(void)
 void platform_power_off(uint8_t type_a, uint8_t type_b)
 {
     if (platform.pm1a_control)
-        out16(platform.pm1a_control, (uint16_t)(PM1_SLP_TYP(type_a) | PM1_SLP_EN));
+        port_out16(platform.pm1a_control, (uint16_t)(PM1_SLP_TYP(type_a) | PM1_SLP_EN));
     if (platform.pm1b_control)
-        out16(platform.pm1b_control, (uint16_t)(PM1_SLP_TYP(type_b) | PM1_SLP_EN));
+        port_out16(platform.pm1b_control, (uint16_t)(PM1_SLP_TYP(type_b) | PM1_SLP_EN));
     for (unsigned i = 0; i < RESET_WAIT; i++)
         pause();
 }
@@ -159,13 +159,13 @@ void platform_reset(void)
     } __attribute__((packed)) nothing = {0};
 
     if (platform.reset_space == ACPI_SPACE_IO && platform.reset_address <= UINT16_MAX) {
-        out8((uint16_t)platform.reset_address, platform.reset_value);
+        port_out8((uint16_t)platform.reset_address, platform.reset_value);
         reset_wait();
     }
-    out8(RESET_CONTROL, 0x02);
-    out8(RESET_CONTROL, 0x06);
+    port_out8(RESET_CONTROL, 0x02);
+    port_out8(RESET_CONTROL, 0x06);
     reset_wait();
-    out8(KBD_COMMAND, KBD_PULSE_RESET);
+    port_out8(KBD_COMMAND, KBD_PULSE_RESET);
     reset_wait();
     __asm__ volatile("lidt %0; int3" : : "m"(nothing)); /* a triple fault */
     for (;;)

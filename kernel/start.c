@@ -53,8 +53,8 @@ void start(uint32_t magic, uint32_t address)
     object_types = types;
     acpi_unities(&info, &platform.iommu);
     memory_init(&info);
-    out8(PIC1_DATA, 0xff); /* the 8259s are not used */
-    out8(PIC2_DATA, 0xff);
+    port_out8(PIC1_DATA, 0xff); /* the 8259s are not used */
+    port_out8(PIC2_DATA, 0xff);
     acpi_init(&info, &platform);
     cpu_features.tsc_hz = platform_measure_tsc();
     lapic_init();

@@ -111,8 +111,6 @@ enum svm_exit {
     EXIT_MC = 0x52,
     EXIT_EXCEPTION_LAST = 0x5f,
     EXIT_INTR = 0x60,
-    EXIT_NMI = 0x61,
-    EXIT_SMI = 0x62,
     EXIT_INIT = 0x63,
     EXIT_VINTR = 0x64,
     EXIT_RDPMC = 0x6f,

@@ -116,7 +116,6 @@ enum event_type {
     EVENT_TYPE_EXCEPTION = 3,
     EVENT_TYPE_SOFTWARE = 4,
     EVENT_TYPE_ICEBP = 5,
-    EVENT_TYPE_SOFTWARE_EXCEPTION = 6,
 };
 
 #define PDPTES 4u

@@ -15,9 +15,9 @@
  * (label: base, arguments: 8) and IRQ (label: number) of each port; one that it does not get, or that has no
  * 16550, is left out with a line on the log.
  */
+#include "abi/port.h"
 #include "base/include/config.h"
 #include "base/include/log.h"
-#include "base/include/port.h"
 #include "base/include/server.h"
 #include "base/include/session/io_port.h"
 #include "base/include/session/irq.h"

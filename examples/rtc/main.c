@@ -6,8 +6,8 @@
  *
  * Source: Motorola, MC146818A data sheet (1984), sections "Address Map" and "Registers".
  */
+#include "abi/port.h"
 #include "base/include/log.h"
-#include "base/include/port.h"
 #include "base/include/server.h"
 #include "base/include/session/io_port.h"
 #include "base/include/session/irq.h"

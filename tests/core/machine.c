@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* A machine for tests of core: machine.h. */
 #include "tests/core/machine.h"
-#include "base/include/port.h"
+#include "abi/port.h"
 #include "base/include/session/parent.h"
 #include "base/include/session/pd.h"
 
