@@ -624,6 +624,7 @@ TESTS = [
     Test("image: tools/image from end to end", ["python3", "tests/image.py"], output="^image: done"),
     Test("circles of files that call each other", ["python3", "tests/circles.py"]),
     Test("format: as make format leaves it", ["make", "-s", "check-format"]),
+    Test("documents: form, links and paths", ["python3", "tests/documents.py"], output=" 0 mistakes"),
     Test("mutants: all can be applied", ["tools/mutants.py", "--check"], output=" 0 do not apply"),
     Test("tcb: within the budgets", ["tools/tcb"]),
     kernel("kernel", "ktest", check=pairs_are_covered),
