@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the static tables say: where some registers are, and what powers the machine off, the two sleep types
- * of the \_S5 object (ACPI 6.5, 7.4.2 and 4.8.3.2). Read from the static tables by search for the object's
- * name; there is no AML interpreter. The tables are the firmware's and are not believed.
+ * Facts from ACPI's static tables: where some registers are, and the two sleep types of the \_S5 object, which
+ * power the machine off (ACPI 6.5, 7.4.2 and 4.8.3.2). The object is found by a search for its name; there is
+ * no AML interpreter. The tables are the firmware's and are not trusted.
  */
 #pragma once
 
@@ -15,12 +15,12 @@
 /* Gives `bytes` of physical memory, NULL where there is none. */
 typedef const void *(*acpi_memory)(uint64_t physical, size_t bytes);
 
-/* A whole table, its length in *bytes, at least 36; NULL: none. Sums are not looked at. */
+/* A whole table, its length in *bytes, at least 36; NULL: none. Checksums are not checked. */
 const uint8_t *acpi_table(acpi_memory memory, uint64_t rsdp, const char *signature, size_t *bytes);
-/* *types: SLP_TYPa | SLP_TYPb << 8. False: not to be found. */
+/* *types: SLP_TYPa | SLP_TYPb << 8. False: not found. */
 MUST_CHECK bool acpi_sleep_types(acpi_memory memory, uint64_t rsdp, unsigned *types);
 
-/* Registers that the tables tell of: configuration space in memory (PCI Firmware 3.2, 4.1.2) and the HPET. */
+/* Registers that the tables name: configuration space in memory (PCI Firmware 3.2, 4.1.2) and the HPET. */
 struct acpi_range {
     const char *what;
     uint64_t base, last;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What every part of core does with the kernel's capabilities and statuses. */
+/* The kernel's capabilities and statuses, for all parts of core. */
 #include "core/core.h"
 
 enum error kernel_error(enum status status)

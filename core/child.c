@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a component asks for its children, and the sessions that init opens with core, for itself or for any
- * component below it. Children cost nothing but what their creator has. Sessions are init's alone to open: it is
- * the one child of core's own, and whom it gives what is its configuration's affair.
+ * A component's requests about its children, and the sessions that init opens with core, for itself or for any
+ * component below it. Children are paid for by their creator. Only init, core's one child, can open sessions;
+ * its configuration decides which component gets which.
  */
 #include "core/core.h"
 

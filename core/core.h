@@ -3,8 +3,8 @@
  * The root task's book: protection domains and all they hold. Every structure below lies in pages that its PD
  * pays for, so no component can use up another's room, and a PD's end is one sweep over its own tables.
  *
- * All of it is touched by core's entry EC alone, one request at a time, and needs no locks. A request checks
- * everything before it changes anything; what is half done when the kernel runs out of pages is undone.
+ * Only core's entry EC touches it, one request at a time, so it needs no locks. A request checks everything
+ * before it changes anything. If the kernel runs out of pages in the middle, the request undoes its changes.
  */
 #pragma once
 
@@ -32,7 +32,7 @@
 
 /* Core's own selectors: its few, then a block for each PD. */
 enum core_selector { CORE_ENTRY_EC = ROOT_SELECTORS, CORE_NT, CORE_SELF, CORE_LOG, CORE_WATCH };
-/* Of CORE_NT, beside init's death: lines wait to be sent, an EC of core has died. */
+/* Bits of CORE_NT, beside init's death: lines wait to be sent, an EC of core has died. */
 #define CORE_LOG_BIT  2u
 #define CORE_DEAD_BIT 4u
 
@@ -79,7 +79,7 @@ struct pd;
 struct handle {
     uint8_t kind;
     uint8_t rights; /* MEM_*, of dataspaces */
-    bool closing;   /* partly closed: of no use but to close it */
+    bool closing;   /* partly closed: only to be closed further */
     union {
         struct {
             struct run run[RUNS];
@@ -112,7 +112,7 @@ struct handle {
 
 struct attachment {
     uint64_t page, pages; /* in the space; pages 0: unused */
-    uint64_t from, to;    /* of these have been entered: to grows in steps, then from does */
+    uint64_t from, to;    /* these have been entered: `to` grows in steps, on removal `from` does */
     unsigned handle;      /* what is attached: dataspace, or vCPU for its state page */
     unsigned vm;          /* handle of the VM or device, 0: the own HST space */
 };
@@ -147,7 +147,7 @@ struct pd {
     struct rate log_rate; /* of its lines */
 };
 
-/* What a request is answered with. */
+/* The reply to a request. */
 struct reply {
     uint64_t word[10]; /* behind the error */
     unsigned words;
@@ -176,26 +176,26 @@ void core_request(uint64_t id, uint64_t words) __attribute__((noreturn));
 
 /* book.c */
 bool book_start(void);                                   /* false: there is no memory for the book itself */
-void book_trim_modules(void);                            /* what lies behind a module's end is cleared */
+void book_trim_modules(void);                            /* clears the bytes behind each module's end */
 const struct boot_module *module_find(const char *name); /* page-aligned and not empty; NULL: none */
 struct run module_run(const struct boot_module *module); /* all pages that it touches */
-/* The firmware has a device use some of it always. */
+/* Whether the firmware lets a device use some of it at all times. */
 bool memory_is_devices(uint64_t base, uint64_t bytes);
 void *physical_pointer(uint64_t physical);                 /* of RAM and modules, in core's window */
 const void *physical_map(uint64_t physical, size_t bytes); /* other memory, read-only; NULL: cannot be */
 
 /* capability.c */
-enum error kernel_error(enum status status); /* what a kernel call's failure is to a client */
+enum error kernel_error(enum status status); /* a kernel call's failure as a client's error */
 /* Destroys the object and empties core's selector; nothing where it is empty. */
 void capability_remove(selector own);
 void capability_forget(selector own); /* empties core's selector, the object lives on */
 
 /* log.c */
 void log_init(void);
-/* One line; what is no character of it is shown as '?', what is too long is cut off. rate: of whom it is, or
- * NULL. It waits in memory until the main thread sends it. */
+/* One line: unprintable characters are shown as '?', a long line is cut off. rate: its component's, or NULL.
+ * It waits in memory until the main thread sends it. */
 void log_text(const char *label, const char *session, const char *text, size_t length, struct rate *rate);
-/* What the UART takes now. True: something is left; to be called again in 1 / LOG_TURNS s. Main thread. */
+/* Sends as much as the UART takes now. True: some is left; call again in 1 / LOG_TURNS s. Main thread. */
 bool log_send(void);
 /* Sends all that waits, however long it takes: before the machine ends. The main thread has a higher priority
  * than any request, so that it is not in the middle of log_send(). */
@@ -214,12 +214,12 @@ struct pd_request {
     selector news; /* in the parent's OBJ space */
     const char *label;
 };
-/* parent NULL: init, which core charges to nobody. Nothing remains of a PD that could not be made. */
+/* parent NULL: init, which no PD is charged for. Nothing remains of a PD that could not be made. */
 MUST_CHECK enum error pd_create(struct pd *parent, const struct pd_request *request, struct pd **result,
                                 struct reply *reply);
 /* A step: ERROR_MORE until all of the program is in place and it runs. */
 MUST_CHECK enum error pd_start(struct pd *pd, uint64_t parent_portal);
-/* A step of its end, of which the first leaves nothing of it that runs: ERROR_MORE until it is gone. */
+/* A step of its end: ERROR_MORE until it is gone. After the first step nothing of it runs. */
 MUST_CHECK enum error pd_destroy(struct pd *pd);
 struct thread_request {
     unsigned number; /* the thread's slot */
@@ -247,11 +247,11 @@ MUST_CHECK enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned 
 struct handle *handle_get(struct pd *pd, uint64_t handle, enum handle_kind kind);
 /* What it is, or was before it began to be closed; HANDLE_NONE: nothing. */
 enum handle_kind handle_kind(const struct pd *pd, uint64_t handle);
-/* A step: ERROR_MORE until the handle is free. After the first it is of no other use. */
+/* A step: ERROR_MORE until the handle is free. After the first step it can only be closed further. */
 enum error handle_close(struct pd *pd, unsigned handle);
 
 /* dataspace.c */
-/* The RAM or ROM behind a handle, and what its holder may do; NULL: none. */
+/* The RAM or ROM behind a handle, and its holder's rights; NULL: none. */
 struct handle *handle_memory(struct pd *pd, uint64_t handle, unsigned *rights);
 enum error dataspace_close(struct pd *pd, unsigned handle);
 MUST_CHECK enum error dataspace_create(struct pd *pd, uint64_t bytes, unsigned *result, struct reply *reply);
@@ -269,7 +269,7 @@ struct attach_request {
 /* A step of it: ERROR_MORE until the same request, with *page for the page, has been made often enough. A
  * failure leaves what earlier steps have entered. */
 MUST_CHECK enum error attachment_create(struct pd *pd, const struct attach_request *request, uint64_t *page);
-/* Pages that are the kernel's or nobody's, kept free of dataspaces. */
+/* Pages of the kernel, or unused ones, that are kept free of dataspaces. */
 MUST_CHECK enum error attachment_reserve(struct pd *pd, unsigned handle, uint64_t pages, uint64_t *page);
 /* A step, too. */
 MUST_CHECK enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page);
@@ -280,15 +280,15 @@ MUST_CHECK enum error attachments_drop(struct pd *pd, unsigned handle);
 /* The space of a VM or device goes, with all attachments in it. */
 void attachments_end(struct pd *pd, unsigned vm);
 
-/* object.c: what the client has a capability to, which is at object.client */
+/* object.c: objects to which the client has a capability, at object.client */
 /* A notification or a portal of the component's own. */
 MUST_CHECK enum error object_create(struct pd *pd, enum handle_kind kind, selector at, uint64_t id,
                                     struct reply *reply);
 enum error object_close(struct pd *pd, unsigned handle);
 
 /*
- * services.c: what each kind of handle is opened by, asked and closed by. A request names a handle, and the
- * handle's kind says who serves it; operations count from 0 in each session's header.
+ * services.c: the functions by which each kind of handle is opened, asked and closed. A request names a handle,
+ * whose kind selects the service; operations count from 0 in each session's header.
  */
 struct open_request {
     selector at;
@@ -329,7 +329,7 @@ enum error device_request(struct pd *pd, unsigned handle, const struct request *
 enum error device_close(struct pd *pd, unsigned handle);
 void devices_start(void); /* before any has a driver */
 bool devices_there(void);
-void device_faults(void); /* what the IOMMUs have refused since, on the log */
+void device_faults(void); /* logs what the IOMMUs have refused since the last call */
 
 /* request.c */
 MUST_CHECK enum error request_serve(struct pd *pd, struct message *message, struct reply *reply);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Dataspaces and attachments. A dataspace is in its owner's table of handles; others reach it through a
- * handle that names owner and place, and is in the dataspace's list of shares. Whatever grows with the memory
+ * handle that names owner and place, and is in the dataspace's list of shares. Work that grows with the memory
  * is done in steps.
  */
 #include "core/core.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The DEVICE service: PCI functions for drivers. A driver gets a function's registers, its interrupts, and a
- * DMA space that holds the driver's own dataspaces; of configuration space it can only read. So what it makes
- * the function do hits nobody but itself.
+ * DMA space that holds the driver's own dataspaces. It can only read configuration space. So the function can
+ * harm only its own driver.
  */
 #include "core/core.h"
 

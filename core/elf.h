@@ -30,5 +30,5 @@ struct elf {
     struct elf_segment segment[ELF_SEGMENTS]; /* ascending, no two on one page */
 };
 
-/* NULL: *elf is filled in. Else why the file is no program that can be run. */
+/* NULL: *elf is filled in. Else the reason why the file cannot be run. */
 MUST_CHECK const char *elf_parse(const void *file, size_t bytes, struct elf *elf);

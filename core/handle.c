@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A component's handles: the places in its table. What they stand for is services.c's to know. */
+/* A component's handles: the places in its table. services.c knows their kinds. */
 #include "core/core.h"
 
 const struct service *handle_services;

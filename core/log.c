@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The log: COM1, a 16550, without interrupts: nothing but core's main thread is needed to send what waits in
- * the queue. The kernel has used the UART for its own boot messages before; core sets it up again.
+ * The log on COM1, a 16550, without interrupts: core's main thread alone sends the queue. The kernel has used
+ * the UART for its boot messages before, so core sets it up again.
  */
 #include "base/include/log.h"
 

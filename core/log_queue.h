@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The log's lines on their way to the UART, which is the slowest thing there is: 240 bytes are 20 ms. Who has
- * something to say puts whole lines into a ring and goes on; core's main thread fills the UART's FIFO when it
- * is empty, and sleeps while the FIFO is sent. So a line costs its copy and its bytes' OUT, and no request
- * waits for the line before it.
+ * The log's lines on their way to the UART, which is slow: 240 bytes take 20 ms. A request that logs puts a
+ * whole line into a ring and goes on. Core's main thread fills the UART's FIFO when it is empty, and sleeps
+ * while the FIFO is sent. So a line costs its copy and an OUT for each byte, and no request waits for the line
+ * before it.
  *
- * One side puts and one side sends at a time; the two may interrupt each other.
+ * There is one producer and one sender at a time; they may interrupt each other.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct log_port {
 
 struct log_queue {
     struct ring in, out; /* the two sides of one ring */
-    uint64_t lost;       /* lines that found no room, and are not told yet */
+    uint64_t lost;       /* lines that found no room, and are not reported yet */
 };
 
 /* memory: 64-byte aligned, all zero. */
@@ -42,7 +42,7 @@ bool log_queue_init(struct log_queue *queue, void *memory, size_t bytes) __attri
 bool log_queue_room(struct log_queue *queue, size_t bytes, uint64_t *lost)
     __attribute__((warn_unused_result));
 
-/* A line for which there is room. True: who sends may sleep and is to be woken. */
+/* A line for which there is room. True: the sender may sleep and must be woken. */
 bool log_queue_put(struct log_queue *queue, const char *line, size_t bytes)
     __attribute__((warn_unused_result));
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The root task's start: memory, the entry EC that serves every request, and init, which gets all the rest.
- * Then the main thread sends the log's lines and waits for what core itself watches: init's death and what
- * the IOMMUs refuse.
+ * After that the main thread sends the log's lines, and waits for init's death and for refusals of the
+ * IOMMUs.
  */
 #include "base/include/component.h"
 #include "core/core.h"

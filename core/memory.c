@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The book of physical memory: core/memory.h. Best fit, so that small demands do not eat the large runs.
+ * The book of physical memory: core/memory.h. Best fit, so that small demands leave the large runs whole.
  */
 #include "core/memory.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The book of physical memory: one bit a page, set where the page is free. A bitmap because giving back then
- * never needs memory itself and cannot fail; above it one bit a word of it, so that a search takes a step for
- * 16 MiB. Pure: it touches nothing but its map, so it is tested on the
- * build machine.
+ * The book of physical memory: one bit a page, set where the page is free. A bitmap, since giving memory back
+ * then needs no memory itself and cannot fail. A second bitmap has one bit for each word of the first, so a
+ * search takes a step for 16 MiB. This file touches nothing but its map, so it is tested on the build
+ * machine.
  */
 #pragma once
 

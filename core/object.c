@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Kernel objects that a component has a capability to: its own notifications and portals, and how any of them
- * ends. */
+/* Kernel objects to which a component has a capability: how its notifications and portals are made, and how
+ * any such object ends. */
 #include "core/core.h"
 
 enum error object_create(struct pd *pd, enum handle_kind kind, selector at, uint64_t id, struct reply *reply)

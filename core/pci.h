@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * PCI configuration space (PCI Local Bus 3.0, 6). What is done is written in terms of two functions that read
- * and write four bytes, so that it is tested on the build machine. `id`: bus, device, function in 8, 5, 3
+ * PCI configuration space (PCI Local Bus 3.0, 6). All access goes through two functions that read and write
+ * four bytes, so it is tested on the build machine. `id`: bus, device, function in 8, 5, 3
  * bits.
  */
 #pragma once
@@ -25,19 +25,19 @@ MUST_CHECK bool pci_label(const char *label, bool *is_class, uint32_t *value);
 /* The first function from `id` on that is there; PCI_FUNCTIONS: none. */
 unsigned pci_next(const struct pci_access *access, unsigned id);
 uint32_t pci_class(const struct pci_access *access, unsigned id);
-/* Bridges and IOMMUs: the machine stands on them, nobody drives them. */
+/* Bridges and IOMMUs: the machine depends on them, so no driver gets them. */
 bool pci_is_machine(uint32_t class_code);
 
 struct pci_bar {
     uint64_t base, bytes; /* bytes 0: no memory */
 };
 
-/* A function as the firmware left it: what its registers say later may be its own doing, or its driver's. */
+/* A function as the firmware left it: later the function or its driver may have changed its registers. */
 struct pci_function {
     uint16_t id;
     bool on;           /* it decoded memory */
-    const char *owner; /* label of who has it; NULL: nobody */
-    uint8_t bars;      /* that its kind of header has room for */
+    const char *owner; /* label of the PD that has it; NULL: none has */
+    uint8_t bars;      /* how many its kind of header has room for */
     uint8_t refused;   /* bit a BAR: not where it can be left */
     uint32_t class_code;
     uint32_t word[PCI_BARS + 1]; /* BARs as they were read; then the ROM's, off */
@@ -48,7 +48,7 @@ struct pci_function {
 void pci_function_read(const struct pci_access *access, unsigned id, struct pci_function *function);
 
 struct pci_check {
-    /* What else is there; NULL: nothing. */
+    /* The other thing at this place; NULL: nothing. */
     const char *(*taken)(uint64_t base, uint64_t last);
     /* A BAR is refused for what was found at its place; other: whose BAR it is, or NULL. */
     void (*tell)(const struct pci_function *function, unsigned number, const char *found,
@@ -67,12 +67,12 @@ const struct pci_bar *pci_bar(const struct pci_function *function, uint64_t numb
 MUST_CHECK bool pci_restore(const struct pci_access *access, const struct pci_function *function,
                             unsigned *number, uint32_t *found);
 
-/* What the function may do: decode memory; beside that, DMA. Pins and ports are off. */
+/* Lets the function decode memory and, if asked, do DMA. Its pin and its ports are off. */
 void pci_command(const struct pci_access *access, unsigned id, bool memory, bool dma);
 
 /* Turn on messages: MSI with this one, or MSI-X with all entries as they are. False: it has neither. */
 MUST_CHECK bool pci_message(const struct pci_access *access, unsigned id, uint64_t address, uint32_t data);
-/* How many it can send; 0: none. */
+/* How many messages it can send; 0: none. */
 unsigned pci_messages(const struct pci_access *access, unsigned id);
 /* No messages, and no DMA that goes around the processors' caches ("no snoop"): memory that is cleared is
  * cleared in them. */

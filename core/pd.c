@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Protection domains: from a program in a ROM to a running component, and back to nothing. Every kernel
- * object of a PD has a fixed selector in the PD's block, so that its end needs no list of what was made.
+ * object of a PD has a fixed selector in the PD's block, so its end needs no list of them.
  */
 #include "core/core.h"
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * How much a component may say on the log: a burst, and then so many bytes a second. The log is the slowest
- * thing there is, it is shared by all, and it is paid by the byte: a serial line of 115200 baud carries
- * 11,520 a second. A component alone gets at most half of what can wait for the line, and a quarter of the
- * line.
+ * How much a component may log: a burst, and then so many bytes a second. All components share the log's
+ * serial line, which carries 11,520 bytes a second at 115200 baud. One component gets at most half of the
+ * queue for the line, and a quarter of the line.
  */
 #pragma once
 
@@ -15,7 +14,7 @@
 #define RATE_SECOND 2880u  /* bytes that are allowed anew in a second */
 #define RATE_AGAIN  4096u  /* so many at once, after some were dropped */
 
-/* All zero: nothing was said yet. */
+/* All zero: nothing was logged yet. */
 struct rate {
     uint64_t spent;   /* in parts of a byte: tsc_hz of them are one */
     uint64_t since;   /* TSC value up to which `spent` has been paid back */
@@ -23,8 +22,8 @@ struct rate {
 };
 
 /*
- * Whether a line of so many bytes, at most RATE_AGAIN, may be said at this TSC value; if not, it is counted.
- * *dropped: how many were not said before this one, 0 unless the result is true.
+ * Whether a line of so many bytes, at most RATE_AGAIN, may be logged at this TSC value; if not, it is counted.
+ * *dropped: how many lines were dropped before this one, 0 unless the result is true.
  */
 bool rate_take(struct rate *rate, uint64_t now, uint64_t tsc_hz, size_t bytes, uint64_t *dropped)
     __attribute__((warn_unused_result));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A component's requests: the operations on its own protection domain, and to whom the others go. Every
- * argument is a word that the caller chose; each is checked by whoever uses it.
+ * A component's requests: the operations on its own protection domain, and the handlers of all others. The
+ * caller chose every argument; the function that uses an argument checks it.
  */
 #include "core/core.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The list of what a handle can stand for: a row a kind. Sessions are those with a name; a component gets one
- * through its parent's routes.
+ * The kinds of handle, a row each. Kinds with a name are sessions; a component gets one through its parent's
+ * routes.
  */
 #include "core/core.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The VM service: guest-physical spaces and vCPUs. What a monitor can do here is bounded by its own
- * dataspaces and its own kernel pages.
+ * The VM service: guest-physical spaces and vCPUs. A monitor's own dataspaces and kernel
+ * pages bound what it can do here.
  */
 #include "core/core.h"
 
