@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From one configuration to another while the components run. A component that is in both as it was is left alone;
- * what is new is started, what is gone is stopped, what has changed is both. Routes to other components change
- * under a component that runs: sessions that the new ones do not allow end. What its parent has given it cannot be
- * taken back one by one: with fewer routes there it is started again.
+ * From one configuration to another while the components run. A component that is the same in both is left alone.
+ * New components are started, removed ones are stopped, changed ones are stopped and started. Routes to other
+ * components change under a component that runs: sessions that the new routes do not allow end. Sessions that the
+ * parent has given it cannot be taken back one by one: with fewer routes there it is started again.
  */
 #include "init/init.h"
 

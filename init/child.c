@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A component's life. It is created from its ROM with the quota that the configuration names, and destroyed
- * when it has faulted, has said that it is done, or the configuration has it otherwise; everything of it then
- * comes back to init. One component's failure is one line on the log and nothing to the others. After a failure a
- * component with restart="yes" is started again, with restart="always" after an orderly end, too: the later
- * the oftener it ends early, however it ends, so that a loop leaves the machine to the others.
+ * A component's life. It is created from its ROM with the quota that the configuration names. It is destroyed
+ * when it has faulted, has exited, or has changed in the configuration; everything of it then comes back to
+ * init. A failure is one line on the log and does not affect other components. After a failure a component with
+ * restart="yes" is started again, with restart="always" after an orderly end, too. Each early end makes the next
+ * start later, so a component that always ends at once leaves the machine to the others.
  */
 #include "init/init.h"
 

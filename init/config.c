@@ -12,17 +12,17 @@
  *         <service name="IO_PORT" label="0x2f8" arguments="8"><core/></service>
  *         <service name="Terminal" label="console"><child name="other"/></service>
  *       </route>
- *       <config> ... </config>                               the component's own, not looked into
+ *       <config> ... </config>                               the component's own, not read here
  *     </start>
- *     <report milliseconds="1000"/>                            what they do, as a Report "state" by init's parent
+ *     <report milliseconds="1000"/>                            their state, as a Report "state" by init's parent
  *   </donjon>
  *
  * ram: bytes, K, M, G, or "rest" (once): what is left. kernel: pages of kernel memory, 64 by default.
  * cpus: how many CPUs its threads may use, from the first on, or "all"; 1 by default.
- * children: how many components there may be below it, if it is an init itself; 0 by default. What it starts is
- * then in its <config>, as here in <donjon>, and <parent/>, which is another word for <core/>, leads here: the
- * routes of its <start> decide by labels like "CHILD -> LABEL".
- * restart: after a failure it is started again; "always": after it has ended well, too. essential: when it
+ * children: how many components there may be below it, if it is an init itself; 0 by default. Its <config> then
+ * has its components, as <donjon> does here. <parent/>, another word for <core/>, leads to this init: the routes
+ * of its <start> decide by labels like "CHILD -> LABEL".
+ * restart: it is started again after a failure; "always": also after it has ended well. essential: when it
  * has ended well, the machine is powered off.
  */
 #include "init/config.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The configuration as init uses it: what the scenario's XML says, read and validated as a whole before
- * anything is started. The elements and attributes stand in config.c beside the code that reads them.
+ * The configuration as init uses it: the scenario's XML, read and validated as a whole before any component is
+ * started. config.c lists the elements and attributes beside the code that reads them.
  */
 #pragma once
 
@@ -20,11 +20,11 @@
 #define CONFIG_LABEL_SIZE   64u
 #define CONFIG_NODES        1024u
 #define CONFIG_ATTRIBUTES   2048u
-#define CONFIG_PRIORITY     20u /* of a component that names none */
+#define CONFIG_PRIORITY     20u /* if the component names none */
 #define CONFIG_PRIORITY_MAX 61u /* below init's own, which is below core's */
 #define CONFIG_CHILDREN_MAX 60u
 #define CONFIG_CPUS_ALL     UINT32_MAX
-#define CONFIG_RAM_REST     UINT64_MAX /* ram="rest": what the others leave */
+#define CONFIG_RAM_REST     UINT64_MAX /* ram="rest": all that the others leave */
 
 /* One rule: requests for `service` that match label and arguments go to the parent (core) or to a child. */
 struct config_route {
@@ -52,7 +52,7 @@ struct config_start {
     unsigned children; /* how many components there may be below it */
     unsigned provides;
     char service[CONFIG_PROVIDES][SERVICE_SIZE];
-    /* Up to here, and with its <config>, it is what runs: a change of it is a restart. */
+    /* A change of a field up to here, or of its <config>, restarts the component. */
     enum config_restart restart;
     bool essential; /* when it has ended well, the machine is powered off */
     unsigned routes;
@@ -71,21 +71,21 @@ struct init_config {
     struct config_start start[CONFIG_STARTS];
 };
 
-/* A further element of the root's, of whoever uses init's reader. */
+/* A further element of the root, for a program that uses init's reader. */
 struct config_more {
     const struct xml_schema *schema;
     bool (*read)(const struct xml_node *node, const struct init_config *config, struct xml_error *error);
 };
 
-/* What the parser works in; of no use afterwards. */
+/* The parser's memory; not used afterwards. */
 struct config_scratch {
     struct xml_node nodes[CONFIG_NODES];
     struct xml_attribute attributes[CONFIG_ATTRIBUTES];
 };
 
 /*
- * Reads the XML text, which is changed: config_at counts in a copy that was not. old (NULL: none): what is called
- * as there gets the place that it has there. more: NULL, too. False: the first error, with line and reason, is in
+ * Reads the XML text, which is changed: config_at counts in an unchanged copy. old (NULL: none): a component keeps
+ * the place that its name has there. more: NULL, too. False: the first error, with line and reason, is in
  * *error and *config is not to be used.
  */
 bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch,
@@ -93,7 +93,7 @@ bool init_config_read(char *text, size_t bytes, struct config_scratch *scratch,
                       struct init_config *config, struct xml_error *error)
     __attribute__((warn_unused_result));
 
-/* Where the component of this name is. */
+/* The place of the component of this name. */
 bool config_find(const struct init_config *config, const char *name, unsigned *index);
-/* All that the second rule matches is for the first, when it stands before. */
+/* Whether the first rule, if it comes before the second, matches all that the second does. */
 bool config_route_covers(const struct config_route *first, const struct config_route *second);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Marshalling of the creator's operations. One function an operation; nothing is decided here.
+ * Marshalling of the creator's operations, one function an operation. It makes no decisions.
  */
 #include "init/creator.h"
 

@@ -26,7 +26,7 @@ struct creator_request {
 MUST_CHECK enum error creator_create(const struct creator_request *request, uint64_t *child, uint64_t *needed,
                                      uint64_t *there, char *reason, size_t size);
 MUST_CHECK enum error creator_start(uint64_t child, uint64_t portal_id);
-/* Until nothing is left of it. */
+/* Returns when nothing is left of it. */
 MUST_CHECK enum error creator_destroy(uint64_t child);
 MUST_CHECK enum error creator_fault(uint64_t child, uint64_t *fault, uint64_t *instruction,
                                     uint64_t *address);
@@ -36,9 +36,9 @@ MUST_CHECK enum error creator_share(uint64_t child, uint64_t dataspace, uint64_t
 /* Handles to an own dataspace in the tables of others. */
 MUST_CHECK enum error creator_shares(uint64_t dataspace, uint64_t *count);
 MUST_CHECK enum error creator_connect(uint64_t child, selector free, uint64_t other, uint64_t bits);
-/* What cannot be removed is not there any more: nothing to tell. */
+/* A removal that fails is not reported: the capability has gone already. */
 void creator_disconnect(uint64_t child, selector used);
-/* Signals through one of the own capabilities. The receiver may be gone: then nobody misses it. */
+/* Signals through one of the own capabilities. The receiver may be gone; then the signal is lost. */
 void creator_signal(selector nt);
 /* The own parent forgets this child and all below it. */
 void creator_gone(uint64_t child);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* Refusals that were said: see denials.h. The hash is 64-bit FNV-1a; two that are alike cost a line. */
+/* Refusals that were logged: see denials.h. The hash is 64-bit FNV-1a; a collision only costs a line. */
 #include "init/denials.h"
 
 #define FNV_BASIS 0xcbf29ce484222325u

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What has been said about a component's refused requests. Each is said once, and again when it is refused
- * for another reason; that the component asks again, or is started again and asks, is no news. After so many
- * different ones nothing more is said.
+ * Which refused requests of a component have been logged. Each is logged once, and again when it is refused for
+ * another reason; not when the component asks again, or is started again and asks. After DENIALS different
+ * ones no more are logged.
  */
 #pragma once
 
@@ -12,15 +12,15 @@
 
 #define DENIALS 16u
 
-/* All zero: nothing was said yet. */
+/* All zero: nothing was logged yet. */
 struct denials {
     uint64_t told[DENIALS]; /* hashes of request and reason */
-    unsigned count;         /* DENIALS + 1: it has been said that this was the last */
+    unsigned count;         /* DENIALS + 1: the log says that this was the last */
 };
 
 enum denial {
-    DENIAL_NEW,  /* to be said */
-    DENIAL_LAST, /* to be said: more will not be */
+    DENIAL_NEW,  /* to be logged */
+    DENIAL_LAST, /* to be logged, with the note that no more will be */
     DENIAL_OLD,
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * init: starts the components that the scenario names and routes their sessions by its whitelist. It holds no
- * service of its own but each component's configuration. A configuration is validated as a whole first; one
- * that is wrong starts nothing and changes nothing.
+ * init: starts the components that the scenario names and routes their sessions by its whitelist. Its only
+ * own service is each component's configuration. A configuration is validated as a whole first; a wrong one
+ * starts nothing and changes nothing.
  */
 #include "init/init.h"
 

@@ -3,12 +3,12 @@
  * init's state and how its parts share it. There is one `struct init`, in init.c; everything runs on the
  * entry EC, one handler at a time, so nothing is locked. Nothing here waits.
  *
- *   init.c     reads the configuration, answers the children's requests, is told of notifications
- *   change.c   what another configuration changes
+ *   init.c     reads the configuration, answers the children's requests, receives notifications
+ *   change.c   applies another configuration
  *   child.c    a component's life: start, death, restart
- *   report.c   what they are doing, for others to read
+ *   report.c   reports the components' states to other components
  *   session.c  sessions between two components: bundle, news, closing
- *   config.c   the configuration; route.c: who serves whom; creator.c: core's operations on children
+ *   config.c   the configuration; route.c: which server a request goes to; creator.c: core's operations on children
  */
 #pragma once
 
@@ -27,7 +27,7 @@
 #define INIT_PASSED_ON          (1ull << 40) /* added to the ids of the parent, once for each init between */
 #define INIT_CONFIG_SESSION     (INIT_OWN_SESSION | 0xffffffffu)
 #define INIT_CAP_WORK           CAP_FREE
-#define INIT_CAP_CLIENT         (CAP_FREE + 1) /* while a client further below is told something */
+#define INIT_CAP_CLIENT         (CAP_FREE + 1) /* while a client further below is signalled */
 #define INIT_CAP_ROM            (CAP_FREE + 2) /* unused: init has nothing to tell its configuration's server */
 #define INIT_CAP_REPORT         (CAP_FREE + 3) /* signals the server of reports */
 #define INIT_CAP_NEWS(index)    (CAP_FREE + 4 + (index))
@@ -39,7 +39,7 @@ enum child_state {
     CHILD_ENDED,   /* for good, or there is none */
     CHILD_STOPPED, /* not started yet, or could not be; restart_at says when it is tried again */
     CHILD_RUNS,
-    CHILD_EXITING, /* it has said so; to be destroyed outside of its own request */
+    CHILD_EXITING, /* it has called PARENT_EXIT; to be destroyed outside of its own request */
 };
 
 struct child {
@@ -83,7 +83,7 @@ struct session_entry {
 
 struct init;
 
-/* What tests have on top: NULL without. */
+/* The extension that tests have; NULL without. */
 struct init_extension {
     struct config_more config;
     void (*begin)(struct init *init);                  /* a configuration is there */
@@ -101,7 +101,7 @@ struct init {
     unsigned cpus; /* of the machine */
 };
 
-/* init.c: all that init is; does not return but for a failure. */
+/* init.c: runs init; returns only after a failure. */
 int init_run(const struct init_extension *extension);
 
 static inline uint64_t init_earlier(uint64_t a, uint64_t b)
@@ -113,25 +113,25 @@ static inline uint64_t init_earlier(uint64_t a, uint64_t b)
 
 /* The path of one below a child, of whom the child speaks by `client`; 0: the path would be too long. */
 uint64_t child_path(const struct init *init, unsigned index, uint64_t client);
-/* Which requests come from whom: the id of the portal that the child was given. */
+/* The id of a child's portal, which tells its requests from others'. */
 uint64_t child_portal_id(const struct init *init, unsigned index);
 /* False: no running child has this portal. */
 bool child_by_portal(const struct init *init, uint64_t id, unsigned *index);
-/* The child is to look for news. Nothing happens when it does not run. */
+/* Signals NT_PARENT_NEWS to the child. Nothing happens if it does not run. */
 void child_signal(const struct init *init, unsigned index);
 bool child_will_run(const struct init *init, unsigned index);
 /* A read-only handle to its configuration in its own table. ERROR_NOT_FOUND: it has none. */
 MUST_CHECK enum error child_config(struct init *init, unsigned index, uint64_t *handle, uint64_t *bytes);
-/* It has said that it is done (0) or has failed. */
+/* The child has called PARENT_EXIT: it is done (0) or has failed. */
 void child_exits(struct init *init, unsigned index, uint64_t code);
-/* Destroys what there is of it. restart_at: when it is to be started again; DEADLINE_NEVER: not at all. */
+/* Destroys all that exists of it. restart_at: when it is to be started again; DEADLINE_NEVER: not at all. */
 void child_stop(struct init *init, unsigned index, uint64_t restart_at);
 /* Faults, exits and starts. Returns the TSC at which it wants to be called again. */
 uint64_t children_work(struct init *init, uint64_t bits);
 
 /* change.c */
 
-/* What both have alike goes on as if nothing were; text: the configuration's XML. */
+/* Components that both configurations have alike go on undisturbed; text: the new one's XML. */
 void init_change(struct init *init, const struct init_config *config, const char *text);
 
 /* report.c: returns the TSC at which it wants to be called again. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* init as it is, without the extension that tests have (tests/init). */
+/* init without the extension that tests have (tests/init). */
 #include "base/include/component.h"
 #include "init/init.h"
 

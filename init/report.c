@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What init's components are doing, as a Report to whoever its own parent routes that to: each component's state,
- * its quotas, its sessions with other components here and how often it was started again. The server is not waited for; without one there is
- * no report.
+ * The state of init's components as a Report, to the server that its parent routes that to: each component's
+ * state, its quotas, its sessions with other components here and how often it was started again. init does not
+ * wait for the server; without one there is no report.
  */
 #include "init/init.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Routing: a whitelist, exact strings, first match. There is no rule that is implied but one: a component may
- * read its own configuration. It has it from another component if a rule says so for this label; one for all
+ * Routing: a whitelist, exact strings, first match. Only one rule is implied: a component may
+ * read its own configuration. A rule for exactly that label can route it to another component; a rule for all
  * labels does not.
  */
 #include "init/route.h"

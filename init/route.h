@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Who serves a request for a session. The decision depends on the configuration alone.
+ * Which server a request for a session goes to. The decision depends on the configuration alone.
  */
 #pragma once
 

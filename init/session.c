@@ -2,9 +2,9 @@
 /*
  * Sessions between two components. The buffer is init's own memory, paid for by the client's donation; each
  * side gets a handle to it and a capability to signal the other. A session ends when either side closes it or
- * dies: the capabilities are removed at once, the other side is told, and the buffer is freed and the
- * donation returned when no side holds a handle any more. A side that never lets go keeps the client's
- * memory, nobody else's, until it dies.
+ * dies: init removes the capabilities at once and signals the other side. When no side holds a handle any more,
+ * it frees the buffer and returns the donation. A side that never lets go keeps only the client's memory,
+ * until it dies.
  */
 #include "init/init.h"
 
