@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* I/O ports: for the kernel, and for a component that has an IO_PORT session. Core's tests have their own header here, which leads to
- * models of chips. */
+/*
+ * I/O ports, for the kernel and for components, which need an IO_PORT session for them. Core's tests replace this
+ * header by one that leads to models of chips.
+ */
 #pragma once
 
 #include <stdint.h>

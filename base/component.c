@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The frame of a component: entry, portals, threads and what else core makes for it. The only state is the
+ * The frame of a component: entry, portals, threads and the other objects that core makes for it. The only state is the
  * handler of requests; it belongs to the runtime because the kernel enters a portal with nothing but its id.
  */
 #include "base/include/component.h"

@@ -25,7 +25,7 @@ bool config_load(config_reader read, void *config)
     bytes = rom.bytes;
     memcpy(text, rom.data, bytes);
     error = rom_close(&rom);
-    (void)error; /* it stays attached then, which does no harm */
+    (void)error; /* it then stays attached, which is harmless */
     if (read(config, text, bytes, &wrong))
         return true;
     log_line("config:%u: %s", wrong.line, wrong.reason);

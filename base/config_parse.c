@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The part of reading a configuration that also runs on the build machine.
+ * The part of a configuration's reader that also runs on the build machine.
  */
 #include "base/include/config.h"
 

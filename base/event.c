@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The loop of a component. It also bounds what the peers of a component cost it: the bits of an event with a
- * period are not waited for until the period is over, so signals, however many and from whichever CPU, cost
- * one turn in that time. The list is state of the runtime because the kernel enters the entry EC with nothing
- * but bits.
+ * The loop of a component. It also bounds what the peers of a component cost it: the loop does not wait for the
+ * bits of an event with a period until the period is over. So all signals in that time, from whichever CPU,
+ * cost one turn. The list is state of the runtime because the kernel enters the entry EC with nothing but
+ * bits.
  */
 #include "base/include/event.h"
 

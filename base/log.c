@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The component's lines on the log. The session is the runtime's own: every part of a component may want to
- * say something, and none should have to carry a session for it.
+ * The component's lines on the log. The session is the runtime's own: every part of a component can log,
+ * without being handed a session.
  */
 #include "base/include/log.h"
 

@@ -49,7 +49,7 @@ uint64_t message_get(struct message *message)
     return message->words[message->at++];
 }
 
-/* The bytes of a string, NULL when the message is bad. */
+/* The bytes of a string; NULL: the message is bad. */
 static const char *message_take(struct message *message, size_t *length)
 {
     uint64_t bytes = message_get(message);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A content that one side changes at any time and the other copies: base/include/session/rom.h. */
+/* A text that one side changes at any time and the other copies: base/include/session/rom.h. */
 #include "base/include/rom.h"
 
 #include <string.h>

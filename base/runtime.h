@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the runtime's parts have of one another: the places where the kernel enters (start.S) and what they
- * call.
+ * The interface between the runtime's parts: the places where the kernel enters (start.S) and the functions
+ * that they call.
  */
 #pragma once
 

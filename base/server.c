@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The server's side of all sessions. What clients do costs the server's time, so all of it has a bound:
- * signals and requests are served once in a period, some requests at a time, and refusals are told on the log
- * a few times only.
+ * The server's side of all sessions. Signals and requests of clients cost the server's time, so they have a
+ * bound: they are served once in a period, some requests at a time, and only the first few refusals are
+ * logged.
  */
 #include "base/include/server.h"
 
@@ -23,7 +23,7 @@ static enum error place_open(const struct server *server, unsigned number, uint6
 
     if (error)
         return error;
-    place->open = true; /* whatever fails now: the session is there until the client ends it */
+    place->open = true; /* even if a step below fails: the session is there until the client ends it */
     error = dataspace_attach(place->session.dataspace, 0, MEM_READ | MEM_WRITE, &place->memory);
     if (!error && server->open)
         error = server->open(server->context, number);
@@ -31,7 +31,7 @@ static enum error place_open(const struct server *server, unsigned number, uint6
     return error;
 }
 
-/* ERROR_PENDING: it gets the place when the session before it is over. */
+/* ERROR_PENDING: the session gets the place when the one before it is over. */
 static enum error server_accept(const struct server *server, const struct server_request *request)
 {
     unsigned number = server->choose ? server->choose(server->context, request) : 0;
@@ -64,7 +64,7 @@ static void server_refused(struct server *server, const char *label, uint64_t id
     (void)refused; /* the client has gone, or has its session already */
 }
 
-/* The session has ended: nothing of it is left when all that was begun is over. */
+/* The session has ended: its place is freed when all that was begun for it is over. */
 static void server_finish(struct server *server, unsigned number)
 {
     struct server_place *place = &server->place[number];

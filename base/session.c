@@ -59,7 +59,7 @@ enum error core_attach(const struct core_attachment *attachment)
     } while (error == ERROR_MORE);
     if (error && begun) {
         enum error detached = core_call_whole(attachment->detach, words[3]);
-        (void)detached; /* what remains goes with the session */
+        (void)detached; /* the rest goes with the session */
     }
     return error;
 }

@@ -28,7 +28,7 @@ enum error terminal_open(const char *label, selector base, uint64_t bits, struct
     return ERROR_OK;
 }
 
-/* A peer that has gone is told by PARENT_POLL; here it does no harm. */
+/* PARENT_POLL reports a peer that has gone; here that is harmless. */
 static void terminal_signal(const struct terminal *terminal, bool wanted)
 {
     if (wanted) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a component finds at its start: four selectors and the layout of its address space. Core sets both up,
- * so both are constants.
+ * A component's start: four selectors and the layout of its address space. Core sets both up, so both are
+ * constants.
  */
 #pragma once
 

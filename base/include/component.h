@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The component's own code; what it returns is its exit code (PARENT_EXIT). */
+/* The component's own code; returns its exit code (PARENT_EXIT). */
 int component_main(void);
 
 /* Tells the parent and waits to be destroyed. */
@@ -29,14 +29,14 @@ static inline uint64_t *utcb(void)
 
 /*
  * A request through a portal of this component: id of the portal, `count` words in `words` (the entry EC's
- * UTCB: copy what is needed before calling anybody). Writes its reply there and returns its words, at most
- * UTCB_WORDS.
+ * UTCB: copy what is needed before making a call). Writes the reply there and returns its number of words, at
+ * most UTCB_WORDS.
  */
 typedef unsigned (*request_handler)(uint64_t id, uint64_t *words, unsigned count);
 
 /*
  * For a component that others call: makes the entry EC and CAP_SELF. From then on the handlers of events
- * (event.h) run on the entry EC, too, so that they and requests come one at a time. Once only.
+ * (event.h) run on the entry EC, too, so handlers and requests run one at a time. Call it once.
  */
 MUST_CHECK enum error component_serve(request_handler request);
 

@@ -10,12 +10,12 @@
 #define CONFIG_BYTES 32768u /* of text, the empty lines included */
 
 /*
- * From the text, which is changed, to what `config` points to. Each component has one, apart from main.c, so
- * that tools/check can read the same configuration before the system boots.
+ * Reads the text, which is changed, into the structure that `config` points to. Each component has such a
+ * function outside of main.c, so tools/check can read the same configuration before the system boots.
  */
 typedef bool (*config_reader)(void *config, char *text, size_t bytes, struct xml_error *error);
 
-/* Reads the component's configuration. False: what is wrong is on the log, in one line. */
+/* Reads the component's configuration. False: the error is on the log, in one line. */
 XML_CHECKED bool config_load(config_reader read, void *config);
 
 /*

@@ -16,7 +16,7 @@ struct dataspace {
 
 /*
  * Zeroed RAM of this many bytes, rounded up to pages, out of the own quota. From 2 MiB on it is aligned so
- * that it can be mapped by large pages. What is missing is said in a line on the log.
+ * that it can be mapped by large pages. If there is too little, a line on the log says how much is missing.
  */
 MUST_CHECK enum error dataspace_alloc(uint64_t bytes, struct dataspace *dataspace);
 /* Detaches it everywhere in this component and gives it back. */

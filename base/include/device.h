@@ -17,13 +17,13 @@ struct device {
 
 /* label: its place "00:04.0" or its class "010802". ERROR_UNSUPPORTED: no IOMMU. */
 MUST_CHECK enum error device_open(const char *label, struct device *device);
-/* It can do no DMA and no interrupts any more; its registers are detached. */
+/* From now on it can neither do DMA nor send interrupts; its registers are detached. */
 MUST_CHECK enum error device_close(struct device *device);
 MUST_CHECK enum error device_read(const struct device *device, unsigned offset, uint32_t *value);
 /* The registers of a BAR, attached. */
 MUST_CHECK enum error device_bar(const struct device *device, unsigned number, volatile void **registers,
                                  uint64_t *bytes);
-/* A message that sets bits of CAP_NT, and what is to be written into a table of MSI-X. */
+/* A message that sets bits of CAP_NT; address and data are for a table of MSI-X. */
 struct device_message {
     uint64_t address;
     uint32_t data;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a component waits for. Each part of a component adds its events; one loop waits for all of them and
- * calls their handlers one after the other, so that handlers need no locks. They run on the main thread, or
- * on the entry EC once component_serve() has made it. There they must not wait: the kernel refuses it.
+ * The events of a component. Each part of a component adds its own; one loop waits for all of them and calls
+ * their handlers one after the other, so handlers need no locks. They run on the main thread, or on the entry
+ * EC once component_serve() has made it. On the entry EC they must not wait: the kernel refuses it.
  */
 #pragma once
 
@@ -27,9 +27,9 @@ void event_add(struct event *event);
 
 /*
  * Waits until an event happens, or until the TSC value `until`, and calls the handlers. It may also return
- * for nothing. For components whose main thread has a subject of its own; not in a handler.
+ * early. For components whose main thread has other work as well; not to be called in a handler.
  */
 void event_turn(uint64_t until);
 
-/* For all others: turns without end. */
+/* For all other components: takes turns for ever. */
 void event_loop(void) __attribute__((noreturn));

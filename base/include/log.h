@@ -13,8 +13,8 @@ void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line as it is. */
 void log_put(const char *line, size_t length);
 
-/* Where log_line() leads from here on, on whatever thread: those on other CPUs than 0 cannot call core. The
- * text is gone when take() returns. */
+/* From now on log_line() of every thread calls take(): threads on other CPUs than 0 cannot call core. The text
+ * is gone when take() returns. */
 struct log_diversion {
     void (*take)(void *context, const char *line, size_t length);
     void *context;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Writing and reading the words of a message. A string is one word with its length in bytes, then the bytes,
- * padded with zeros to whole words. Both sides use this: what does not fit or is no proper string makes the
- * message bad, for good, and one look at `bad` at the end is enough.
+ * padded with zeros to whole words. Both sides use this. A word that does not fit or a malformed
+ * string makes the message bad for good, so it suffices to check `bad` once at the end.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The frame of a server: it takes the requests for sessions, gives each a place, refuses what has none, and
- * tells the component which place's client has signalled. The component says how many places there are and
- * serves them.
+ * The frame of a server. It takes the requests for sessions and gives each a place or refuses it, and it tells
+ * the component which place's client has signalled. The component says how many places there are and serves
+ * them.
  */
 #pragma once
 
@@ -14,7 +14,7 @@ struct server_place {
     bool open;
     struct session session;
     void *memory; /* the session's dataspace, attached */
-    bool served;  /* open() was content with it */
+    bool served;  /* open() has accepted it */
     /* The frame's own. */
     bool ended;       /* the client has gone; what was begun for it is not over yet */
     uint64_t waiting; /* id of a session that gets the place then; 0: none */
@@ -28,8 +28,8 @@ struct server {
     selector signal; /* to the client of place 0; that of place i is signal + i */
     unsigned bit;    /* number of the bit of CAP_NT that the client of place 0 signals; place i has bit + i */
     /*
-     * What the component does; each may be NULL. The place for a request; NULL: the first that is free. One
-     * that is taken, or `places`, refuses it.
+     * The component's functions; each may be NULL. choose: the place for a request; NULL: the first that is free.
+     * A place that is taken, or `places`, refuses the request.
      */
     unsigned (*choose)(void *context, const struct server_request *request);
     /* A session begins: its memory is there. Not ERROR_OK: it gets no service until the client ends it. */
@@ -49,7 +49,7 @@ struct server {
     unsigned told;
 };
 
-/* Begins to serve, by an event. Once for a component: it takes all requests there are. */
+/* Begins to serve, by an event. Only one server for a component: it takes all requests. */
 void server_start(struct server *server);
 
 /* Signals the client of a place, if there is one. */

@@ -19,7 +19,7 @@ struct session_request {
     uint64_t donation; /* RAM in bytes */
     selector base;     /* where the bundle's capability goes; unused by services that give none */
     uint64_t bits;     /* of CAP_NT, for the peer to signal */
-    uint64_t client;   /* whom it is for: 0, or the path of one below */
+    uint64_t client;   /* the session's client: 0 for the caller, or the path of one below */
 };
 
 struct session {
@@ -34,13 +34,13 @@ MUST_CHECK enum error session_open(const struct session_request *request, struct
 /* ERROR_PENDING: not yet. ERROR_CLOSED: the server has gone or refused. */
 MUST_CHECK enum error session_poll(struct session *session);
 /*
- * Opens and waits until the server has answered; on the main thread only. Other bits of CAP_NT are left for
- * later. For a component's start: news of its other sessions and requests that come meanwhile are not told
- * again.
+ * Opens and waits until the server has answered; on the main thread only. Other bits of CAP_NT stay for later.
+ * For a component's start: the signals for news of other sessions and for requests that come meanwhile are
+ * lost.
  */
 MUST_CHECK enum error session_open_wait(const struct session_request *request, struct session *session);
 MUST_CHECK enum error session_close(uint64_t id);
-/* The same for one below: a parent that passes on what it is asked. */
+/* The same for one below: for a parent that passes on requests. */
 MUST_CHECK enum error session_close_of(uint64_t client, uint64_t id);
 
 /* The server's side. */
@@ -64,10 +64,10 @@ MUST_CHECK enum error portal_call(selector portal, const struct message *message
 /* The same with up to six words, operation first; the reply's words stay in the UTCB. */
 MUST_CHECK enum error core_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
                                 uint64_t e);
-/* The same with one argument, made until it is done: it may come back with ERROR_MORE. */
+/* The same with one argument, repeated as long as it returns ERROR_MORE. */
 MUST_CHECK enum error core_call_whole(uint64_t operation, uint64_t a);
 
-/* Attaching in a VM's or a device's space, made until it is done; what has been entered goes if it fails. */
+/* Attaches in a VM's or a device's space, until it is done; if it fails, all that was entered is removed. */
 struct core_attachment {
     uint64_t attach, detach; /* the operations, with their session */
     uint64_t words[5];       /* dataspace, offset, bytes, address, rights */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The kernel's calls as functions: one inline stub a call, named after it. What a call does, and each status,
- * is written in abi/calls.md. Selectors are indices into the caller's own OBJ space.
+ * The kernel's calls as functions: one inline stub a call, named after it. abi/calls.md describes each
+ * call and status. Selectors are indices into the caller's own OBJ space.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 typedef uint64_t selector;
 
-/* The same for calls that give nothing back. */
+/* The same for calls that return no values. */
 MUST_CHECK static inline enum status system_call_status(enum call call, uint64_t a, uint64_t b, uint64_t c,
                                                         uint64_t d, uint64_t e, uint64_t f)
 {

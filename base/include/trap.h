@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The way into the kernel. Tests on the build machine have a header of their own here, which leads to a model
- * of it.
+ * The way into the kernel. Tests on the build machine replace this header by one that leads to a model of the
+ * kernel.
  */
 #pragma once
 

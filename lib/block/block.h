@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A disk for a component: the client's side of a Block session (lib/block/session.h) on a session of the
- * parent's, by an event of the component's loop. The session is opened, and opened again when the server has died, in
- * the background; see lib/block/client.h for what that means for operations.
+ * parent's, by an event of the component's loop. It opens the session in the background, and again when the server has
+ * died; lib/block/client.h says how that affects operations.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ struct block {
     uint64_t bit;    /* of CAP_NT, for the server's signals */
     void *context;
     void (*done)(void *context, struct block_operation *operation, enum block_status status);
-    void (*changed)(void *context); /* client.state is another one */
+    void (*changed)(void *context); /* client.state has changed */
     /* To be read: client.state, client.info, client.data, client.failure. */
     struct block_client client;
     /* The library's own. */
@@ -32,7 +32,7 @@ struct block {
     struct event event;
 };
 
-/* Begins to open it; what comes of that is told by changed(). */
+/* Begins to open it; changed() reports the result. */
 void block_start(struct block *block);
 
 /* As block_client_submit(). */

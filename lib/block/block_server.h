@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The frame of a server of disks: Block sessions (lib/block/session.h) on a server's places
- * (base/include/server.h), one disk a place. The component says which label is which place, what the disk is, and does
- * the requests, each of which has been copied and checked.
+ * (base/include/server.h), one disk a place. The component maps labels to places, describes the disk, and
+ * carries out the requests, each of which has been copied and checked.
  */
 #pragma once
 
 #include "base/include/server.h"
 #include "lib/block/server.h"
 
-/* One of a place's session. */
+/* The frame's part of a place's session. */
 struct block_session {
     struct block_place block;
-    struct block_request held; /* that the component had no room for */
+    struct block_request held; /* one that the component had no room for */
     bool holds, turning, signal;
 };
 
@@ -41,5 +41,5 @@ static inline uint8_t *block_bytes(const struct block_server *server, unsigned p
 
 void block_answer(struct block_server *server, unsigned place, unsigned tag, enum block_status status);
 
-/* disk() would answer otherwise now: a disk has become known, or gone. */
+/* To be called when disk() would now return something else: a disk has become known, or gone. */
 void block_server_changed(struct block_server *server, unsigned place);

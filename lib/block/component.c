@@ -8,7 +8,7 @@
 
 #define RETRY_TICKS (1u << 25) /* TSC, some 10 ms: a server that has no place now is asked again */
 
-/* The state of the request, and what is to be done about an end before it was open. */
+/* The state of the request; handles a session that ends before it was open. */
 static enum error ask(struct block *block)
 {
     const struct session_request request = {.service = BLOCK_SERVICE,

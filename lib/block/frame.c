@@ -15,7 +15,7 @@ static void signal_client(struct block_server *server, unsigned place)
     session->signal = false;
 }
 
-/* All requests that there is room for: as many as the disk's depth can be under way. */
+/* Takes requests while there is room: the disk's depth of them can be under way. */
 static void turn(struct block_server *server, unsigned place)
 {
     struct block_session *session = &server->session[place];
@@ -37,7 +37,7 @@ static void turn(struct block_server *server, unsigned place)
     signal_client(server, place);
 }
 
-/* A client that is not served any more is told once: its session stays until it ends it. */
+/* Signals once a client that is no longer served: its session stays until the client ends it. */
 static void serve(void *context, unsigned place)
 {
     struct block_server *server = context;
@@ -96,7 +96,7 @@ static bool drained(void *context, unsigned place)
     struct block_server *server = context;
     struct block_session *session = &server->session[place];
 
-    session->block.broken = true; /* nobody hears the answers */
+    session->block.broken = true; /* the answers have no receiver */
     if (session->holds)
         block_place_answer(&session->block, session->held.tag, BLOCK_MEDIUM, &session->signal);
     session->holds = false;

@@ -20,13 +20,13 @@
  * - Requests under way have no order between them. A client that needs one waits for the answer.
  * - A flush covers the writes, zeroes and discards that were answered before it was sent.
  * - BLOCK_FUA: the write is durable when it is answered.
- * - No server keeps what it has answered in its own memory alone: when it dies, the disk or the server below has it.
- * - What a request names of the data area belongs to the server from the request to its answer.
+ * - A server's own memory alone never holds data that it has answered: if it dies, the disk or the server below has it.
+ * - The part of the data area that a request names belongs to the server from the request to its answer.
  * - Before the first command of a newer session to a disk, the server has finished or aborted all of the ended
  *   session's, so that no old write comes late.
- * - When its server dies, or says BLOCK_STATE_GONE, the client opens the session again and sends what was not
- *   answered, in the order in which it was first sent, before anything new; it compares serial and sizes first, and
- *   sends nothing to another disk.
+ * - When its server dies, or says BLOCK_STATE_GONE, the client opens the session again. It compares serial and sizes,
+ *   and sends nothing to another disk. It sends the unanswered requests, in the order in which they were first sent,
+ *   before any new one.
  */
 #pragma once
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * DEVICE: one PCI function, for one client at a time. Label: its place, "00:04.0", or its class, "010802"
- * (base class, subclass, interface): then the first one that is free. It sees no memory but what the client
- * enters with DEVICE_MAP, and sends no interrupt but those of DEVICE_INTERRUPT; without an IOMMU there is no
- * session (ERROR_UNSUPPORTED), nor one for a function whose registers have no place of their own; core's log
- * says so. When the session ends, the function's DMA is off before any of its memory is used again. What it
- * does by itself is not reset: the client brings it to rest before it lets it do DMA.
+ * (base class, subclass, interface): then the first one that is free. The function reaches only memory that the
+ * client enters with DEVICE_MAP, and sends only the interrupts of DEVICE_INTERRUPT. Without an IOMMU there is
+ * no session (ERROR_UNSUPPORTED), nor for a function whose registers have no place of their own; core's log
+ * says so. When the session ends, the function's DMA is off before any of its memory is used again. The
+ * function itself is not reset: the client brings it to rest before it lets it do DMA.
  */
 #pragma once
 

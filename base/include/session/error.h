@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a request to the parent or to core comes back with: word 0 of every reply.
+ * The result of a request to the parent or to core: word 0 of every reply.
  */
 #pragma once
 
@@ -17,12 +17,12 @@ enum error {
     ERROR_PENDING,       /* wait for NT_PARENT_NEWS, then PARENT_POLL */
     ERROR_MORE,          /* partly done: ask again */
     ERROR_LIMIT,         /* a table is full */
-    ERROR_BUSY,          /* somebody else has it, or it is not ready */
+    ERROR_BUSY,          /* another component has it, or it is not ready */
     ERROR_EXISTS,        /* the place is taken */
     ERROR_CLOSED,        /* the peer has closed or died */
     ERROR_BAD_ELF,       /* a reason follows as a string from word 1 on */
     ERROR_UNSUPPORTED,   /* this machine cannot do it */
-    ERROR_FAULT,         /* the kernel refused what should have gone well, or the peer answered nonsense */
+    ERROR_FAULT,         /* the kernel refused a call that should succeed; or a malformed answer */
     ERRORS
 };
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a component asks of its parent, through CAP_PARENT. Word 0 is the operation, word 0 of the reply an
+ * A component's requests to its parent, through CAP_PARENT. Word 0 is the operation, word 0 of the reply an
  * enum error. Strings as in base/include/message.h. The first init's parent is core, which serves PARENT_OPEN
  * (ROM, LOG, IRQ, IO_PORT, VM, DEVICE, PLATFORM, INFO), PARENT_CLOSE and PARENT_EXIT.
  *
  * A client opens a session by PARENT_OPEN. Core's services answer at once. A component's do not: the parent
- * answers ERROR_PENDING with the session's id; when NT_PARENT_NEWS comes, PARENT_POLL(id) gives what OPEN
- * would have given, and later ERROR_CLOSED when the server has gone. The server sees NT_PARENT_NEWS too and
+ * answers ERROR_PENDING with the session's id. When NT_PARENT_NEWS comes, PARENT_POLL(id) returns the result
+ * of OPEN, and later ERROR_CLOSED when the server has gone. The server sees NT_PARENT_NEWS too and
  * takes requests by PARENT_NEXT_REQUEST until ERROR_NOT_FOUND; each OPEN it answers by READY or REFUSE, at
  * once or later. After a REQUEST_CLOSE it detaches the dataspace and frees its handle (PD_DATASPACE_FREE);
  * only then, or when it dies, is the memory reused.
@@ -34,8 +34,8 @@ enum parent_operation {
      * handle at core, below PARENT_ID_FIRST; other ids are the parent's choice, from there on.
      */
     PARENT_OPEN = 0x100,
-    PARENT_POLL,  /* session id, client -> as OPEN */
-    PARENT_CLOSE, /* session id, client. ERROR_MORE: call again; it is of no other use from the first on */
+    PARENT_POLL,         /* session id, client -> as OPEN */
+    PARENT_CLOSE,        /* session id, client. ERROR_MORE: call again; from then on it can only be closed */
     PARENT_NEXT_REQUEST, /* -> enum parent_request, session id, donated bytes, service, label, arguments */
     PARENT_READY,        /* session id, selector, signal bits -> dataspace handle, dataspace bytes */
     PARENT_REFUSE,       /* session id, enum error */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a component asks of core, through CAP_CORE: the memory, threads and portals of its own protection
+ * A component's requests to core, through CAP_CORE: the memory, threads and portals of its own protection
  * domain, and those of its children, if it may have any. Word 0 of the reply is an enum error.
  *
  * Handles are indices, from 1, of the component's own table at core; they name dataspaces, children and

@@ -4,8 +4,8 @@
  * configuration, which the parent provides. The session is the dataspace: handle and length in bytes come
  * with PARENT_OPEN. Rights: MEM_READ. No operations.
  *
- * A ROM that changes is served by a component, so that PARENT_OPEN answers ERROR_PENDING. The client donates
- * what the header and the longest content that it takes need, and its memory begins with the header. The server
+ * A ROM that changes is served by a component, so PARENT_OPEN answers ERROR_PENDING. The client donates memory
+ * for the header and the longest content that it accepts; the header comes first. The server
  * makes the version odd, writes, makes it even, and signals the client; version 0 is no content yet.
  */
 #pragma once
