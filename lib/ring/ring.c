@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The ring between two components. The hard part is not to lose a wake-up while sending few signals:
+ * The ring between two components. It loses no wake-up although it sends few signals:
  *
- * The producer publishes its index, then looks at the consumer's. Had the consumer taken all that was there
- * before this write, it may sleep, and a signal is due. The consumer looks at the producer's index after it
- * has published its own, so one of the two sees the other.
+ * The producer publishes its index, then reads the consumer's. If the consumer had taken everything before this
+ * write, it may sleep, and the producer signals. The consumer publishes its index, then reads the producer's. So
+ * one of the two sees the other.
  *
- * A producer that finds too little room raises the flag, then looks once more; the consumer publishes its
- * index, then looks at the flag. Again one of the two sees the other. Both need a full fence between store
+ * A producer that finds too little room raises the flag, then reads the consumer's index once more. The consumer
+ * publishes its index, then reads the flag. Again one of the two sees the other. Both need a full fence between store
  * and load. A hostile flag costs a signal too many or, to its writer, one too few.
  */
 #include "lib/ring/ring.h"
@@ -64,7 +64,7 @@ static uint32_t ring_fill(struct ring *ring)
     return fill;
 }
 
-/* What this side can move now. */
+/* Bytes that this side can move now. */
 static uint32_t ring_window(struct ring *ring)
 {
     uint32_t fill = ring_fill(ring);
@@ -152,8 +152,8 @@ size_t ring_read(struct ring *ring, void *bytes, size_t count, bool *signal)
 {
     uint8_t *to = bytes;
     size_t done = 0;
-    /* What came in during a copy raised no signal, so a reader that wants more looks again until there is
-     * nothing. Each turn moves a byte at least: no peer keeps this side here for longer than `count` turns.
+    /* Bytes that came in during a copy raised no signal, so a reader that wants more looks again until there are
+     * none. Each turn moves a byte at least, so a peer cannot keep this side here for longer than `count` turns.
      */
     while (done < count) {
         uint32_t fill = ring_window(ring);

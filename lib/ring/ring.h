@@ -26,7 +26,7 @@ enum ring_status {
     RING_OK,
     RING_EMPTY,   /* nothing to take */
     RING_FULL,    /* no room now; the consumer signals when it has made some */
-    RING_TOO_BIG, /* the record fits never (put), or not into the buffer (get: it is dropped) */
+    RING_TOO_BIG, /* the record can never fit (put), or not into the buffer (get: it is dropped) */
     RING_BROKEN,  /* the peer wrote an impossible index or length: close the session */
 };
 
@@ -57,7 +57,7 @@ size_t ring_available(struct ring *ring);
  */
 size_t ring_room(struct ring *ring, size_t count);
 
-/* The peer wrote what it must not: nothing moves any more. */
+/* The peer has broken the rules: nothing moves any more. */
 bool ring_is_broken(const struct ring *ring);
 
 /*

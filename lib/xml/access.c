@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Reading a parsed document: children, attributes, and attribute values as numbers, truth values and words.
- * Every refusal names element, attribute, value and what was expected, as its reader has only that line to go
- * by.
+ * Every refusal names element, attribute, value and expectation, since its reader sees only that line.
  */
 #include "lib/xml/utf8.h"
 #include "lib/xml/xml.h"

@@ -116,7 +116,7 @@ XML_CHECKED static bool take_code(struct parser *parser, uint32_t *code)
     return true;
 }
 
-/* Replaces the reference at the current '&' by what it stands for, written at *out, which moves on. */
+/* Replaces the reference at the current '&' by its character, written at *out, which moves on. */
 XML_CHECKED static bool take_reference(struct parser *parser, char **out)
 {
     static const struct {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Checks a document against tables of what each element may hold. A configuration with a misspelt name must
- * not pass as one that leaves the thing out: that is the error nobody finds.
+ * not pass as one without that name: such an error is hard to find.
  */
 #include "lib/xml/xml.h"
 #include <string.h>

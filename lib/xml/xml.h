@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A small strict XML parser for configurations. Who misspells a configuration shall be told where and why,
- * and who writes one to attack its reader shall find little to work with: no DTD, no entities but the five
- * predefined ones and character references, no CDATA, no processing instructions, no recursion, and no memory
- * but the caller's.
+ * A small strict XML parser for configurations. An error is reported with line and reason. A hostile text finds
+ * little to attack: no DTD, no entities but the five predefined ones and character references, no CDATA, no
+ * processing instructions, no recursion, and no memory but the caller's.
  *
  * The text is parsed in place: names, values and texts become NUL-terminated strings inside the caller's
  * buffer, which must live as long as the document. A reader whose source another component can still write
@@ -136,8 +135,8 @@ XML_CHECKED bool xml_check(const struct xml_node *node, const struct xml_schema 
                            struct xml_error *error);
 
 /*
- * Refuses a thing for a reason of the caller's own, in the form of the errors above: a format, in which each
- * '%' stands for the next of the strings behind it (nothing where there are no more), shortened and with
+ * Refuses a node for a reason of the caller's own, in the form of the errors above. Each '%' of the format is
+ * replaced by the next of the strings behind it (by nothing when there are no more), shortened and with
  * unprintable bytes replaced. Always returns false, so that a check can end in "return xml_fail(...)".
  */
 #define xml_fail(error, line, ...) xml_fail_list(error, line, (const char *const[]){__VA_ARGS__, NULL})
