@@ -2,10 +2,10 @@
 /*
  * Decoding of port and memory-mapped accesses.
  *
- * The tables are sorted and disjoint, so that the region of an address is found by halving: six steps at
- * most, without a cache line of shared state that several vCPUs would write. The common case (the whole
- * access lies in one region) goes straight to the handler; everything odd is cut into bytes, each of which is
- * a common case.
+ * The tables are sorted and disjoint, so the region of an address is found by bisection: six steps at most,
+ * without a cache line of shared state that several vCPUs would write. In the common case the whole access lies
+ * in one region and goes straight to the handler. Any other access is cut into bytes, each of which is a common
+ * case.
  */
 #include "vmm/bus/bus.h"
 

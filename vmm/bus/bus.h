@@ -2,7 +2,7 @@
 /*
  * One I/O signature for ports and memory-mapped registers.
  *
- * A device model registers regions and, where it has something to do at a point in time, a clock. The bus
+ * A device model registers regions and, if it acts at points in time, a clock. The bus
  * finds the region of an access and calls its handler; an access that no region decodes is answered at once
  * as an empty bus does (reads are all ones, writes vanish). No model reads a clock: `now` is the virtual time
  * of the VM in nanoseconds since its start, and comes with the access.
@@ -21,7 +21,7 @@ enum bus_kind { BUS_PORT, BUS_MMIO, BUS_KINDS };
  * within the region, value is zero beyond size on a write; it truncates what a read leaves in value. */
 struct bus_access {
     uint64_t offset; /* from the start of the region */
-    uint64_t value;  /* written data, or where the handler puts what is read; preset to all ones on a read */
+    uint64_t value;  /* written data; the handler puts read data here; preset to all ones on a read */
     uint64_t now;    /* ns since the VM started */
     uint8_t size;    /* bytes */
     bool write;
@@ -77,8 +77,8 @@ struct bus {
     size_t clocks;
     uint64_t earliest; /* atomic; deadline of all clocks */
     struct lock *lock; /* held in every handler but the unlocked ones; NULL: one thread uses the bus */
-    /* An access of another vCPU than the first, whose thread advances the clocks, has made `earliest` come
-     * sooner; may be NULL. */
+    /* Called when an access of another vCPU than the first, whose thread advances the clocks, has made
+     * `earliest` come sooner; may be NULL. */
     void (*earlier)(void *owner);
     void *owner;
 };
@@ -87,14 +87,14 @@ enum bus_status { BUS_OK, BUS_FULL, BUS_OVERLAP, BUS_INVALID };
 
 void bus_init(struct bus *bus);
 
-/* Register a region. BUS_OVERLAP if it meets one that is there, BUS_FULL beyond BUS_MAX_REGIONS, BUS_INVALID
+/* Register a region. BUS_OVERLAP if it overlaps another one, BUS_FULL beyond BUS_MAX_REGIONS, BUS_INVALID
  * if it is empty, has no handler or wraps (ports: ends beyond 0x10000). The region is copied, its name is
  * not. */
 __attribute__((warn_unused_result)) enum bus_status bus_attach(struct bus *bus, enum bus_kind kind,
                                                                const struct bus_region *region);
 
 /* At run time, by the vCPU's own thread: MMIO that this vCPU alone sees, which needs no lock; length 0: none.
- * Errors as above; then all is as before. */
+ * Errors as above; then nothing has changed. */
 __attribute__((warn_unused_result)) enum bus_status bus_set_window(struct bus *bus, uint8_t cpu,
                                                                    const struct bus_region *region);
 
@@ -112,8 +112,8 @@ uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t
 void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint64_t value,
                uint8_t cpu, uint64_t now);
 
-/* Earliest deadline of all clocks as it was after the last access that may move one, and finding it anew
- * after anything else that does (with the lock). */
+/* Earliest deadline of all clocks, as of the last access that may move one. bus_update finds it again after
+ * anything else that moves one (with the lock). */
 static inline uint64_t bus_earliest(const struct bus *bus)
 {
     return __atomic_load_n(&bus->earliest, __ATOMIC_RELAXED);
@@ -121,7 +121,7 @@ static inline uint64_t bus_earliest(const struct bus *bus)
 
 void bus_update(struct bus *bus);
 
-/* What bus_update finds. */
+/* The deadline that bus_update finds. */
 uint64_t bus_deadline(const struct bus *bus);
 
 /* Lets all due clocks advance; takes the lock as vCPU 0. */

@@ -3,14 +3,14 @@
  * Wide accesses to chips that have eight data lines.
  *
  * The ISA bus cuts a 16 or 32-bit cycle to an 8-bit device into byte cycles at successive addresses, lowest
- * first. A chip's handler for one byte is all that such a device needs; this hands it the bytes.
+ * first. So a chip only needs a handler for one byte, which this calls for each byte.
  */
 #pragma once
 
 #include "vmm/bus/bus.h"
 
-/* Calls `byte` once for every byte of the access, at offset, offset + 1 and so on, and puts what it reads
- * together. */
+/* Calls `byte` once for every byte of the access, at offset, offset + 1 and so on, and puts the bytes that it
+ * reads together. */
 static inline void bus_split_bytes(void *device, struct bus_access *access, bus_handler *byte)
 {
     uint64_t value = 0;

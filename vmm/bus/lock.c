@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The contended ways of the lock; see lock.h.
+ * The contended paths of the lock; see lock.h.
  */
 #include "vmm/bus/lock.h"
 

@@ -2,12 +2,12 @@
 /*
  * Mutual exclusion between the threads of the vCPUs. A thread that finds the lock held sleeps until it is
  * released: several vCPUs may share one host CPU, where a thread that spun would only keep the holder from
- * running. How a thread sleeps and is woken is the owner's affair, so that a test can do it with POSIX
- * threads and the monitor with notifications.
+ * running. The owner supplies the functions to sleep and to wake: a test uses POSIX threads, the monitor
+ * notifications.
  *
- * The word: who waits, a bit a vCPU, and whether the lock is held. Who waits keeps its bit until it has the
- * lock; so a wake-up that comes to nothing, since another thread was quicker, is followed by one when that
- * thread releases it.
+ * The word has a bit for each vCPU that waits, and one that is set while the lock is held. A waiting thread keeps
+ * its bit until it has the lock. So if another thread is quicker than a woken one, that thread wakes it again
+ * when it releases the lock.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct lock {
 void lock_take_slowly(struct lock *lock, unsigned cpu);
 void lock_release_slowly(struct lock *lock, unsigned cpu);
 
-/* A lock that is NULL is none: a machine with one vCPU needs none. Not recursive. */
+/* NULL is allowed and locks nothing: a machine with one vCPU needs no lock. Not recursive. */
 static inline void lock_take(struct lock *lock, unsigned cpu)
 {
     uint32_t expected = 0;

@@ -3,9 +3,8 @@
  * PCI bus 0: which functions answer configuration cycles.
  *
  * A function is one handler of the bus's own signature; its offset is the register number. The host bridge
- * turns whatever its mechanism is (ports 0xcf8/0xcfc, later ECAM) into these calls. A slot without function 0
- * answers nothing at all; an absent function reads as all ones at once (PCI Local Bus
- * Specification 3.0, 3.2.2.3.4).
+ * turns its own mechanism (ports 0xcf8/0xcfc, later ECAM) into these calls. A slot without function 0 answers
+ * nothing at all; an absent function reads as all ones at once (PCI Local Bus Specification 3.0, 3.2.2.3.4).
  */
 #pragma once
 
@@ -40,7 +39,7 @@ struct pci_bus {
     struct pci_function function[PCI_SLOTS][PCI_FUNCTIONS];
 };
 
-/* What software can do to each byte of a configuration space: bits that it sets, bits that a one clears. */
+/* For each byte of a configuration space: the bits that software sets, and those that it clears by a one. */
 struct pci_masks {
     uint8_t write[PCI_SPACE_SIZE];
     uint8_t clear[PCI_SPACE_SIZE];
@@ -48,7 +47,7 @@ struct pci_masks {
 
 void pci_bus_init(struct pci_bus *bus);
 
-/* Register a function. BUS_INVALID: no such number, or no handler; BUS_OVERLAP: something is there. */
+/* Register a function. BUS_INVALID: no such number, or no handler; BUS_OVERLAP: the number is taken. */
 __attribute__((warn_unused_result)) enum bus_status
 pci_bus_attach(struct pci_bus *bus, unsigned slot, unsigned function, const struct pci_function *handler);
 

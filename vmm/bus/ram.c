@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Access to guest RAM. Every address that a guest hands to a device ends in guest_ram_at, so wrapping, holes
- * and ends are checked there, once for all.
+ * Access to guest RAM. Every address that a guest hands to a device goes through guest_ram_at, the one place
+ * that checks wrapping, holes and ends.
  */
 #include "vmm/bus/ram.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Guest RAM, and the one way by which loaders and devices reach it.
+ * Guest RAM, and the functions by which loaders and devices reach it.
  *
- * A PC has RAM from 0 and from 4 GiB on; below 1 MiB the window of a VGA card is no RAM.
+ * A PC has RAM from 0 and from 4 GiB on; the window of a VGA card below 1 MiB is not RAM.
  */
 #pragma once
 
@@ -16,8 +16,8 @@
 #define RAM_ROM      0xc0000u /* RAM again, where ROMs are shadowed */
 #define RAM_ABOVE_4G 0x100000000ull
 
-/* Guest RAM as the monitor has it mapped. `low` has memory behind the VGA window too, which
- * these functions do not reach. Sizes are bytes from 0, the window included, and from 4 GiB. */
+/* Guest RAM as the monitor has it mapped. `low` has memory behind the VGA window too, which these functions do
+ * not reach. Sizes are bytes from 0, the window included, and from 4 GiB. */
 struct guest_ram {
     uint8_t *low;
     uint64_t low_size;
@@ -26,7 +26,7 @@ struct guest_ram {
 };
 
 /* Where a guest-physical range lies for the monitor. NULL if it is empty or not RAM from first to last byte.
- * The guest may change what is there at any time: copy, then check the copy. */
+ * The guest may change the bytes at any time: copy, then check the copy. */
 void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t length);
 
 /* Copy from and to guest RAM, or fill it. False, and nothing copied, if the range is not all RAM. */

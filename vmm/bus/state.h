@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Saved state, field by field: a cursor over bytes, little-endian, that either puts or gets. One function
- * names the fields of a part for both directions, so that they cannot differ.
+ * names the fields of a part for both directions, so they cannot differ.
  *
- * A cursor that has failed stays so and does nothing more: the caller looks once, at the end.
+ * A cursor that has failed stays failed and does nothing more, so the caller checks once, at the end.
  */
 #pragma once
 
@@ -16,9 +16,9 @@
 struct state {
     uint8_t *bytes;
     size_t size, at;
-    uint64_t now; /* virtual time of the saved machine, which no time of a field lies behind */
+    uint64_t now; /* virtual time of the saved machine; no field holds a later time */
     bool loads;   /* fields are set from the bytes; else the bytes from the fields */
-    bool failed;  /* no room, or no bytes left, or one that no field has */
+    bool failed;  /* no room, no bytes left, or a value that the field cannot have */
 };
 
 void state_u8(struct state *state, uint8_t *field);
@@ -28,7 +28,7 @@ void state_u64(struct state *state, uint64_t *field);
 void state_bool(struct state *state, bool *field); /* a byte, 0 or 1 */
 void state_bytes(struct state *state, uint8_t *field, size_t count);
 
-/* All bytes were taken, and all were there. */
+/* Whether exactly all bytes were used. */
 MUST_CHECK static inline bool state_is_whole(const struct state *state)
 {
     return !state->failed && state->at == state->size;
