@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a processor's loop is to look at: requests of the machine, and the 8259s' output.
+ * The state that a processor's loop checks: requests of the machine, and the 8259s' output.
  */
 #include "vmm/board/machine.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A PC: the chips, how they are wired, and the state that its processor's loop looks at.
+ * A PC: the chips, their wiring, and the state that its processors' loops check.
  *
  * i440FX with PIIX3 and its power management block, two 8259A, 8254, MC146818, 8042, 16550 at COM1, local
  * APIC and I/O APIC, ACPI tables. ISA interrupts go to the 8259s and to the I/O APIC alike, IRQ 0 to pin 2 of
@@ -10,10 +10,10 @@
  * Nothing here knows the kernel or a clock: RAM, the time and the console come from the caller, so a test can
  * build a machine as well.
  *
- * Each processor has a thread, number 0 the one that also advances the chips' clocks. One lock, taken by the
- * bus, is for all chips: an access to most of them ends in the 8259s and the I/O APIC. A local APIC is its
- * processor's own and has none; what others want of it they put into its atomic words, and wake it
- * (`attention`). With one processor there is no lock, and nothing is woken.
+ * Each processor has a thread; that of number 0 also advances the chips' clocks. One lock, taken by the bus, is
+ * for all chips: an access to most of them ends in the 8259s and the I/O APIC. A local APIC belongs to its
+ * processor and has no lock. Another processor's thread that wants something of it sets its atomic words, then
+ * `attention`, and wakes it. With one processor there is no lock, and no thread is woken.
  */
 #pragma once
 
@@ -44,7 +44,7 @@
 
 #define MACHINE_PORT_MAP (0x10000 / 8 + 1) /* bytes; an access of four ports may look beyond the last */
 
-/* What the machine wants of its owner. */
+/* The machine's requests to its owner. */
 enum machine_request { MACHINE_RUNS, MACHINE_RESET, MACHINE_POWER_OFF, MACHINE_FAILED };
 
 #define MACHINE_CPUS LOCK_THREADS
@@ -54,7 +54,7 @@ struct machine;
 /* A processor, as the others see it. */
 struct machine_cpu {
     /* Decide on injection: an interrupt line, the local APIC or one of the words below has changed. Atomic:
-     * who sets it where it was clear, wakes the processor. */
+     * the thread that sets it when it was clear wakes the processor. */
     bool attention;
     bool nmi;         /* atomic; waits */
     bool kicked;      /* atomic; its next HLT, or the one it is in, ends at once */
@@ -70,7 +70,7 @@ struct machine_config {
     struct guest_ram ram;
     struct e820_map map;
     unsigned cpus; /* 0: one */
-    /* With several processors: has the thread of one look at its attention; and how to lock. */
+    /* With several processors: makes the thread of one check its attention; and how to lock. */
     void (*wake)(void *context, unsigned cpu);
     void *wake_context;
     const struct lock *lock;
@@ -81,7 +81,7 @@ struct machine_config {
 };
 
 struct machine {
-    /* First what the loop looks at. */
+    /* First the fields that the loop checks. */
     enum machine_request request; /* atomic */
     bool intr;                    /* atomic; output of the 8259s */
     unsigned cpus;
@@ -91,12 +91,12 @@ struct machine {
     struct guest_ram ram;
     struct e820_map map;
     struct bus bus;
-    uint8_t decoded[MACHINE_PORT_MAP]; /* a bit a port: some chip answers */
+    uint8_t decoded[MACHINE_PORT_MAP]; /* a bit a port, set if a chip answers */
     struct machine_cpu cpu[MACHINE_CPUS];
     struct lapic *lapics[MACHINE_CPUS];
     struct lock lock; /* of the chips; the bus takes it */
-    /* How often other threads than its own have raised the first local APIC's LINT0, and how often that was
-     * seen. */
+    /* How often other threads than its own have raised the first local APIC's LINT0, and how many of these its
+     * own thread has seen. */
     uint32_t lint_raised, lint_seen;
     void (*wake)(void *context, unsigned cpu);
     void *wake_context;
@@ -113,7 +113,7 @@ struct machine {
     struct kvmclock kvmclock;
 };
 
-/* Puts the machine together and switches it on. False: a device does not fit on the bus (a mistake of ours).
+/* Puts the machine together and switches it on. False: a device does not fit on the bus (our own mistake).
  */
 __attribute__((warn_unused_result)) bool machine_init(struct machine *machine,
                                                       const struct machine_config *config);
@@ -126,7 +126,7 @@ void machine_reset(struct machine *machine, uint64_t now);
 __attribute__((warn_unused_result)) uint64_t machine_write_tables(struct machine *machine, uint32_t signature,
                                                                   uint32_t features);
 
-/* The chips' lock, for what does not come by the bus; `cpu` is the caller's number. */
+/* The chips' lock, for accesses that do not come by the bus; `cpu` is the caller's number. */
 static inline void machine_lock(struct machine *machine, unsigned cpu)
 {
     lock_take(machine->bus.lock, cpu);
@@ -140,7 +140,7 @@ static inline void machine_unlock(struct machine *machine, unsigned cpu)
 /* The guest's TSCs are 0 at the host's `tsc`. */
 void machine_start_tsc(struct machine *machine, uint64_t tsc);
 
-/* Has a processor decide on injection. */
+/* Makes a processor decide on injection. */
 static inline void machine_wake(struct machine *machine, unsigned cpu)
 {
     bool *attention = &machine->cpu[cpu].attention;
@@ -151,8 +151,8 @@ static inline void machine_wake(struct machine *machine, unsigned cpu)
         machine->wake(machine->wake_context, cpu);
 }
 
-/* An irq_line's function: the 8259s' output goes to the first processor only. If another's thread is here,
- * the first one's looks at the line later; each rise is an edge for it, however short. */
+/* An irq_line's function: the 8259s' output goes to the first processor only. If another processor's
+ * thread calls it, the first one's reads the line later; each rise is an edge for it, however short. */
 void machine_set_intr(void *machine, unsigned pin, bool level);
 
 /* By the thread of processor 0, before it decides: LINT0 as the 8259s have it. */
@@ -176,8 +176,8 @@ static inline bool machine_port_is(const uint8_t map[MACHINE_PORT_MAP], uint16_t
     return (unsigned)bits >> (port & 7) & ((1u << size) - 1);
 }
 
-/* Virtual time of the next event of a processor's clocks, and letting what is due happen: its timer and, for
- * number 0, the chips' clocks. By its own thread. */
+/* Virtual time of the next event of a processor's clocks, and handling all events that are due: its timer's and,
+ * for number 0, the chips' clocks'. By its own thread. */
 static inline uint64_t machine_deadline(const struct machine *machine, unsigned cpu)
 {
     uint64_t devices = cpu == 0 ? bus_earliest(&machine->bus) : BUS_NEVER;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The list of parts, and what is done with all of them alike.
+ * The list of parts, and the operations on all of them.
  */
 #include "vmm/board/parts.h"
 

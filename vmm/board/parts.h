@@ -14,7 +14,7 @@ struct part {
     size_t stride; /* to the next processor's; 0: the machine has one */
 };
 
-/* In the order in which they are reset: who receives lines and messages comes first. Ends with class NULL. */
+/* In the order of their reset: receivers of lines and messages come first. Ends with class NULL. */
 extern const struct part machine_parts[];
 
 static inline void *part_device(const struct part *part, struct machine *machine, unsigned instance)
@@ -30,5 +30,5 @@ static inline unsigned part_instances(const struct part *part, const struct mach
 /* Attaches all parts that have regions or clocks of their own. False: one does not fit. */
 MUST_CHECK bool machine_attach(struct machine *machine);
 
-/* What the board adds to a local APIC: see struct machine_cpu. */
+/* The board's additions to a local APIC: see struct machine_cpu. */
 extern const struct device_class processor_class;

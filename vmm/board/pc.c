@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The wiring of the PC; see machine.h. Every chip is told once where its outputs lead; after that nothing
- * here is called but the wires themselves.
+ * The wiring of the PC; see machine.h. Every chip is told once where its outputs lead. After that only
+ * the functions of the wires are called here.
  */
 #include "vmm/board/machine.h"
 

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Saving the machine's parts and loading them into another machine of the same kind. What a processor itself
- * holds, and RAM, are not part of it. No vCPU runs meanwhile; by the thread of processor 0.
+ * Saving the machine's parts and loading them into another machine of the same kind. Processors' registers
+ * and RAM are not part of it. To be called by the thread of processor 0 while no vCPU runs.
  */
 #pragma once
 
 #include "vmm/board/machine.h"
 
-#define MACHINE_SAVED_MAX 8192u /* bytes that suffice */
+#define MACHINE_SAVED_MAX 8192u /* bytes; suffices for every machine */
 
 struct machine_saved {
     enum device_status status;
-    const char *name; /* of the part for which it is not DEVICE_OK, and which of them */
+    const char *name; /* of the part that is not DEVICE_OK, and its number */
     unsigned number;
     size_t bytes;
-    uint64_t now; /* virtual time at which the machine was saved: its clock is to go on from there */
+    uint64_t now; /* virtual time at which the machine was saved, from which its clock must go on */
 };
 
 /* A chunk for the machine itself and one for each part, in the order of machine_parts. */
 struct machine_saved machine_save(struct machine *machine, uint64_t now, uint8_t *bytes, size_t size);
 
-/* If not DEVICE_OK, the parts before the one that is named are as saved and the others as they were: the
- * machine is of no use before a machine_reset. `bytes` is not changed. */
+/* If not DEVICE_OK, the parts before the named one are as saved and the others unchanged: the machine needs a
+ * machine_reset before it can be used. `bytes` is not changed. */
 struct machine_saved machine_load(struct machine *machine, uint8_t *bytes, size_t size);

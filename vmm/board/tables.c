@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What firmware would tell the guest of this machine: tables that say what pc.c wires.
+ * Tables by which firmware would describe this machine to the guest. They must match the wiring in pc.c.
  */
 #include "vmm/board/machine.h"
 

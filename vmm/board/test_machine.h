@@ -38,7 +38,7 @@ static inline uint64_t test_random(uint64_t *seed)
     return *seed;
 }
 
-/* Time goes on, what is due happens, and one access, to a register of some chip mostly. What is read. */
+/* Time goes on, due events happen, and one access is made, mostly to a register of a chip. Returns what is read. */
 static inline uint64_t test_machine_access(struct test_machine *test, uint64_t *seed)
 {
     static const uint16_t ports[] = {0x20,  0x21,  0xa0,  0xa1,  0x4d0, 0x4d1, 0x40,  0x41,  0x42,
