@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define FLUSH_NS    1000000u
-#define FLUSH_BYTES 1024u /* that much is not kept waiting */
+#define FLUSH_BYTES 1024u /* so many bytes are sent at once */
 
 enum { ESCAPE_NONE, ESCAPE_BEGIN, ESCAPE_CSI, ESCAPE_STRING };
 
@@ -137,7 +137,7 @@ void console_transmit(void *context, uint8_t byte)
         console->deadline = clock_now(console->clock) + FLUSH_NS;
 }
 
-/* Gives the guest what its receiver takes; the rest waits here, and behind it in the ring. */
+/* Gives the guest as many bytes as its receiver takes; the rest waits here, and behind it in the ring. */
 void console_room(void *context, uint64_t now)
 {
     struct console *console = context;

@@ -2,10 +2,10 @@
 /*
  * The far end of a guest's serial port: a Terminal session, if there is one, and always the log.
  *
- * Output is gathered for up to a millisecond, so that a byte costs no signal of its own, and kept when the
- * terminal's ring is full; beyond CONSOLE_BUFFER bytes it is dropped, for the guest must not wait for a
+ * Output is gathered for up to a millisecond, so that not every byte costs a signal, and kept when the
+ * terminal's ring is full. Beyond CONSOLE_BUFFER bytes it is dropped, since the guest must not wait for a
  * person. For the log the bytes become lines, without escape sequences and control characters, with the VM's
- * name in front. Input is taken from the ring only when the guest's receiver has room: the ring is what fills
+ * name in front. Input is taken from the ring only when the guest's receiver has room, so only the ring fills
  * up.
  */
 #pragma once
@@ -42,7 +42,7 @@ struct console {
     uint32_t length;
     uint8_t escape; /* state of an escape sequence; 0: none */
 
-    const char *awaited; /* "": nothing; see console_await */
+    const char *awaited; /* "": none; see console_await */
     void (*seen)(void *context);
     void *seen_context;
 };
@@ -66,8 +66,8 @@ void console_room(void *console, uint64_t now);
 uint64_t console_deadline(void *console);
 void console_advance(void *console, uint64_t now);
 
-/* Signals of CAP_NT: whether one is for the console; then it takes input, writes what waits, and notices that
- * the terminal's server has gone. */
+/* Handles signals of CAP_NT: takes input, writes waiting output, and notices that the terminal's server has
+ * gone. Returns whether one was for the console. */
 static inline bool console_is_signal(uint64_t bits)
 {
     return bits & (NT_PARENT_NEWS | CONSOLE_BIT);
@@ -75,5 +75,5 @@ static inline bool console_is_signal(uint64_t bits)
 
 void console_signal(struct console *console, uint64_t bits, uint64_t now);
 
-/* All out, the unfinished line too: the VM ends. */
+/* Writes everything, the unfinished line too: the VM ends. */
 void console_finish(struct console *console);

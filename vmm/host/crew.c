@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Starting, waking, stopping the vCPUs' threads; see crew.h. With one vCPU there is nothing but its loop.
+ * Starting, waking, stopping the vCPUs' threads; see crew.h. With one vCPU there is only its loop.
  */
 #include "vmm/host/crew.h"
 
@@ -10,7 +10,7 @@
 #define STACK  0x10000u
 #define FAILED "the kernel does not run a vCPU"
 
-/* A thread that has died with the component is not woken any more, and nobody misses it. */
+/* A thread that has died with the component need not be woken. */
 static void signal_nt(selector nt)
 {
     enum status status = nt_signal(nt);
@@ -23,7 +23,7 @@ static void wait_nt(selector nt)
     uint64_t bits;
     enum status status = nt_wait(nt, DEADLINE_NEVER, &bits);
 
-    (void)status; /* whoever waits looks again at what it waits for */
+    (void)status; /* a waiting thread checks its condition again */
 }
 
 static void lock_wait(void *context, unsigned cpu)
@@ -38,7 +38,7 @@ static void lock_wake(void *context, unsigned cpu)
     signal_nt(CREW_SLEEP(cpu));
 }
 
-/* A thread looks at its own attention before it runs its vCPU. */
+/* A thread checks its own attention before it runs its vCPU. */
 static void wake(void *context, unsigned cpu)
 {
     const struct crew *crew = context;

@@ -2,8 +2,8 @@
 /*
  * The threads of a VM: one for each vCPU, on the CPUs that the component may use, one after the other. The
  * main thread is that of vCPU 0, on CPU 0: it also advances the chips' clocks, serves the terminal and speaks
- * to core and the parent, which serve on CPU 0 only. The other threads need nobody but the kernel: shared
- * memory and notifications are all they have, and their lines for the log go through a queue.
+ * to core and the parent, which serve on CPU 0 only. The other threads call only the kernel: they have
+ * shared memory and notifications, and their lines for the log go through a queue.
  *
  * Each has two notifications: one that ends the run of its vCPU (vCPU 0: CAP_NT), one to sleep on while it
  * waits for the chips' lock or for the others to stop.
@@ -17,7 +17,7 @@
 #include "vmm/cpu/vcpu.h"
 #include "vmm/host/log_queue.h"
 
-#define BIT_WAKE 2ull /* of CAP_NT: look at vCPU 0's attention, or at the log's queue */
+#define BIT_WAKE 2ull /* of CAP_NT: check vCPU 0's attention and the log's queue */
 
 /* Selectors of vCPU i. */
 #define CREW_CAPS     (CAP_FREE + 8)
@@ -36,7 +36,7 @@ struct crew_member {
 struct crew {
     struct machine *machine;
     unsigned count, hosts;
-    uint32_t round;  /* atomic: raised by one when all are to run */
+    uint32_t round;  /* atomic: raised by one to let all run */
     uint32_t parked; /* atomic: threads that have stopped in this round */
     struct crew_member member[MACHINE_CPUS];
     struct log_queue log;
@@ -51,13 +51,13 @@ static inline unsigned crew_host(const struct crew *crew, unsigned cpu)
     return cpu % crew->hosts;
 }
 
-/* What ends the run of a vCPU. */
+/* Ends the run of a vCPU. */
 static inline uint64_t crew_notification(unsigned cpu)
 {
     return cpu == 0 ? CAP_NT : CREW_RUN(cpu);
 }
 
-/* How the machine is to lock and to wake. */
+/* The machine's functions to lock and to wake. */
 void crew_wire(struct crew *crew, struct machine_config *config);
 
 /* Notifications and threads; the vCPUs must be ready. False: a line was logged. */
@@ -67,5 +67,5 @@ __attribute__((warn_unused_result)) bool crew_create(struct crew *crew, struct m
 /* Runs all vCPUs until the machine wants something, or one cannot go on; then none runs any more. */
 enum vcpu_stop crew_run(struct crew *crew);
 
-/* By the main thread: the others' lines to the log. */
+/* By the main thread: sends the others' lines to the log. */
 void crew_flush_log(struct crew *crew);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the component was given to run a VM with.
+ * The rights that the component was given to run a VM.
  */
 #pragma once
 
@@ -9,6 +9,6 @@
 
 #include <stdbool.h>
 
-/* By what core says of the machine and of us (NULL: it said nothing). False: a VM cannot run here, a line was
- * logged. */
+/* Checks core's information about the machine and this component (NULL: there is none). False: a VM cannot run
+ * here, a line was logged. */
 MUST_CHECK bool host_check_grants(const struct pd_info *info, const char *name);

@@ -9,8 +9,8 @@
 
 #define NS_PER_MS 1000000ull
 
-/* A guest that resets itself this often, each time within a second of its start, is not going to get
- * anywhere. */
+/* A guest that resets itself this often, each time within a second of its start, will never come up and is
+ * stopped. */
 #define FAST_RESETS_MAX 10u
 #define FAST_RESET_NS   1000000000ull
 

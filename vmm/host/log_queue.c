@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Places in a ring; see log_queue.h. A thread that was given a place and does not get to fill it holds up
- * those behind it until it does, and then has the reader woken like everybody.
+ * Places in a ring; see log_queue.h. A thread that has a place and has not filled it yet holds up the
+ * lines behind it. When it has filled it, it wakes the reader as every thread does.
  */
 #include "vmm/host/log_queue.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Lines for the log on their way from threads that cannot call core to the one that does. Any thread puts in,
- * without waiting for another; one takes out, in the order of the places taken. When it is full, lines are
- * lost and counted: a guest must not wait for the log.
+ * Lines for the log on their way from threads that cannot call core to the one that can. Any thread puts lines
+ * in, without waiting for another; one thread takes them out, in the order of their places. When the queue is
+ * full, lines are lost and counted, since a guest must not wait for the log.
  */
 #pragma once
 

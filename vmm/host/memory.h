@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The guest's memory: dataspaces of ours, and where the guest sees them.
+ * The guest's memory: the monitor's dataspaces, and where the guest sees them.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct host_memory {
 /* `bytes` of memory for the VM of this name. False: a line was logged. */
 MUST_CHECK bool host_memory_alloc(struct host_memory *memory, const char *name, uint64_t bytes);
 
-/* Attaches all RAM but what lies behind the VGA window, where accesses are to exit, and but that from `upto`
- * to 4 GiB. */
+/* Attaches all RAM except the memory behind the VGA window, where accesses must exit, and that from `upto` to
+ * 4 GiB. */
 MUST_CHECK enum error host_memory_attach(const struct host_memory *memory, const struct vm *vm,
                                          uint64_t upto);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * All that a monitor has, and the life of its guest: started, reset, ended.
+ * The state of a monitor, and the life of its guest: started, reset, ended.
  */
 #pragma once
 
@@ -38,7 +38,7 @@ MUST_CHECK bool monitor_open_vm(struct monitor *monitor);
  * the others waiting. False: a line was logged. */
 MUST_CHECK bool monitor_boot(struct monitor *monitor);
 
-/* The machine wants something: says what on the log, and makes a reset's. True: the guest is to be booted
+/* Handles a request of the machine: logs it, and resets the machine for a reset. True: boot the guest
  * again. */
 MUST_CHECK bool monitor_answer(struct monitor *monitor);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What comes in ROMs: the machine's description, and the images of its guest.
+ * The contents of ROMs: the machine's description, and the images of its guest.
  */
 #pragma once
 
@@ -19,6 +19,6 @@ struct host_roms {
 MUST_CHECK bool host_read_description(struct vm_description *vm);
 MUST_CHECK bool host_open_roms(struct host_roms *roms, const struct vm_description *vm);
 
-/* Writes the guest to its memory, and says how it begins. */
+/* Writes the guest to its memory, and returns how it begins. */
 MUST_CHECK bool host_load_guest(const struct host_roms *roms, const struct vm_description *vm,
                                 const struct host_memory *memory, uint64_t rsdp, struct guest_entry *entry);

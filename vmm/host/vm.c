@@ -5,7 +5,7 @@
 #include "base/include/log.h"
 #include "vmm/host/monitor.h"
 
-/* With <vm churn> what lies above CHURN_BASE comes in pieces. */
+/* With <vm churn> the memory above CHURN_BASE is attached in pieces. */
 static enum error attach_memory(struct monitor *m)
 {
     uint64_t low = m->memory.map.low_size;
