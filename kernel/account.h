@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Kernel memory: the pool of pages fixed at boot, and accounts, each a quota of its pages. Objects smaller
- * than a page come from slabs of their account, so that nobody's allocation depends on anybody else's. A page
- * knows its account, and the account of an object outlives the object.
+ * than a page come from slabs of their account, so no account's allocation depends on another's. A page knows
+ * its account, and the account of an object outlives the object.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 #define SLAB_CLASSES 6 /* 64 to 2048 bytes */
 
-struct page; /* what the pool knows of one of its pages */
+struct page; /* the pool's record of one of its pages */
 
 struct account {
     struct object object;

@@ -23,8 +23,8 @@ struct acpi_platform {
 #define ACPI_SPACE_IO 1
 #define ACPI_NO_RESET 0xff
 
-/* What the firmware says about IOMMUs, and into info->unity what devices use all the time: before
- * memory_init, which leaves that alone. */
+/* Read the firmware's tables of IOMMUs; memory that devices use all the time goes into info->unity. Before
+ * memory_init, which leaves that memory alone. */
 void acpi_unities(struct boot_info *info, struct iommu_tables *iommu);
 
 /* Find the tables (info->acpi_rsdp, or the BIOS area if that is 0), note IOAPICs and ISA interrupts, fill in

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What AMD's IOMMUs read and write in memory, bit by bit: AMD I/O Virtualization Technology Specification
- * (48882), chapter 2. No more than encoding, so that it is tested on the build machine.
+ * The structures that AMD's IOMMUs read and write in memory, bit by bit: AMD I/O Virtualization Technology
+ * Specification (48882), chapter 2. Only encoding, so it is tested on the build machine.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct amdvi_device {
 #define AMDVI_LEVELS          4u
 #define AMDVI_INTERRUPTS_LOG2 8u /* of an interrupt table: one entry for each vector */
 
-/* `root`: of page tables that have nothing; translation is on, so that the device is refused all. */
+/* `root`: of empty page tables. Translation is on, so the device is refused all memory. */
 static inline struct amdvi_device amdvi_device_refused(uint64_t root)
 {
     return (struct amdvi_device){
@@ -62,7 +62,7 @@ struct amdvi_command {
 
 #define AMDVI_ALL_PAGES 0x7ffffffffffff000ul
 #define AMDVI_SIZE      1ul /* the address says how many pages */
-#define AMDVI_TABLES    2ul /* also what is remembered of tables */
+#define AMDVI_TABLES    2ul /* also cached table entries */
 
 static inline struct amdvi_command amdvi_completion_wait(uint64_t address, uint64_t value)
 {
@@ -90,7 +90,7 @@ static inline struct amdvi_command amdvi_invalidate_all(void)
     return (struct amdvi_command){{8ul << 60, 0}};
 }
 
-/* Events (2.5): the code in bits 60 to 63; 0: none stands there. */
+/* Events (2.5): the code in bits 60 to 63; 0: there is none. */
 static inline bool amdvi_event(const volatile uint64_t *event, uint16_t *device, uint64_t *address)
 {
     *device = (uint16_t)event[0];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The processor's instructions, registers and constants that C has no words for. AMD APM vol. 2 and 3, Intel
+ * The processor's instructions, registers and constants that C cannot express. AMD APM vol. 2 and 3, Intel
  * SDM vol. 3; names are the manuals'.
  */
 #pragma once
@@ -172,7 +172,7 @@ static inline void clts(void)
     __asm__ volatile("clts");
 }
 
-/* What was written reaches memory, for who reads it without looking into the caches. */
+/* Write data back to memory, for a device that reads it past the caches. */
 static inline void cache_write_back(const volatile void *memory, size_t bytes)
 {
     const volatile char *p = memory;
@@ -187,9 +187,9 @@ static inline void pause(void)
     __asm__ volatile("pause");
 }
 
-/* Before another look at a word that another CPU is to change soon. PAUSE is not for each of them: a
- * hypervisor below may take it as an exit, and QEMU leaves its execution loop for it, with a lock that all
- * CPUs and devices share. */
+/* Before another read of a word that another CPU will change soon. Not every call executes PAUSE: a hypervisor
+ * below may exit for it, and QEMU leaves its execution loop for it, with a lock that all CPUs and devices
+ * share. */
 static inline void spin(unsigned *looks)
 {
     if (++*looks % 64 == 0)

@@ -34,8 +34,8 @@ static inline uint64_t cap_word(const struct object *object, unsigned permission
     return ((uint64_t)object & 0xffffffffffff) | (uint64_t)permissions << 48;
 }
 
-/* The place of a selector, NULL if there cannot be a capability. Without the kernel's lock, what stands there
- * may change under the reader: the word is to be read once. */
+/* The place of a selector, NULL if there cannot be a capability. Without the kernel's lock its word may change
+ * under the reader, so read it once. */
 static inline const struct cap *cap_place(struct cap *const *table, uint64_t selector)
 {
     const struct cap *leaf;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What belongs to one CPU, reached through GS: who runs, the queues, the tables that the processor reads.
+ * The state of one CPU, reached through GS: the current EC, the queues, the tables that the processor reads.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct vcpu;
 struct frame;
 struct object;
 
-#define HAZARD_SCHEDULE 1u  /* somebody better may be ready, or the budget is used up */
+#define HAZARD_SCHEDULE 1u  /* a better EC may be ready, or the budget is used up */
 #define HAZARD_FREE     2u  /* objects without references are to be freed */
 #define HAZARD_REQUEST  4u  /* another CPU may want something */
 #define HAZARD_GRACE    8u  /* and waits until this one holds no pointers */
@@ -57,7 +57,7 @@ struct cpu {
     bool extras;
 
     uint64_t cr3;
-    const struct space *pio;        /* that the TSS shows; NULL: none. Referenced by nobody: compared only */
+    const struct space *pio;        /* that the TSS shows; NULL: none. Not referenced: compared only */
     const struct space *pio_loaded; /* that its bitmap holds */
     uint32_t pio_low, pio_high;     /* bytes of the TSS's bitmap that may have clear bits */
 
@@ -96,7 +96,7 @@ static inline struct cpu *this_cpu(void)
     return cpu;
 }
 
-/* What the processor can do, found at boot and constant from then on. */
+/* The processor's features, found at boot and constant from then on. */
 struct cpu_features {
     bool smep, smap, umip, xsave, xsaves, tsc_deadline, svm;
     bool svm_next_rip, svm_decode_assists, svm_flush_by_asid;

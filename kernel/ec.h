@@ -5,8 +5,8 @@
  * held.
  *
  * A local EC serves portals with its caller's time and never waits; a global EC has an SC. A call that must
- * wait or begin anew is taken back: its instruction pointer stands on SYSCALL again, so an EC in the kernel
- * has no state but its frame, and whoever wakes it only makes it runnable.
+ * wait or begin anew is taken back: the EC's instruction pointer is set back to its SYSCALL. So an EC in the
+ * kernel has no state but its frame, and a wake-up only makes it runnable.
  */
 #pragma once
 
@@ -59,7 +59,7 @@ struct ec {
     uint64_t *utcb;     /* the kernel's alias of the page */
     uint64_t utcb_user; /* where the PD sees it */
     struct ec *partner; /* see state */
-    struct ec *caller;  /* local: whom it serves; EC_ABANDONED if that died */
+    struct ec *caller;  /* local: the EC that it serves; EC_ABANDONED if that died */
     uint64_t donor;     /* local: id of the SC that ran when the call came */
     uint64_t stack;     /* local: stack pointer at a portal's entry */
     uint64_t fs_base;
@@ -89,13 +89,13 @@ extern const struct object_operations pd_operations, ec_operations, pt_operation
 struct pd *pd_create(struct account *account) must_check;
 
 /* `utcb` is where the PD sees the UTCB, `flags` are EC_* with the number of a CPU that runs. STATUS_OK,
- * NO_MEMORY (*payer says whose). */
+ * NO_MEMORY (*payer names the account). */
 enum status ec_create(struct account *account, struct pd *pd, uint64_t flags, uint64_t utcb, uint64_t stack,
                       uint64_t entry, struct ec **result, enum payer *payer) must_check;
 
 struct pt *pt_create(struct account *account, struct ec *ec, uint64_t entry, uint64_t id) must_check;
 
-/* Take the current call back: it begins anew when the EC runs again. Arguments are what the call was given.
+/* Take the current call back: it begins anew when the EC runs again. The arguments are those of the call.
  */
 void ec_restart(struct ec *ec, uint64_t call, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
                 uint64_t a5);

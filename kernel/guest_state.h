@@ -3,7 +3,7 @@
  * The list of the processor state that a guest can touch without an exit: how each part is opened to it, and
  * what switches it between one guest, the next, and components. The masks of CR4, XCR0 and EFER, the
  * intercept of CR4 writes and the MSR permissions are made from it; tests/kernel/leaks.c has a probe for each
- * row. A bit or register that is not in the list is closed, whatever processor brings it.
+ * row. A bit or register that is not in the list is closed, even if a newer processor adds it.
  */
 #pragma once
 

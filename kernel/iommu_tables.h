@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the firmware says about IOMMUs: ACPI's IVRS (AMD I/O Virtualization Technology, 5.2) and DMAR (Intel
+ * The firmware's tables of IOMMUs: ACPI's IVRS (AMD I/O Virtualization Technology, 5.2) and DMAR (Intel
  * VT-d, 8). Pure functions of the tables' bytes. Firmware is trusted, but lengths are checked before anything
  * is followed.
  */
@@ -26,7 +26,7 @@ struct iommu_tables {
         uint64_t name; /* AMD: its own device ID; Intel: where its registers are */
         uint8_t type;  /* of the block that lists it */
     } unit[IOMMU_UNITS];
-    uint8_t covered[IOMMU_DEVICES / 8]; /* bit an ID: a unit stands before it */
+    uint8_t covered[IOMMU_DEVICES / 8]; /* bit an ID: a unit covers it */
     uint16_t last_device;               /* highest of them */
     unsigned ioapics;
     struct {
@@ -38,6 +38,6 @@ struct iommu_tables {
     bool truncated; /* there is more of something than fits, or another segment */
 };
 
-/* Adds what a table says. `bytes`: of the whole table, header included. */
+/* Adds the contents of a table. `bytes`: of the whole table, header included. */
 void iommu_tables_ivrs(struct iommu_tables *tables, const uint8_t *table, size_t bytes);
 void iommu_tables_dmar(struct iommu_tables *tables, const uint8_t *table, size_t bytes);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Where things stand in the kernel's half of every address space. The kernel maps its image, the pool of
- * pages that all its objects come from, and the registers of APICs; it does not map the rest of RAM.
+ * The layout of the kernel's half of every address space. The kernel maps its image, the pool of pages that all
+ * its objects come from, and the registers of APICs and IOMMUs; it does not map the rest of RAM.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 #define POOL_BASE     0xffffff8000000000 /* the pool, in one piece; 1 GiB at most */
 #define POOL_MAX      0x40000000
 #define DEVICE_BASE   0xffffffffc0000000 /* 4 KiB pages of device registers, uncached */
-#define CPU_BASE      0xffffffff40000000 /* what each CPU but the first has: CPU_AREA bytes of 4 KiB pages */
+#define CPU_BASE      0xffffffff40000000 /* for each CPU but the first: CPU_AREA bytes of 4 KiB pages */
 #define CPU_AREA      0x8000             /* struct cpu, a page that is not there, the stack */
 
 /* Selectors of the GDT; SYSRET wants user data before user code. */

@@ -30,9 +30,9 @@ static inline void lock_release(struct lock *lock)
     __atomic_store_n(&lock->taken, 0, __ATOMIC_RELEASE);
 }
 
-/* The lock of whatever is not its CPU's own: accounts, the contents of spaces, the life and death of objects.
- * First come, first served. Who waits for it still answers the others' shootdowns, since the holder may wait
- * for those. */
+/* The lock of all state that does not belong to a CPU: accounts, the contents of spaces, the life and death of
+ * objects. First come, first served. A CPU that waits for it still answers the others' shootdowns, since the
+ * holder may wait for these answers. */
 struct ticket_lock {
     uint32_t next, owner;
 };

@@ -19,7 +19,7 @@ void *memory_map_cpu(unsigned number);
  * none. */
 uint64_t memory_low_page(const struct boot_info *info);
 
-/* Map a page of device registers, uncached; at most MEMORY_DEVICES. Nobody else gets it from then on. */
+/* Map a page of device registers, uncached; at most MEMORY_DEVICES. From then on MEM refuses it to others. */
 #define MEMORY_DEVICES BOOT_DEVICES
 volatile void *memory_map_device(uint64_t physical);
 /* Which they are, into info->device. */

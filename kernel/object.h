@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What all kernel objects share: a type, an account that pays, a count of references. Capabilities and kernel
+ * The common part of all kernel objects: a type, an account that pays, a count of references. Capabilities and kernel
  * structures that point to an object hold a reference each. Destroying an object marks it dead and gives its
  * large parts back at once; the husk goes a grace period (smp.h) after the last reference. But for
  * references, the kernel's lock is held wherever objects are made, destroyed and freed.
@@ -34,7 +34,7 @@ static inline void object_reference(struct object *object)
     __atomic_fetch_add(&object->references, 1, __ATOMIC_RELAXED);
 }
 
-/* Take a reference unless the last one is gone: then the object is on its way to be freed, and ends by that.
+/* Take a reference unless the last one is gone: then the object is about to be freed.
  */
 bool object_try_reference(struct object *object) must_check;
 
@@ -43,10 +43,10 @@ bool object_try_reference(struct object *object) must_check;
  * without end. */
 void object_release(struct object *object);
 
-/* Free an object at once that nobody has seen yet. */
+/* Free at once an object that no other CPU or table can have a pointer to. */
 void object_discard(struct object *object);
 
-/* A page that others may still look at is freed like an object. */
+/* A page that other CPUs may still read is freed like an object. */
 void object_free_page(void *page);
 
 /* The object joins those that this CPU has to free; it is free, but for what is left where the result is
@@ -63,18 +63,18 @@ bool object_memory_may_come(enum status status);
 uint64_t object_count(enum object_type type);
 
 /*
- * What a type does with its objects; start.c has the list. An operation that is NULL has nothing to do. The
+ * A type's operations on its objects; start.c has the list. An operation that is NULL has nothing to do. The
  * kernel's lock is held but for home and wake.
  */
 struct object_operations {
     unsigned (*home)(const struct object *object); /* the CPU that it belongs to; NULL: none */
     /* End the life of what belongs to a CPU, there; and of interrupts. It is marked dead. */
     void (*end)(struct object *object);
-    /* Nobody without a capability comes upon it any more. Goes with `end`. */
+    /* Whether only holders of a capability can still find it. Goes with `end`. */
     bool (*ended)(const struct object *object);
     /* Of the others: give the large parts back. False: part of the work is done. */
     bool (*destroy)(struct object *object);
-    /* Look whether an EC is to run. Only on the object's CPU. */
+    /* Check whether an EC is to run. Only on the object's CPU. */
     void (*wake)(struct object *object);
     /* Nothing refers to it: the rest goes. False: part of the work is done. */
     bool (*free)(struct object *object);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Page tables of four levels, for HST, GST and DMA spaces (AMD's nested tables have the same form; APM vol.
- * 2, 5.3, 15.25). Leaves are 4 KiB, 2 MiB or 1 GiB. Removal never allocates: a large leaf goes whole.
+ * 2, 5.3, 15.25). Leaves are 4 KiB, 2 MiB or 1 GiB. Removal never allocates: a large leaf is removed whole.
  */
 #pragma once
 
@@ -17,11 +17,11 @@
 #define PTE_NX      (1ul << 63)
 #define PTE_ADDRESS 0x000ffffffffff000ul
 
-/* The page table entry bits for MEM_* rights; 0: the rights make no sense. */
+/* The page table entry bits for MEM_* rights; 0: there is no such combination. */
 uint64_t pagetable_bits(unsigned rights);
 
 /* The same for Intel's nested tables (SDM vol. 3, 29.3.2), whose leaves differ: read and execute have bits of
- * their own in place of present, user and NX, and memory types stand in the entry. */
+ * their own in place of present, user and NX, and memory types are in the entry. */
 uint64_t pagetable_bits_ept(unsigned rights);
 
 /* How an IOMMU's page tables differ from a processor's. */
@@ -30,25 +30,25 @@ struct pagetable_form {
     bool large;          /* leaves of 2 MiB are known */
     bool write_back;     /* the IOMMU reads memory behind the caches' back */
     uint64_t table;      /* bits of an entry that names a table ... */
-    uint64_t level_unit; /* ... and what its level is multiplied by to stand there; 0: it does not */
+    uint64_t level_unit; /* ... and the factor of the level in such an entry; 0: it holds no level */
 };
 
 /* The entry of this level for a table, which is new. */
 uint64_t pagetable_table(const void *table, unsigned level, const struct pagetable_form *form);
 
-/* What was taken out of a page table, and may still be in TLBs: see space_settle. */
+/* Leaves and tables that were taken out of a page table, and may still be in TLBs: see space_settle. */
 struct removal {
     bool translations;                 /* some leaf was */
     void *tables;                      /* chain of pages that processors may still walk */
     const struct pagetable_form *form; /* NULL: a processor's */
 };
 
-/* Whether a leaf of 1 GiB can stand at `page`: no tables hang there, which would be too many to free at once.
+/* Whether a leaf of 1 GiB can be entered at `page`: not if it has tables, which are too many to free at once.
  */
 bool pagetable_takes_giant(const uint64_t *root, uint64_t page) must_check;
 
-/* Enter one leaf of `pages` 4 KiB pages (1, 512, or 512 * 512 where pagetable_takes_giant), replacing what
- * stands there. STATUS_NO_MEMORY: no page for a table. */
+/* Enter one leaf of `pages` 4 KiB pages (1, 512, or 512 * 512 where pagetable_takes_giant), replacing the
+ * one there. STATUS_NO_MEMORY: no page for a table. */
 enum status pagetable_enter(uint64_t *root, struct account *account, uint64_t page, uint64_t physical,
                             uint64_t pages, uint64_t bits, struct removal *removal) must_check;
 

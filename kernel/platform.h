@@ -9,7 +9,7 @@
 
 extern struct acpi_platform platform;
 extern const struct object_operations platform_operations;
-extern struct object platform_object; /* what capabilities to the platform point to */
+extern struct object platform_object; /* the object of capabilities to the platform */
 
 /* TSC ticks in a second, measured against the PM timer, or the 8254 if there is none. */
 uint64_t platform_measure_tsc(void);

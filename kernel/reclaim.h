@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The end of kernel objects. Destroying one marks it dead and gives its large parts back; what belongs to a
- * CPU ends there. Without references the husk is freed after a grace period: every CPU has come to the point
- * before it leaves the kernel, where it holds no pointer but to its current EC, and has seen all requests
- * made before.
+ * The end of kernel objects. Destroying one marks it dead and gives its large parts back; an object that
+ * belongs to a CPU ends there. Without references the husk is freed after a grace period: every CPU has come to
+ * the point before it leaves the kernel, where it holds no pointer but to its current EC, and has seen all
+ * requests made before.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ struct cpu;
  * calling again, with interrupts let in between. */
 bool object_destroy(struct object *object) must_check;
 
-/* The same for what belongs to a CPU (EC, SC, vCPU) and for interrupts: one step here, or a request to its
+/* The same for objects that belong to a CPU (EC, SC, vCPU) and for interrupts: one step here, or a request to its
  * CPU. */
 void object_end(struct object *object);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Scheduling contexts and who runs next. Priorities with round robin inside; an SC is in the ready queue
+ * Scheduling contexts, and the choice of the next one. Priorities with round robin inside; an SC is in the ready queue
  * unless it is the current one or its EC waits. Time flows along calls: the EC to run is found by following
  * the chain of calls from the SC's own EC.
  */
@@ -43,7 +43,7 @@ void ec_wait(struct ec *ec, struct nt *nt, uint64_t deadline);
 /* Make a WAITING EC runnable. */
 void ec_wake(struct ec *ec);
 
-/* Have the EC looked at when `deadline` comes. */
+/* Check the EC again when `deadline` comes. */
 void ec_change_deadline(struct ec *ec, uint64_t deadline);
 
 static inline void ec_set_deadline(struct ec *ec, uint64_t deadline)
@@ -66,5 +66,5 @@ void sched_set_timer(struct cpu *cpu);
 /* The timer has fired. */
 void sched_timer_interrupt(void);
 
-/* Leave user mode's hazards behind: called on the way out when cpu->hazard is set. */
+/* Work off the hazards: called on the way out to user mode when cpu->hazard is set. */
 void hazard_handle(void);

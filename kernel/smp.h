@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Several CPUs. ECs, SCs and vCPUs belong to a CPU from their creation on, and what changes while they run is
- * touched by that CPU alone. Who wants something of another CPU's object leaves a request with it and
- * interrupts it; it works them off before it leaves the kernel (sched.c).
+ * Several CPUs. ECs, SCs and vCPUs belong to a CPU from their creation on. Only that CPU touches the state that
+ * changes while they run. A CPU that wants to wake, end or free another CPU's object leaves a request with that
+ * CPU and interrupts it; the other CPU works its requests off before it leaves the kernel (sched.c).
  */
 #pragma once
 
@@ -19,8 +19,8 @@ struct space;
 extern struct cpu *cpus[CPUS];
 extern unsigned cpu_count; /* that run; their numbers are below */
 
-/* What can be asked of an object's CPU. */
-#define REQUEST_WAKE    1u /* NT, SC, vCPU: look whether somebody is to run */
+/* The requests to an object's CPU. */
+#define REQUEST_WAKE    1u /* NT, SC, vCPU: check whether an EC is to run */
 #define REQUEST_DESTROY 2u /* EC, SC, vCPU */
 #define REQUEST_FREE    4u /* the last reference is gone */
 

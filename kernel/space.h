@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Spaces: OBJ (capabilities), HST (a PD's memory), GST (a VM's), DMA (what devices see), PIO (ports), MSR
- * (what a guest reaches without an exit), and the sources MEM (physical memory), PORTS and MSRS. What they
- * have in common is copying from one to another and removal, both restartable. The kernel's lock is held for
+ * Spaces: OBJ (capabilities), HST (a PD's memory), GST (a VM's), DMA (memory that devices see), PIO (ports), MSR
+ * (registers that a guest reaches without an exit), and the sources MEM (physical memory), PORTS and MSRS. All
+ * have copying from one to another and removal in common, both restartable. The kernel's lock is held for
  * all of it.
  */
 #pragma once
@@ -19,7 +19,7 @@ struct space {
     union {
         struct {
             struct cap **table; /* page of pointers to leaves */
-            uint64_t leaves;    /* none of the table stands at this index or behind */
+            uint64_t leaves;    /* no leaf is at this index or behind */
             uint64_t clear;     /* progress of cap_clear */
         } obj;
         struct {
@@ -43,7 +43,7 @@ struct space {
 /* NULL: the account is empty. */
 struct space *space_create(struct account *account, enum space_kind kind) must_check;
 
-/* Give back what the space holds; false: call again. */
+/* Give back the space's contents; false: call again. */
 extern const struct object_operations space_operations;
 
 /* Copy `count` units; *done says how many were. STATUS_OK with *done < count: call again for the rest. */
@@ -51,7 +51,7 @@ enum status space_copy(const struct space *source, uint64_t from, struct space *
                        uint64_t count, unsigned rights, uint64_t *done) must_check;
 enum status space_remove(struct space *space, uint64_t base, uint64_t count, uint64_t *done) must_check;
 
-/* The processors stop using what was taken out of an HST or GST space, and its tables are freed. */
+/* Make the processors stop using what was taken out of an HST or GST space, and free its tables. */
 struct removal;
 void space_settle(struct space *space, struct removal *removal);
 

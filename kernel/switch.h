@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What a CPU shows of the EC that it leaves the kernel to: address space, ports, base of FS, FPU. */
+/* The CPU's state for the EC that it leaves the kernel to: address space, ports, base of FS, FPU. */
 #pragma once
 
 #include <stdint.h>

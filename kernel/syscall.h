@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the files of system calls share. A call is four steps: its arguments, look up and check, act, finish
- * with a status. The act cannot fail; where it takes long, it does a part and takes the call back, so that it
- * begins anew with what is left.
+ * Shared by the files of system calls. A call is four steps: its arguments, look up and check, act, finish
+ * with a status. The act cannot fail. An act that takes long does a part and takes the call back, which then
+ * begins anew with the rest.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ syscall_function syscall_pd_watch, syscall_pd_fault, syscall_destroy, syscall_sp
     syscall_platform_control, syscall_account_move, syscall_ec_control, syscall_create_device,
     syscall_device_assign;
 
-/* A call under the kernel's lock. What takes it stands in syscall_table by the name with "locked_". */
+/* A call under the kernel's lock: syscall_table has it by its name with "locked_". */
 #define LOCKED(name)                                                                                         \
     static void locked_##name(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)  \
     {                                                                                                        \
@@ -93,11 +93,11 @@ static inline enum status look_up_nt(uint64_t selector, unsigned permissions, st
     word = __atomic_load_n(&cap->word, __ATOMIC_ACQUIRE);
     status = check_word(word, OBJECT_NT, permissions, nt);
     *bits = __atomic_load_n(&cap->bits, __ATOMIC_ACQUIRE);
-    /* If another capability has come to stand there, the bits may be that one's. */
+    /* If another capability has taken the selector, the bits may be that one's. */
     return __atomic_load_n(&cap->word, __ATOMIC_RELAXED) == word ? status : STATUS_BAD_CAP;
 }
 
-/* For calls that wait: a notification that may be waited for, by a global EC, with nobody else waiting. */
+/* For calls that wait: a notification that may be waited for, by a global EC, with no other EC waiting. */
 static inline enum status look_up_wait(const struct ec *ec, uint64_t selector, struct nt **nt)
 {
     enum status status = look_up(selector, OBJECT_NT, PERM_NT_WAIT, nt);

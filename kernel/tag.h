@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Tags of cached translations (ASIDs of vCPUs), handed out by a CPU in a row. When they are used up a new
- * generation begins: everything is flushed once, and whoever comes with a tag of an older generation gets a
- * new one. So tags never run out, and none is shared by two.
+ * generation begins: everything is flushed once, and a vCPU with a tag of an older generation gets a new one.
+ * So tags never run out, and no two vCPUs share one.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Deadlines of waiting ECs, in a pairing heap: the earliest is at hand, insertion and removal are cheap
+ * Deadlines of waiting ECs, in a pairing heap: the earliest is found at once, insertion and removal are cheap
  * however many there are. The kernel is tickless: the LAPIC's timer is set to the earliest of deadline and
  * end of budget.
  */

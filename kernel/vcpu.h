@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Virtual CPUs, and the table of operations that a processor vendor fills in. A vCPU runs on the time of the
- * global EC that calls vcpu_run. What its monitor changed is copied once, checked as a whole, and only then
- * given to the processor.
+ * global EC that calls vcpu_run. Its monitor's changes are copied once, checked as a whole, and only then given
+ * to the processor.
  */
 #pragma once
 
@@ -51,11 +51,11 @@ struct virt_operations {
     void (*cpu_init)(void);
     /* Enter an MSR that a guest may have into an MSR space's two pages; refused: 1 to read, 2 to write. */
     void (*msr_permit)(uint8_t *bitmap, uint32_t msr, unsigned refused);
-    /* The bits of a GST space's leaves for MEM_* rights; 0: the rights make no sense. */
+    /* The bits of a GST space's leaves for MEM_* rights; 0: there is no such combination. */
     uint64_t (*page_bits)(unsigned rights);
     /* Set up the control page and the extra one (zero). The CPU need not be the vCPU's. */
     void (*init)(struct vcpu *vcpu);
-    /* This CPU is to hold nothing of the vCPU's any more; it may be entered again. NULL: it never does. */
+    /* Empty this CPU of the vCPU's state; the vCPU may be entered again. NULL: the CPU never holds any. */
     void (*release)(struct vcpu *vcpu);
     /* Registers of `groups` as they are, into `state`. */
     void (*get)(const struct vcpu *vcpu, struct vcpu_state *state, uint32_t groups);
@@ -67,8 +67,8 @@ struct virt_operations {
 
 extern const struct virt_operations svm_operations, vmx_operations;
 
-/* Whether the processor has VT-x with all that is needed; if not for lack of VT-x, a line says what is
- * missing. */
+/* Whether the processor has VT-x with all that is needed. If it has VT-x but lacks something, a line says
+ * what. */
 bool vmx_find(void);
 
 /* The operations of this processor; NULL without virtual machines. */
@@ -81,10 +81,10 @@ void virt_init(void);
 enum status vcpu_create(struct account *account, struct pd *pd, struct space *gst, struct space *msr,
                         uint64_t state_user, unsigned cpu, struct vcpu **result,
                         enum payer *payer) must_check;
-extern const struct object_operations vcpu_operations; /* wake: who waits in a vcpu_run of it looks again */
+extern const struct object_operations vcpu_operations; /* wake: an EC in a vcpu_run of it checks again */
 
-/* Without an exit: tell the monitor where the guest stands. */
+/* Without an exit: give the monitor the guest's present state. */
 void vcpu_look(struct vcpu *vcpu);
 
-/* Take over what the monitor has marked dirty. False: it is invalid, and the exit descriptor says so. */
+/* Take over the groups that the monitor has marked dirty. False: it is invalid, and the exit descriptor says so. */
 bool vcpu_load(struct vcpu *vcpu) must_check;

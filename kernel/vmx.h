@@ -141,8 +141,8 @@ enum { VMX_KERNEL_GS_BASE, VMX_STAR, VMX_LSTAR, VMX_SFMASK, VMX_MSRS };
 #define VIRTUAL_TPR   0x80 /* byte of the virtual APIC page */
 #define VIRTUAL_STATE 2048
 
-/* The page beside the VMCS: the processor's virtual APIC, of which it uses the TPR, and what the VMCS has no
- * field for. */
+/* The page beside the VMCS: the processor's virtual APIC, of which it uses the TPR, and state without a field
+ * in the VMCS. */
 struct vmx {
     uint8_t virtual_apic[VIRTUAL_STATE];
     struct vmx_msr msr[VMX_MSRS];
@@ -157,7 +157,7 @@ struct vmx {
 };
 _Static_assert(sizeof(struct vmx) <= PAGE_SIZE, "one page");
 
-/* What this processor has of what we use: controls as they go into the VMCS. */
+/* The features used that this processor has: controls as they go into the VMCS. */
 struct vmx_found {
     uint32_t pin, processor, secondary, exit, entry;
     uint32_t revision;
@@ -168,7 +168,7 @@ extern struct vmx_found vmx_found;
 /* CR0 and CR4 bits that are not the guest's: it sees the shadow's and its writes of them exit. */
 struct vmx_owned {
     uint64_t cr0, cr4;         /* masks */
-    uint64_t cr0_set, cr4_set; /* what of them is 1 while the guest runs */
+    uint64_t cr0_set, cr4_set; /* those of them that are 1 while the guest runs */
 };
 extern struct vmx_owned vmx_owned;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What Intel's IOMMUs read and write in memory, bit by bit: Intel Virtualization Technology for Directed I/O
- * (D51397), chapters 6 and 9. No more than encoding, so that it is tested on the build machine.
+ * The structures that Intel's IOMMUs read and write in memory, bit by bit: Intel Virtualization Technology for
+ * Directed I/O (D51397), chapters 6 and 9. Only encoding, so it is tested on the build machine.
  */
 #pragma once
 
@@ -56,7 +56,7 @@ static inline struct vtd_entry vtd_invalidate_context(uint16_t device, uint16_t 
     return (struct vtd_entry){1u | 3u << 4 | (uint64_t)domain << 16 | (uint64_t)device << 32, 0};
 }
 
-/* What it has read or written before is finished, too. */
+/* The unit finishes DMA reads and writes that began before, too. */
 #define VTD_DRAIN (3u << 6)
 
 static inline struct vtd_entry vtd_invalidate_pages(void)
