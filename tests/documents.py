@@ -8,8 +8,6 @@
 * No date but in doc/results.md: all else is in the present tense.
 * A link into the tree leads to a file or folder that is there; one with #, to a heading of that file. So does a path in the
   text that begins with a folder of the tree; a C file may be named without its suffix.
-
-Lines and cells of abi/*.md are not checked.
 Prints a line for each mistake. Exit status: 0 none, 1 some.
 """
 
@@ -59,14 +57,13 @@ def wrong_path(text):
 def mistakes(path):
     """(line's number, what is wrong) of one file."""
     name = os.path.relpath(path, ROOT)
-    formed = not name.startswith("abi" + os.sep)
     with open(path, encoding="utf-8") as file:
         lines = file.read().split("\n")
     for number, line in enumerate(lines, 1):
         table = line.lstrip().startswith("|")
-        if formed and not table and len(line) > LINE and not LINK.search(line):
+        if not table and len(line) > LINE and not LINK.search(line):
             yield number, f"expected at most {LINE} characters, found {len(line)}"
-        cells = CELL_END.split(line) if formed and table else []
+        cells = CELL_END.split(line) if table else []
         if any(len(cell) > CELL for cell in cells):
             yield number, f"expected cells of at most {CELL} characters, found {max(map(len, cells))}"
         if name != DATED and ISO_DATE.search(line):

@@ -4,7 +4,7 @@
  */
 #include "vmm/bus/lock.h"
 
-/* In this order after the one who releases: nobody is passed over for ever. */
+/* In this order after the releasing thread, so no thread is passed over for ever. */
 static unsigned next_waiter(uint32_t word, unsigned cpu)
 {
     for (unsigned i = 1; i <= LOCK_THREADS; i++)
