@@ -8,6 +8,7 @@
 * No date but in doc/results.md: all else is in the present tense.
 * A link into the tree leads to a file or folder that is there; one with #, to a heading of that file. So does a path in the
   text that begins with a folder of the tree; a C file may be named without its suffix.
+
 Prints a line for each mistake. Exit status: 0 none, 1 some.
 """
 
