@@ -94,7 +94,7 @@ enum error session_open(const struct session_request *request, struct session *s
 enum error session_poll(struct session *session)
 {
     enum error error = parent_call(PARENT_POLL, session->id, session->client, 0, 4);
-    if (error == ERROR_OK) {
+    if (error == ERROR_OK || error == ERROR_CLOSED) {
         session->dataspace = utcb()[2];
         session->bytes = utcb()[3];
     }

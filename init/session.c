@@ -169,12 +169,12 @@ enum error session_state_of(struct init *init, uint64_t who, uint64_t id, uint64
     struct session_entry *session = session_of_client(init, who, id);
     if (session == NULL)
         return ERROR_NOT_FOUND;
+    *handle = session->client_handle; /* of one that has ended, too: its client may not have asked before */
     switch (session->state) {
     case SESSION_REQUESTED:
     case SESSION_OFFERED:
         return ERROR_PENDING;
     case SESSION_READY:
-        *handle = session->client_handle;
         *bytes = session->dataspace.bytes;
         return ERROR_OK;
     default:

@@ -310,6 +310,24 @@ static void test_server_dies_before_it_answers(void **state)
     assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_CLOSED);
 }
 
+/* The client has never seen its handle, and gets it with the news of the end: or it could not give it back. */
+static void test_server_dies_before_the_client_asks(void **state)
+{
+    uint64_t id = 0, seen = 0, client = 0, server = 0, bytes = 0;
+    bool closed;
+
+    (void)state;
+    assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_PENDING);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &server, &bytes), ERROR_OK);
+    child_dies(SERVER);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &client, &bytes), ERROR_CLOSED);
+    release(CLIENT, client);
+    assert_int_equal(session_client_closes(&init, path_of(CLIENT), id), ERROR_OK);
+    child_begins(SERVER);
+    assert_clean();
+}
+
 static void test_client_dies(void **state)
 {
     (void)state;
@@ -521,6 +539,7 @@ int main(void)
         cmocka_unit_test_setup(test_closing_is_heard_before_opening, setup),
         cmocka_unit_test_setup(test_server_dies, setup),
         cmocka_unit_test_setup(test_server_dies_before_it_answers, setup),
+        cmocka_unit_test_setup(test_server_dies_before_the_client_asks, setup),
         cmocka_unit_test_setup(test_client_dies, setup),
         cmocka_unit_test_setup(test_refused, setup),
         cmocka_unit_test_setup(test_selector_of_the_client_is_taken, setup),

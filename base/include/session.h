@@ -31,7 +31,8 @@ struct session {
 
 /* ERROR_PENDING: id is set; wait for NT_PARENT_NEWS and call session_poll(). */
 MUST_CHECK enum error session_open(const struct session_request *request, struct session *session);
-/* ERROR_PENDING: not yet. ERROR_CLOSED: the server has gone or refused. */
+/* ERROR_PENDING: not yet. ERROR_CLOSED: the server has gone or refused; a dataspace that it gave is there still, to be
+ * freed. */
 MUST_CHECK enum error session_poll(struct session *session);
 /*
  * Opens and waits until the server has answered; on the main thread only. Other bits of CAP_NT stay for later.
