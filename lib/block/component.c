@@ -8,19 +8,32 @@
 
 #define RETRY_TICKS (1u << 25) /* TSC, some 10 ms: a server that has no place now is asked again */
 
+/* A session that ended before it was seen open may have a dataspace all the same. */
+static void give_back(struct block *block)
+{
+    enum error error = session_close(block->session.id);
+
+    if (!error && block->session.dataspace)
+        error = dataspace_free(&(struct dataspace){.handle = block->session.dataspace});
+    (void)error; /* it goes with the component then */
+}
+
 /* The state of the request; handles a session that ends before it was open. */
 static enum error ask(struct block *block)
 {
+    const bool asked = block->session.id;
     const struct session_request request = {.service = BLOCK_SERVICE,
                                             .label = block->label,
                                             .donation = block->donation ? block->donation : BLOCK_DONATION,
                                             .base = block->signal,
                                             .bits = block->bit};
-    enum error error =
-        block->session.id ? session_poll(&block->session) : session_open(&request, &block->session);
+    enum error error = asked ? session_poll(&block->session) : session_open(&request, &block->session);
 
-    if (error && error != ERROR_PENDING)
-        block->session.id = 0;
+    if (!error || error == ERROR_PENDING)
+        return error;
+    if (asked)
+        give_back(block);
+    block->session = (struct session){0};
     return error;
 }
 
@@ -33,6 +46,9 @@ static enum block_link link_open(void *context, void **memory, size_t *bytes)
 
     if (asked && error == ERROR_CLOSED) /* the server died before it answered: its next life may */
         error = ask(block);
+    /* Memory of sessions that have ended comes back a moment later. */
+    if (error == ERROR_NO_RAM && block->client.known)
+        error = ERROR_BUSY;
     if (error == ERROR_BUSY)
         block->event.deadline = tsc_read() + RETRY_TICKS;
     if (error == ERROR_PENDING || error == ERROR_BUSY)
