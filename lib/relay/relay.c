@@ -107,13 +107,12 @@ static void finish(struct relay *relay, struct relay_transfer *transfer)
         relay->complete(relay->context, transfer, transfer->status);
 }
 
-/* Takes the first of the list out of it. */
+/* Takes the first of the list out of it. It is still `waiting`: a piece may end while it is sent. */
 static struct relay_transfer *take_first(struct relay *relay)
 {
     struct relay_transfer *transfer = relay->first;
 
     relay->first = transfer->next;
-    transfer->waiting = false;
     return transfer;
 }
 
@@ -143,6 +142,7 @@ static void run(struct relay *relay)
             stuck = sent ? NULL : stuck ? stuck : transfer;
             continue;
         }
+        transfer->waiting = false;
         finish(relay, transfer);
     }
     relay->running = false;

@@ -54,7 +54,7 @@ struct relay_disk {
     uint8_t *area;          /* as long as there is a session; written over by nobody but the disk's server */
     uint32_t pages;         /* of the area */
     uint32_t depth;         /* pieces that it takes at a time */
-    uint64_t longest;       /* bytes of a piece that has some; a multiple of RELAY_PAGE */
+    uint64_t longest;       /* bytes of a piece that has some */
     uint64_t longest_empty; /* bytes of a piece that has none: RELAY_ZERO, RELAY_DISCARD */
     /* The library's. */
     uint32_t busy;
@@ -63,7 +63,7 @@ struct relay_disk {
 
 struct relay {
     void *context;
-    /* Sends a piece; relay_done() tells of its end, later and not from within. */
+    /* Sends a piece; relay_done() tells of its end, from within or later. */
     void (*submit)(void *context, struct relay_piece *piece);
     /* A transfer has ended; the library has let go of it. May send others. */
     void (*complete)(void *context, struct relay_transfer *transfer, int status);

@@ -30,6 +30,7 @@ struct fixture {
     bool busy[TRANSFERS], fails[TRANSFERS], forgotten[TRANSFERS];
     uint32_t ended;
     int last_status;
+    bool gone; /* pieces fail as they are sent */
 };
 
 static uint64_t below(struct fixture *f, uint64_t bound)
@@ -65,6 +66,11 @@ static void submit(void *context, struct relay_piece *piece)
     if (piece->action == RELAY_ZERO)
         assert_true(piece->length <= disk->longest_empty);
     f->sent_pieces++;
+    if (f->gone) {
+        f->fails[piece->transfer - f->transfer] = true;
+        relay_done(&f->relay, piece, 9);
+        return;
+    }
     f->pending[f->pendings++] = piece;
 }
 
@@ -259,12 +265,34 @@ static void test_failure(void **state)
     fixture_delete(f);
 }
 
+/* A disk that is gone: pieces end from within. Each transfer ends once, those under way by their pieces. */
+static void test_gone(void **state)
+{
+    struct fixture *f = fixture_new();
+
+    (void)state;
+    send(f, 0, RELAY_READ, 0, 0, DISK);
+    f->gone = true;
+    send(f, 1, RELAY_WRITE, 1, 0, DISK);
+    assert_int_equal(f->ended, 1);
+    send(f, 2, RELAY_FLUSH, 1, 0, 0);
+    assert_int_equal(f->ended, 2);
+    while (f->pendings)
+        end_one(f, 0, RELAY_OK);
+    assert_int_equal(f->ended, 3);
+    assert_int_equal(f->last_status, 9);
+    for (uint32_t i = 0; i < DISKS; i++)
+        assert_int_equal(f->relay.disk[i].busy, 0);
+    fixture_delete(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_short_passes_long),
         cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
