@@ -41,7 +41,7 @@ static enum error server_accept(const struct server *server, const struct server
     if (strcmp(request->service, server->service) != 0)
         return ERROR_NOT_FOUND;
     if (number >= server->places)
-        return ERROR_BUSY;
+        return number > server->places ? ERROR_NOT_FOUND : ERROR_BUSY;
     if (server->place[number].ended && !server->place[number].waiting) {
         server->place[number].waiting = request->id;
         return ERROR_PENDING;

@@ -20,6 +20,8 @@ struct server_place {
     uint64_t waiting; /* id of a session that gets the place then; 0: none */
 };
 
+#define SERVER_NO_PLACE UINT32_MAX
+
 struct server {
     const char *service;
     struct server_place *place;
@@ -29,7 +31,8 @@ struct server {
     unsigned bit;    /* number of the bit of CAP_NT that the client of place 0 signals; place i has bit + i */
     /*
      * The component's functions; each may be NULL. choose: the place for a request; NULL: the first that is free.
-     * A place that is taken, or `places`, refuses the request.
+     * A place that is taken, or `places`, refuses the request for now; SERVER_NO_PLACE for good: there is nothing
+     * of this label.
      */
     unsigned (*choose)(void *context, const struct server_request *request);
     /* A session begins: its memory is there. Not ERROR_OK: it gets no service until the client ends it. */
