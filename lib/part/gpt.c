@@ -68,9 +68,9 @@ static bool read_header(struct part_scan *scan, struct header *header, const cha
     uint32_t size;
 
     if (!part_fetch(scan, at, 1))
-        return part_fail(scan, which, "to read it, in sector", at);
+        return part_fail_at(scan, which, at, "to read its header", "a failure");
     if (memcmp(bytes, signature, sizeof(signature)) != 0)
-        return part_fail(scan, which, "the signature 'EFI PART', in sector", at);
+        return part_fail_at(scan, which, at, "the signature 'EFI PART'", "another");
     if (part_get32(bytes + 8) != REVISION)
         return part_fail(scan, which, "revision 65536", part_get32(bytes + 8));
     size = part_get32(bytes + 12);
@@ -79,7 +79,7 @@ static bool read_header(struct part_scan *scan, struct header *header, const cha
     header->crc = part_get32(bytes + 16);
     memset(bytes + 16, 0, 4);
     if (~crc32_more(~0u, bytes, size) != header->crc)
-        return part_fail(scan, which, "the CRC of its header", header->crc);
+        return part_fail_at(scan, which, at, "a header of the CRC that it names", "another");
     header->own = part_get64(bytes + 24);
     header->other = part_get64(bytes + 32);
     header->first_usable = part_get64(bytes + 40);
@@ -130,7 +130,7 @@ static bool read_entries(struct part_scan *scan, const struct header *header, co
         const uint32_t bytes = left < PART_SECTOR_MAXIMUM ? (uint32_t)left : PART_SECTOR_MAXIMUM;
 
         if (!part_fetch(scan, at, (bytes + sector_size - 1) / sector_size))
-            return part_fail(scan, which, "to read its entries, in sector", at);
+            return part_fail_at(scan, which, at, "to read its entries", "a failure");
         crc = crc32_more(crc, scan->bytes, bytes);
         for (uint32_t offset = 0; take && offset < bytes; offset += header->entry_size)
             take_entry(scan, scan->bytes + offset, number++);
@@ -138,7 +138,8 @@ static bool read_entries(struct part_scan *scan, const struct header *header, co
         at += chunk;
     }
     if (~crc != header->entries_crc)
-        return part_fail(scan, which, "the CRC of its entries", header->entries_crc);
+        return part_fail_at(scan, which, header->entries, "entries of the CRC that the header names",
+                            "others");
     return true;
 }
 
@@ -177,7 +178,7 @@ bool part_read_gpt(struct part_scan *scan)
         last = first.other;
     second_good = read_table(scan, &second, second_name, last, !first_good);
     if (!first_good && !second_good)
-        return part_fail(scan, "GPT", "one whole table of two", 0);
+        return part_fail(scan, "GPT", "at least one table that is whole", 0);
     if (!first_good) {
         used = &second;
         scan->table->backup = true;

@@ -33,6 +33,9 @@ void part_put_hex(struct part_text *text, uint64_t number, unsigned digits);
 
 /* "THING: expected EXPECTED, found FOUND"; false, so that a check can end with it. */
 bool part_fail(struct part_scan *scan, const char *thing, const char *expected, uint64_t found);
+/* "THING, sector AT: expected EXPECTED, found FOUND" */
+bool part_fail_at(struct part_scan *scan, const char *thing, uint64_t at, const char *expected,
+                  const char *found);
 void part_say(struct part_scan *scan, const struct part_text *text);
 
 /* Reads into scan->bytes. False: a sector is not on the disk, or reading failed; nothing is said. */

@@ -58,6 +58,22 @@ bool part_fail(struct part_scan *scan, const char *thing, const char *expected, 
     return false;
 }
 
+bool part_fail_at(struct part_scan *scan, const char *thing, uint64_t at, const char *expected,
+                  const char *found)
+{
+    struct part_text text = {.length = 0};
+
+    part_put(&text, thing);
+    part_put(&text, ", sector ");
+    part_put_number(&text, at);
+    part_put(&text, ": expected ");
+    part_put(&text, expected);
+    part_put(&text, ", found ");
+    part_put(&text, found);
+    part_say(scan, &text);
+    return false;
+}
+
 void part_uuid_text(const uint8_t uuid[16], char text[PART_UUID_SIZE])
 {
     /* The first three fields are little-endian. */
