@@ -2,10 +2,15 @@
 """The disks of the tests of part and vdi, made of nothing but their description.
 
   gpt(path, mebibytes, [(name, first, sectors), ...])   a GPT of sectors of 512 bytes, both tables
+  counted(path, mebibytes)                              bytes to be known again
+  image(path, mebibytes, parent=None)                   a VDI image with the room that it may take
+  fill(path, [...], {name: file})                       files in partitions
   cut(path, source, bytes)                              a file's beginning
 """
 
+import os
 import struct
+import subprocess
 import uuid
 import zlib
 
@@ -51,7 +56,55 @@ def gpt(path, mebibytes, partitions, damage=None):
         disk.write(entries + second)
 
 
+def counted(path, mebibytes):
+    """Words of 64 bits, each its own number."""
+    with open(path, "wb") as raw:
+        raw.write(struct.pack(f"<{mebibytes << 17}Q", *range(mebibytes << 17)))
+
+
+def image(path, mebibytes, parent=None, block=None):
+    """What a VDI has before its data is 2 MiB at most. Without a parent its disk is what counted() makes."""
+    if os.path.exists(path):
+        os.remove(path)
+    size = ["--block-size", str(block)] if block else []
+    if parent:
+        subprocess.run(["tools/image", "create", "--type", "differencing", *size, path, parent], check=True)
+    else:
+        counted(path + ".raw", mebibytes)
+        subprocess.run(["tools/image", "convert", *size, path + ".raw", path], check=True)
+        os.remove(path + ".raw")
+    os.truncate(path, (mebibytes + 2) << 20)
+
+
+def fill(path, partitions, files):
+    """Puts a file into each partition that has one."""
+    with open(path, "r+b") as disk:
+        for name, first, _ in partitions:
+            if name in files:
+                with open(files[name], "rb") as content:
+                    disk.seek(first * SECTOR)
+                    disk.write(content.read())
+
+
 def cut(path, source, size):
     """The beginning of a file."""
     with open(source, "rb") as whole, open(path, "wb") as part:
         part.write(whole.read(size))
+
+
+MIB = (1 << 20) // SECTOR
+TWO = [("one", 2048, 4096), ("two", 8192, 4096)]
+
+
+def make(build):
+    """The disks of tests/block, in the build folder."""
+    folder = os.path.join(build, "test")
+
+    def path(name):
+        return os.path.join(folder, name)
+
+    os.makedirs(folder, exist_ok=True)
+    gpt(path("gpt.img"), 8, TWO)
+    gpt(path("gpt-first.img"), 8, [*TWO, ("twin", 2 * 8192, 1), ("over", 2048 + 4095, 2)], "first")
+    gpt(path("gpt-both.img"), 8, TWO, "both")
+    counted(path("no-table.img"), 1)

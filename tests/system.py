@@ -15,6 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path += [HERE, os.path.join(HERE, "..", "tools")]
 import abi  # pylint: disable=wrong-import-position
+import disks  # pylint: disable=wrong-import-position
 import load  # pylint: disable=wrong-import-position
 import pairs  # pylint: disable=wrong-import-position
 
@@ -292,8 +293,9 @@ BAD_GUESTS = says(
 
 
 def prepare(build):
-    """Files of tests/bad that are best made: good ones, cut off."""
+    """Files of tests/bad that are best made: good ones, cut off. And disks."""
     os.makedirs(os.path.join(build, "test"), exist_ok=True)
+    disks.make(build)
     for source, name, size in (("target/hello.elf", "truncated.elf", 5000), ("guest/vmlinuz", "truncated-vmlinuz", 3000000)):
         with open(os.path.join(build, source), "rb") as whole, open(os.path.join(build, "test", name), "wb") as part:
             part.write(whole.read(size))
@@ -302,6 +304,22 @@ def prepare(build):
             table.write(struct.pack("<BB10xHHHHQQ", 38, 0, 1, 24, 0, 0, base, base + (32 << 20) - 1))
     with open(os.path.join(build, "test", "hpet"), "wb") as table:  # where SeaBIOS puts the first disk's registers
         table.write(struct.pack("<IB3xQBHB", 0x8086a201, 0, 0xfebf4000, 0, 100, 0))
+
+
+def disks_are_right(clients, kills):
+    """Each client found all that was answered; each server was killed so often, and its clients saw several of its lives."""
+    def check(output):
+        for name in clients:
+            done = re.search(rf"\] scribbler {name}: done: .* opened (\d+) times, (\d+) wrong", output)
+            if not done or int(done.group(2)):
+                return f"{name}: {done.group(0) if done else 'not done'}"
+            if kills and int(done.group(1)) < 3:
+                return f"{name} saw only {done.group(1)} lives of its server"
+        for name, times in kills.items():
+            if f"{name}: killed {times} times" not in output:
+                return f"{name} was not killed {times} times"
+        return None
+    return check
 
 
 def memory_is_kept(output):
@@ -644,6 +662,17 @@ TESTS = [
         check=says(r"^\[core\] device 00:04\.0: BAR 0, 0x4000 bytes at 0xfebf4000: expected .*, found the HPET$",
                    r"^\[core\] device .*expected")),
     run("blk: a disk in RAM", "blk", "--until", "blk scratch: done", check=says(r"blk scratch: \d{4,} requests")),
+    run("part: two clients, and part is killed", "tests/block/part.xml", "--until", r"^\[init\] two: has ended",
+        check=disks_are_right(["one", "5a000000-0000-4000-8000-000000000002"], {"part": 20})),
+    run("part: bad tables", "tests/block/tables.xml", "--faulty", "--until", r"^\[init\] one: has ended", check=says(
+        r"^\[init -> part-none\] part: partition table: expected the signature 43605 at the end of sector 0, found 0$",
+        r"^\[init -> part-both\] part: GPT: expected at least one table that is whole, found 0$",
+        r"^\[init -> part-first\] part: first GPT, sector 1: expected the signature 'EFI PART', found another$",
+        r"^\[init -> part-first\] part: partition 3: expected sectors within 34 to 16350, found 16384 to 16384$",
+        r"^\[init -> part-first\] part: partition 4: expected sectors of its own, .*, which overlaps partition 1$",
+        r"^\[init -> part-first\] part: GPT, partitions: 2; the second table is used$",
+        r"^\[init -> part-first\] part: partition 'nosuch': there is none of this name or UUID$",
+        r"^\[init -> one\] scribbler one: done: .* 0 wrong$")),
     run("blk: another disk", "tests/components/blk/another.xml", "--until", "blk scratch: done",
         check=says("blk scratch: another disk is there now")),
     dma("amd"),
