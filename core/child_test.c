@@ -140,7 +140,7 @@ static void test_connections_end(void **state)
     while (!(error = CALL(machine_init, CHILD_CONNECT, one_handle, at, two_handle, 6)))
         at++;
     assert_int_equal(error, ERROR_LIMIT);
-    assert_int_equal(at, 40 + CONNECTIONS - 1); /* one is init's */
+    assert_int_equal(at, 40 + one->places);
     while (at-- > 40)
         assert_int_equal(CALL(machine_init, CHILD_DISCONNECT, one_handle, at), ERROR_OK);
     for (unsigned n = 1; n <= 2; n++) {
@@ -148,6 +148,39 @@ static void test_connections_end(void **state)
         assert_int_equal(CALL(machine_init, CHILD_CONNECT, one_handle, 40, two_handle, 6), ERROR_NO_KMEM);
         machine_check();
     }
+}
+
+/* With more RAM there are more places, up to a limit, and all of them can be used and come back. */
+static void test_places(void **state)
+{
+    uint64_t large_handle, small_places = one->places;
+    struct pd *large = machine_child("large", 6000, 160, &large_handle);
+    unsigned shares = 0;
+
+    (void)state;
+    assert_int_equal(small_places, HANDLES + 300 / PLACE_PAGES);
+    assert_int_equal(large->places, HANDLES + 6000 / PLACE_PAGES);
+    assert_int_equal(machine_init->places, PLACES_MAX);
+    assert_int_equal(CALL(machine_init, PD_DATASPACE_ALLOC, PAGE), ERROR_OK);
+    uint64_t memory = answer.word[0];
+    while (CALL(machine_init, CHILD_SHARE, large_handle, memory, MEM_READ) == ERROR_OK) {
+        uint64_t place = answer.word[0];
+        shares++;
+        assert_int_equal(CALL(large, PD_ATTACH, place, 0, 0, 0, MEM_READ), ERROR_OK);
+    }
+    assert_int_equal(shares, large->places - 1);
+    for (unsigned i = 0; i + 1 < shares; i++)
+        assert_int_equal(CALL(machine_init, CHILD_CONNECT, large_handle, 40 + i, two_handle, 1), ERROR_OK);
+    machine_check();
+    assert_int_equal(CALL(large, PD_DETACH, large->attachment[7].page * PAGE), ERROR_OK);
+    machine_check();
+    assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, two_handle), ERROR_OK);
+    machine_check();
+    for (unsigned i = 0; i < large->places; i++)
+        assert_null(large->connection[i].holder);
+    two = machine_child("two", 100, 60, &two_handle);
+    assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, large_handle), ERROR_OK);
+    assert_int_equal(WHOLE(machine_init, PD_DATASPACE_FREE, memory), ERROR_OK);
 }
 
 static void test_share(void **state)
@@ -211,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_path, begin, end),
         cmocka_unit_test_setup_teardown(test_connect, begin, end),
         cmocka_unit_test_setup_teardown(test_connections_end, begin, end),
+        cmocka_unit_test_setup_teardown(test_places, begin, end),
         cmocka_unit_test_setup_teardown(test_share, begin, end),
         cmocka_unit_test_setup_teardown(test_capabilities, begin, end),
         cmocka_unit_test_setup_teardown(test_fault, begin, end),

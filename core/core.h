@@ -20,11 +20,17 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-#define PDS         64u
-#define HANDLES     128u /* of a PD; handle 0 is none */
-#define ATTACHMENTS 128u
-#define CONNECTIONS 64u
-#define LOG_LABEL   48u
+#define PDS       64u
+#define LOG_LABEL 48u
+
+/*
+ * A PD has as many places for handles, for attachments and for connections as its RAM quota says: one for each
+ * PLACE_PAGES on top of the least. They lie behind its structure, and it pays for them. Handle 0 is none; those of
+ * kernel objects are below HANDLES, where each has selectors of core's.
+ */
+#define HANDLES     128u
+#define PLACES_MAX  960u
+#define PLACE_PAGES 16u
 
 #define CORE_UTCB (ROOT_UTCB_ADDRESS - PAGE) /* of the entry EC */
 
@@ -111,16 +117,17 @@ struct handle {
 };
 
 struct attachment {
-    uint64_t page, pages; /* in the space; pages 0: unused */
+    uint64_t page, pages; /* in the space */
     uint64_t from, to;    /* these have been entered: `to` grows in steps, on removal `from` does */
     unsigned handle;      /* what is attached: dataspace, or vCPU for its state page */
     unsigned vm;          /* handle of the VM or device, 0: the own HST space */
 };
 
-/* A capability to signal this PD's NT that another PD holds. */
+/* A capability that its holder, in whose table this is, has to another PD's NT. */
 struct connection {
-    struct pd *holder; /* NULL: unused */
+    struct pd *holder, *target; /* NULL: unused */
     selector at;
+    struct connection *next, **link; /* in the target's list */
 };
 
 struct pd {
@@ -140,11 +147,13 @@ struct pd {
     uint64_t loaded;       /* pages of it that are in place */
     uint64_t portal_entry; /* of its portals; 0: no entry EC */
     struct run image[ELF_SEGMENTS];
-    struct run stack[THREADS]; /* count 0: no thread */
-    struct handle handle[HANDLES];
-    struct attachment attachment[ATTACHMENTS];
-    struct connection connection[CONNECTIONS];
-    struct rate log_rate; /* of its lines */
+    struct run stack[THREADS];     /* count 0: no thread */
+    unsigned places, attachments;  /* in each table, and of them in use */
+    struct handle *handle;         /* [places] */
+    struct attachment *attachment; /* [places], in the order of their spaces and pages */
+    struct connection *connection; /* [places] */
+    struct connection *signallers; /* connections to it */
+    struct rate log_rate;          /* of its lines */
 };
 
 /* The reply to a request. */
@@ -277,7 +286,7 @@ MUST_CHECK enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t pag
 MUST_CHECK enum error attachment_enter(struct pd *pd, unsigned vm, const uint64_t *words);
 /* A step; all attachments of a handle. */
 MUST_CHECK enum error attachments_drop(struct pd *pd, unsigned handle);
-/* The space of a VM or device goes, with all attachments in it. */
+/* The space of a VM or device, or the own one, goes, with all attachments in it. */
 void attachments_end(struct pd *pd, unsigned vm);
 
 /* object.c: objects to which the client has a capability, at object.client */

@@ -45,6 +45,12 @@ static selector attachment_space(const struct pd *pd, unsigned vm)
     return vm ? handle_selector(pd, vm) : pd_selector(pd, SEL_HST);
 }
 
+static void attachment_free(struct pd *pd, struct attachment *attachment)
+{
+    struct attachment *end = &pd->attachment[--pd->attachments];
+    memmove(attachment, attachment + 1, (size_t)((char *)end - (char *)attachment));
+}
+
 /* A step; the place is free when all is out. */
 static enum error attachment_drop(struct pd *pd, struct attachment *attachment)
 {
@@ -55,18 +61,17 @@ static enum error attachment_drop(struct pd *pd, struct attachment *attachment)
     attachment->from += pages;
     if (attachment->from < attachment->to)
         return ERROR_MORE;
-    *attachment = (struct attachment){0};
+    attachment_free(pd, attachment);
     return ERROR_OK;
 }
 
 enum error attachments_drop(struct pd *pd, unsigned handle)
 {
     bool dropped = false;
-    for (unsigned i = 0; i < ATTACHMENTS; i++) {
-        struct attachment *attachment = &pd->attachment[i];
-        if (!attachment->pages || attachment->handle != handle)
+    for (unsigned i = 0; i < pd->attachments; i++) {
+        if (pd->attachment[i].handle != handle)
             continue;
-        if (dropped || attachment_drop(pd, attachment) == ERROR_MORE)
+        if (dropped || attachment_drop(pd, &pd->attachment[i--]) == ERROR_MORE)
             return ERROR_MORE;
         dropped = true;
     }
@@ -177,42 +182,50 @@ enum error dataspace_share(struct pd *owner, uint64_t handle, struct pd *to, uns
 /* An attachment in the same space that has one of the pages; NULL: all free. */
 static struct attachment *attachment_overlap(struct pd *pd, unsigned vm, uint64_t page, uint64_t pages)
 {
-    for (unsigned i = 0; i < ATTACHMENTS; i++) {
+    for (unsigned i = 0; i < pd->attachments; i++) {
         struct attachment *other = &pd->attachment[i];
-        if (other->pages && other->vm == vm && page < other->page + other->pages &&
-            other->page < page + pages)
+        if (other->vm == vm && page < other->page + other->pages && other->page < page + pages)
             return other;
     }
     return NULL;
 }
 
 /* Where this many pages are free in the own HST space; 0: nowhere. */
-static uint64_t attachment_place(struct pd *pd, uint64_t pages)
+static uint64_t attachment_place(const struct pd *pd, uint64_t pages)
 {
     uint64_t align = pages >= LARGE_PAGES ? LARGE_PAGES : 1;
     uint64_t page = ATTACH_BASE / PAGE;
-    const struct attachment *other;
-    while ((other = attachment_overlap(pd, 0, page, pages)))
-        page = (other->page + other->pages + align - 1) / align * align;
+    for (unsigned i = 0; i < pd->attachments && pd->attachment[i].vm == 0; i++) {
+        const struct attachment *other = &pd->attachment[i];
+        if (other->page >= page + pages)
+            break;
+        if (other->page + other->pages > page)
+            page = (other->page + other->pages + align - 1) / align * align;
+    }
     return page + pages <= ATTACH_LIMIT / PAGE ? page : 0;
 }
 
-static struct attachment *attachment_new(struct pd *pd)
+/* In its order; NULL: there is no place. */
+static struct attachment *attachment_new(struct pd *pd, const struct attachment *wanted)
 {
-    for (unsigned i = 0; i < ATTACHMENTS; i++)
-        if (!pd->attachment[i].pages)
-            return &pd->attachment[i];
-    return NULL;
+    unsigned i = pd->attachments;
+    if (i == pd->places)
+        return NULL;
+    for (struct attachment *table = pd->attachment;
+         i && (table[i - 1].vm > wanted->vm ||
+               (table[i - 1].vm == wanted->vm && table[i - 1].page > wanted->page));
+         i--)
+        table[i] = table[i - 1];
+    pd->attachments++;
+    pd->attachment[i] = *wanted;
+    return &pd->attachment[i];
 }
 
 enum error attachment_reserve(struct pd *pd, unsigned handle, uint64_t pages, uint64_t *page)
 {
-    struct attachment *attachment = attachment_new(pd);
     *page = attachment_place(pd, pages);
-    if (!attachment || !*page)
-        return ERROR_LIMIT;
-    *attachment = (struct attachment){.page = *page, .pages = pages, .to = pages, .handle = handle};
-    return ERROR_OK;
+    const struct attachment wanted = {.page = *page, .pages = pages, .to = pages, .handle = handle};
+    return *page && attachment_new(pd, &wanted) ? ERROR_OK : ERROR_LIMIT;
 }
 
 /* How much is entered at one go, where `at` has the bits of source and place: as many pages of one size as
@@ -290,23 +303,23 @@ enum error attachment_create(struct pd *pd, const struct attach_request *request
               attachment->handle != request->handle || attachment->from || attachment->to == pages))
         return ERROR_EXISTS;
     if (!attachment) {
-        attachment = attachment_new(pd);
-        if (!attachment || (!request->vm && !*page))
-            return ERROR_LIMIT;
-        *attachment = (struct attachment){
+        const struct attachment wanted = {
             .page = *page, .pages = pages, .handle = (unsigned)request->handle, .vm = request->vm};
+        attachment = request->vm || *page ? attachment_new(pd, &wanted) : NULL;
+        if (!attachment)
+            return ERROR_LIMIT;
     }
     enum error error = attachment_step(pd, attachment, memory, request);
     if (!attachment->to)
-        *attachment = (struct attachment){0};
+        attachment_free(pd, attachment);
     return error;
 }
 
 enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t page)
 {
-    for (unsigned i = 0; i < ATTACHMENTS; i++) {
+    for (unsigned i = 0; i < pd->attachments; i++) {
         struct attachment *attachment = &pd->attachment[i];
-        if (attachment->pages && attachment->vm == vm && attachment->page == page &&
+        if (attachment->vm == vm && attachment->page == page &&
             pd->handle[attachment->handle].kind != HANDLE_VCPU)
             return attachment_drop(pd, attachment);
     }
@@ -329,8 +342,10 @@ enum error attachment_enter(struct pd *pd, unsigned vm, const uint64_t *words)
 
 void attachments_end(struct pd *pd, unsigned vm)
 {
-    capability_remove(handle_selector(pd, vm));
-    for (unsigned i = 0; i < ATTACHMENTS; i++)
-        if (pd->attachment[i].vm == vm)
-            pd->attachment[i] = (struct attachment){0};
+    unsigned left = 0;
+    capability_remove(attachment_space(pd, vm));
+    for (unsigned i = 0; i < pd->attachments; i++)
+        if (pd->attachment[i].vm != vm)
+            pd->attachment[left++] = pd->attachment[i];
+    pd->attachments = left;
 }

@@ -6,12 +6,15 @@ const struct service *handle_services;
 
 enum error handle_new(struct pd *pd, enum handle_kind kind, unsigned *result)
 {
-    for (unsigned i = 1; i < HANDLES; i++)
+    bool memory = kind == HANDLE_RAM || kind == HANDLE_ROM || kind == HANDLE_SHARE; /* these, from the top */
+    for (unsigned n = 1; n < (memory ? pd->places : HANDLES); n++) {
+        unsigned i = memory ? pd->places - n : n;
         if (pd->handle[i].kind == HANDLE_NONE) {
             pd->handle[i] = (struct handle){.kind = (uint8_t)kind};
             *result = i;
             return ERROR_OK;
         }
+    }
     return ERROR_LIMIT;
 }
 
@@ -22,7 +25,7 @@ struct handle *handle_get(struct pd *pd, uint64_t handle, enum handle_kind kind)
 
 enum handle_kind handle_kind(const struct pd *pd, uint64_t handle)
 {
-    return handle < HANDLES ? (enum handle_kind)pd->handle[handle].kind : HANDLE_NONE;
+    return handle < pd->places ? (enum handle_kind)pd->handle[handle].kind : HANDLE_NONE;
 }
 
 enum error handle_close(struct pd *pd, unsigned handle)

@@ -5,6 +5,7 @@
 #include "tests/core/machine.h"
 
 #include <cmocka.h>
+#include <string.h>
 
 static unsigned closes, steps;
 
@@ -21,7 +22,10 @@ static int begin(void **state)
 {
     static struct pd pd;
 
-    pd = (struct pd){0};
+    static struct handle table[HANDLES];
+
+    memset(table, 0, sizeof(table));
+    pd = (struct pd){.places = HANDLES, .handle = table};
     handle_services = counted;
     closes = 0;
     *state = &pd;

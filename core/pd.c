@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-#define STACK_PAGES 16u /* of the main thread */
-#define LOAD_PAGES  48u /* of a program, cleared, copied and entered in a step */
+#define STACK_PAGES      16u /* of the main thread */
+#define LOAD_PAGES       48u /* of a program, cleared, copied and entered in a step */
+#define CONNECTIONS_STEP 32u /* capabilities taken from others */
 
 /* Of threads of one priority on a CPU. A guest that waits for a processor whose thread has its turn later
  * waits this long, so they are short; a turn costs some hundred instructions. */
@@ -64,8 +65,8 @@ enum error pd_connect(struct pd *holder, selector at, struct pd *target, uint64_
     struct connection *place = NULL;
     if (!selector_usable(at) || !bits)
         return ERROR_BAD_ARGUMENT;
-    for (unsigned i = 0; i < CONNECTIONS && !place; i++)
-        place = target->connection[i].holder ? NULL : &target->connection[i];
+    for (unsigned i = 0; i < holder->places && !place; i++)
+        place = holder->connection[i].holder ? NULL : &holder->connection[i];
     if (!place)
         return ERROR_LIMIT;
     enum error error = kernel_error(nt_narrow(pd_selector(target, SEL_NT), scratch, bits));
@@ -73,32 +74,42 @@ enum error pd_connect(struct pd *holder, selector at, struct pd *target, uint64_
         return error;
     error = pd_install(holder, scratch, at, PERM_NT_SIGNAL);
     capability_forget(scratch);
-    if (!error)
-        *place = (struct connection){holder, at};
-    return error;
+    if (error)
+        return error;
+    *place = (struct connection){holder, target, at, target->signallers, &target->signallers};
+    if (place->next)
+        place->next->link = &place->next;
+    target->signallers = place;
+    return ERROR_OK;
+}
+
+static void connection_free(struct connection *connection)
+{
+    *connection->link = connection->next;
+    if (connection->next)
+        connection->next->link = connection->link;
+    *connection = (struct connection){0};
 }
 
 void pd_disconnect(struct pd *holder, selector at)
 {
-    for (unsigned i = 1; i < PDS; i++)
-        for (unsigned j = 0; pds[i] && j < CONNECTIONS; j++) {
-            struct connection *connection = &pds[i]->connection[j];
-            if (connection->holder == holder && connection->at == at)
-                *connection = (struct connection){0};
-        }
+    for (unsigned i = 0; i < holder->places; i++)
+        if (holder->connection[i].holder && holder->connection[i].at == at)
+            connection_free(&holder->connection[i]);
     pd_uninstall(holder, at);
 }
 
-/* Nobody holds a capability to this PD's notification any more, and it is in nobody's list. */
-static void connections_end(struct pd *pd)
+/* It signals nobody, and nobody signals it any more. A step: false when it is to be called again. */
+static bool connections_end(struct pd *pd)
 {
-    for (unsigned i = 0; i < CONNECTIONS; i++)
+    for (unsigned i = 0; i < pd->places; i++)
         if (pd->connection[i].holder)
-            pd_uninstall(pd->connection[i].holder, pd->connection[i].at);
-    for (unsigned i = 1; i < PDS; i++)
-        for (unsigned j = 0; pds[i] && j < CONNECTIONS; j++)
-            if (pds[i]->connection[j].holder == pd)
-                pds[i]->connection[j] = (struct connection){0};
+            connection_free(&pd->connection[i]); /* the capability goes with its space */
+    for (unsigned i = 0; pd->signallers && i < CONNECTIONS_STEP; i++) {
+        pd_uninstall(pd->signallers->holder, pd->signallers->at);
+        connection_free(pd->signallers);
+    }
+    return !pd->signallers;
 }
 
 /* A step: the next pages of one segment. */
@@ -217,7 +228,11 @@ enum error pd_create(struct pd *parent, const struct pd_request *request, struct
 {
     struct elf elf;
     struct run run;
-    uint64_t own = (sizeof(struct pd) + PAGE - 1) / PAGE;
+    uint64_t places =
+        request->ram / PLACE_PAGES < PLACES_MAX - HANDLES ? HANDLES + request->ram / PLACE_PAGES : PLACES_MAX;
+    uint64_t bytes = sizeof(struct pd) +
+                     places * (sizeof(struct handle) + sizeof(struct attachment) + sizeof(struct connection));
+    uint64_t own = (bytes + PAGE - 1) / PAGE;
     unsigned index = index_free();
     const struct handle *rom = request->rom;
     const char *reason = elf_parse(physical_pointer(rom->memory.run[0].page * PAGE), rom->memory.bytes, &elf);
@@ -233,7 +248,11 @@ enum error pd_create(struct pd *parent, const struct pd_request *request, struct
     if (!memory_alloc(&free_memory, own, &run, 1))
         return ERROR_NO_RAM;
     struct pd *pd = physical_pointer(run.page * PAGE);
-    memset(pd, 0, sizeof(*pd));
+    memset(pd, 0, bytes);
+    pd->places = (unsigned)places;
+    pd->handle = (struct handle *)(pd + 1);
+    pd->attachment = (struct attachment *)(pd->handle + places);
+    pd->connection = (struct connection *)(pd->attachment + places);
     pd->elf = elf;
     pd->file = physical_pointer(rom->memory.run[0].page * PAGE);
     pd->index = index;
@@ -346,7 +365,7 @@ enum error pd_start(struct pd *pd, uint64_t parent_portal)
 static unsigned handle_last(const struct pd *pd)
 {
     unsigned found = 0;
-    for (unsigned i = 1; i < HANDLES; i++) {
+    for (unsigned i = 1; i < pd->places; i++) {
         unsigned kind = pd->handle[i].kind;
         if (kind == HANDLE_DEVICE || kind == HANDLE_VM)
             return i;
@@ -378,11 +397,10 @@ enum error pd_destroy(struct pd *pd)
     if (!pd->dying) {
         pd->dying = true;
         capability_remove(pd_selector(pd, SEL_PD)); /* its threads end here */
-        capability_remove(pd_selector(pd, SEL_HST));
-        for (unsigned i = 0; i < ATTACHMENTS; i++)
-            if (!pd->attachment[i].vm)
-                pd->attachment[i] = (struct attachment){0};
-        connections_end(pd);
+        attachments_end(pd, 0);
+        (void)connections_end(pd);
+    } else if (!connections_end(pd)) {
+        /* there are more */
     } else if (handle) {
         (void)handle_close(pd, handle);
     } else {

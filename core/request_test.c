@@ -41,7 +41,7 @@ static uint64_t word(void)
     case 6:
         return 0ul - number(40) * PAGE;
     case 7:
-        return number(HANDLES + 2);
+        return number(pds[1]->places + 2);
     case 8:
         return number(UINT64_MAX);
     case 9:
@@ -64,10 +64,10 @@ static void open_random(uint64_t child)
 /* A handle that is in use, 0: none was met. */
 static uint64_t handle_random(const struct pd *pd, bool session)
 {
-    unsigned from = 1 + (unsigned)number(HANDLES - 1);
+    unsigned from = 1 + (unsigned)number(pd->places - 1);
 
-    for (unsigned i = 0; i < HANDLES; i++) {
-        unsigned handle = (from + i) % HANDLES, kind = pd->handle[handle].kind;
+    for (unsigned i = 0; i < pd->places; i++) {
+        unsigned handle = (from + i) % pd->places, kind = pd->handle[handle].kind;
         if (session ? services[kind].request != NULL
                     : kind == HANDLE_RAM || kind == HANDLE_SHARE || kind == HANDLE_ROM || kind == HANDLE_BAR)
             return handle;
@@ -138,7 +138,7 @@ static struct pd *child_again(uint64_t *handle)
 /* Init gives back what it has piled up, so that there is always something to ask for. */
 static void tidy(void)
 {
-    for (unsigned i = 1; i < HANDLES; i++)
+    for (unsigned i = 1; i < machine_init->places; i++)
         if (number(2) && machine_init->handle[i].kind != HANDLE_CHILD)
             while (machine_init->handle[i].kind != HANDLE_NONE && handle_close(machine_init, i) == ERROR_MORE)
                 ;

@@ -88,7 +88,7 @@ static void test_refused(void **state)
     assert_int_equal(CALL(machine_init, PARENT_CLOSE, 127, client_handle), ERROR_NOT_FOUND);
     assert_int_equal(CALL(machine_init, PARENT_CLOSE, UINT64_MAX, client_handle), ERROR_NOT_FOUND);
     assert_int_equal(CALL(client, session_operation(5, 0)), ERROR_NOT_FOUND);
-    assert_int_equal(CALL(client, session_operation(HANDLES, 0)), ERROR_NOT_FOUND);
+    assert_int_equal(CALL(client, session_operation(client->places, 0)), ERROR_NOT_FOUND);
 }
 
 /* One client at a time; ports of a closed session are out of the client's reach. */

@@ -362,9 +362,9 @@ static bool memory_has(const struct handle *memory, uint64_t page, uint64_t coun
 
 static bool range_attached(const struct pd *pd, unsigned vm, const struct model_range *range)
 {
-    for (unsigned i = 0; i < ATTACHMENTS; i++) {
+    for (unsigned i = 0; i < pd->attachments; i++) {
         const struct attachment *attachment = &pd->attachment[i];
-        const struct handle *memory = attachment->pages ? memory_of(pd, attachment->handle) : NULL;
+        const struct handle *memory = memory_of(pd, attachment->handle);
         if (!memory || attachment->vm != vm || range->at < attachment->page + attachment->from ||
             range->at + range->count > attachment->page + attachment->to)
             continue;
@@ -409,8 +409,8 @@ static const char *capability_reason(const struct pd *pd, uint64_t at)
             return "a handle's";
     }
     for (unsigned i = 1; i < PDS; i++)
-        for (unsigned j = 0; pds[i] && j < CONNECTIONS; j++)
-            if (pds[i]->connection[j].holder == pd && pds[i]->connection[j].at == at)
+        for (const struct connection *c = pds[i] ? pds[i]->signallers : NULL; c; c = c->next)
+            if (c->holder == pd && c->at == at)
                 return "a connection";
     return NULL;
 }
@@ -452,7 +452,13 @@ static void pd_check(const struct pd *pd)
 {
     uint64_t pages = own(&pd->pages, 1) + own(pd->stack, THREADS) + own(pd->image, ELF_SEGMENTS);
 
-    for (unsigned i = 1; i < HANDLES; i++) {
+    for (unsigned i = 1; i < pd->attachments; i++) {
+        const struct attachment *one = &pd->attachment[i - 1], *next = one + 1;
+        assert_true(one->vm < next->vm || (one->vm == next->vm && one->page + one->pages <= next->page));
+    }
+    for (unsigned i = 0; i < pd->places; i++)
+        assert_true(!pd->connection[i].holder || *pd->connection[i].link == &pd->connection[i]);
+    for (unsigned i = 1; i < pd->places; i++) {
         if (pd->handle[i].kind == HANDLE_RAM)
             pages += own(pd->handle[i].memory.run, RUNS);
         if (pd->handle[i].kind == HANDLE_CHILD)
@@ -499,12 +505,11 @@ struct snapshot machine_snapshot(void)
     }
     for (unsigned i = 1; i < PDS; i++) {
         snapshot.ram_used += pds[i] ? pds[i]->ram_used : 0;
-        for (unsigned j = 1; pds[i] && j < HANDLES; j++)
+        for (unsigned j = 1; pds[i] && j < pds[i]->places; j++)
             snapshot.handles += pds[i]->handle[j].kind != HANDLE_NONE;
-        for (unsigned j = 0; pds[i] && j < ATTACHMENTS; j++)
-            snapshot.attachments += pds[i]->attachment[j].pages != 0;
-        for (unsigned j = 0; pds[i] && j < CONNECTIONS; j++)
-            snapshot.connections += pds[i]->connection[j].holder != NULL;
+        snapshot.attachments += pds[i] ? pds[i]->attachments : 0;
+        for (const struct connection *c = pds[i] ? pds[i]->signallers : NULL; c; c = c->next)
+            snapshot.connections++;
     }
     return snapshot;
 }
