@@ -59,17 +59,6 @@ enum error component_serve(request_handler request)
     return error;
 }
 
-enum error pd_info(struct pd_info *info)
-{
-    enum error error = core_call(PD_INFO, 0, 0, 0, 0, 0);
-    if (error)
-        return error;
-    const uint64_t *words = utcb();
-    *info = (struct pd_info){words[1], words[2], words[3], words[4], words[5],
-                             words[6], words[7], words[8], words[9], words[10]};
-    return ERROR_OK;
-}
-
 enum error thread_create(void (*function)(void *), void *argument, unsigned priority, size_t stack,
                          unsigned cpu)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The VM, PLATFORM and INFO services of core as functions.
+ * The VM, PLATFORM and INFO services of core as functions, and what it tells each component of itself.
  */
 #include "base/include/vm.h"
 
@@ -8,6 +8,17 @@
 #include "base/include/session.h"
 #include "base/include/session/platform.h"
 #include "base/include/session/vm.h"
+
+enum error pd_info(struct pd_info *info)
+{
+    enum error error = core_call(PD_INFO, 0, 0, 0, 0, 0);
+    if (error)
+        return error;
+    const uint64_t *words = utcb();
+    *info = (struct pd_info){words[1], words[2], words[3], words[4], words[5],
+                             words[6], words[7], words[8], words[9], words[10]};
+    return ERROR_OK;
+}
 
 enum error vm_open(const char *label, struct vm *vm)
 {

@@ -66,13 +66,14 @@ static enum error child_fault(const struct pd *child, struct reply *reply)
     return kernel_error(status);
 }
 
-static enum error child_quota(struct pd *pd, struct pd *child, uint64_t bytes)
+static enum error child_quota(struct pd *pd, struct pd *child, uint64_t bytes, struct reply *reply)
 {
     int64_t change = (int64_t)bytes;
     struct pd *giver = change < 0 ? child : pd;
     uint64_t pages = (change < 0 ? 0 - bytes : bytes) / PAGE;
     if (bytes % PAGE || child == pd)
         return ERROR_BAD_ARGUMENT;
+    *reply = (struct reply){.word = {pages * PAGE, (giver->ram_limit - giver->ram_used) * PAGE}, .words = 2};
     if (pages > giver->ram_limit - giver->ram_used)
         return ERROR_NO_RAM;
     for (; child != pd; child = child->parent) { /* what is negative wraps, and back */
@@ -154,7 +155,7 @@ static enum error child_operation(struct pd *pd, struct pd *child, uint64_t oper
         reply->words = 4;
         return quota_info(child, reply->word);
     case CHILD_QUOTA:
-        return child_quota(pd, child, words[1]);
+        return child_quota(pd, child, words[1], reply);
     case CHILD_SHARE:
         return child_share(pd, child, words, reply);
     case CHILD_CONNECT:

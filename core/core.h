@@ -286,7 +286,7 @@ MUST_CHECK enum error attachment_remove(struct pd *pd, unsigned vm, uint64_t pag
 MUST_CHECK enum error attachment_enter(struct pd *pd, unsigned vm, const uint64_t *words);
 /* A step; all attachments of a handle. */
 MUST_CHECK enum error attachments_drop(struct pd *pd, unsigned handle);
-/* The space of a VM or device, or the own one, goes, with all attachments in it. */
+/* The space of a VM or device goes, with all attachments in it. */
 void attachments_end(struct pd *pd, unsigned vm);
 
 /* object.c: objects to which the client has a capability, at object.client */

@@ -343,7 +343,7 @@ enum error attachment_enter(struct pd *pd, unsigned vm, const uint64_t *words)
 void attachments_end(struct pd *pd, unsigned vm)
 {
     unsigned left = 0;
-    capability_remove(attachment_space(pd, vm));
+    capability_remove(handle_selector(pd, vm));
     for (unsigned i = 0; i < pd->attachments; i++)
         if (pd->attachment[i].vm != vm)
             pd->attachment[left++] = pd->attachment[i];

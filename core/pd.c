@@ -393,11 +393,15 @@ static void objects_destroy(struct pd *pd)
 enum error pd_destroy(struct pd *pd)
 {
     struct run pages = pd->pages;
-    unsigned handle = handle_last(pd);
+    unsigned handle = handle_last(pd), own = 0;
     if (!pd->dying) {
         pd->dying = true;
         capability_remove(pd_selector(pd, SEL_PD)); /* its threads end here */
-        attachments_end(pd, 0);
+        capability_remove(pd_selector(pd, SEL_HST));
+        while (own < pd->attachments && !pd->attachment[own].vm)
+            own++; /* they are the first */
+        pd->attachments -= own;
+        memmove(pd->attachment, pd->attachment + own, pd->attachments * sizeof(*pd->attachment));
         (void)connections_end(pd);
     } else if (!connections_end(pd)) {
         /* there are more */
