@@ -40,6 +40,11 @@ static enum error server_accept(const struct server *server, const struct server
         number++;
     if (strcmp(request->service, server->service) != 0)
         return ERROR_NOT_FOUND;
+    if (request->donation < server->donation) {
+        enum error wanted = server_want(request->id, server->donation);
+        (void)wanted; /* the client has gone, or comes again with more */
+        return ERROR_CLOSED;
+    }
     if (number >= server->places)
         return number > server->places ? ERROR_NOT_FOUND : ERROR_BUSY;
     if (server->place[number].ended && !server->place[number].waiting) {

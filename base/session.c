@@ -97,20 +97,29 @@ enum error session_poll(struct session *session)
     if (error == ERROR_OK || error == ERROR_CLOSED) {
         session->dataspace = utcb()[2];
         session->bytes = utcb()[3];
+    } else if (error == ERROR_NO_RAM) {
+        session->bytes = utcb()[1];
     }
     return error;
 }
 
 enum error session_open_wait(const struct session_request *request, struct session *session)
 {
-    enum error error = session_open(request, session);
-    while (error == ERROR_PENDING) {
-        uint64_t news;
-        if (nt_wait_for(CAP_NT, NT_PARENT_NEWS, DEADLINE_NEVER, &news) != STATUS_OK)
-            return ERROR_FAULT;
-        error = session_poll(session);
-    }
-    return error;
+    struct session_request wanted = *request;
+    enum error error;
+    do {
+        error = session_open(&wanted, session);
+        bool refused = error == ERROR_PENDING;
+        while (error == ERROR_PENDING) {
+            uint64_t news;
+            if (nt_wait_for(CAP_NT, NT_PARENT_NEWS, DEADLINE_NEVER, &news) != STATUS_OK)
+                return ERROR_FAULT;
+            error = session_poll(session);
+        }
+        if (!refused || error != ERROR_NO_RAM || session->bytes <= wanted.donation)
+            return error;
+        wanted.donation = session->bytes;
+    } while (true);
 }
 
 enum error session_close_of(uint64_t client, uint64_t id)
@@ -157,4 +166,9 @@ enum error server_ready(uint64_t id, selector base, uint64_t bits, struct sessio
 enum error server_refuse(uint64_t id, enum error reason)
 {
     return parent_call(PARENT_REFUSE, id, (uint64_t)reason, 0, 1);
+}
+
+enum error server_want(uint64_t id, uint64_t donation)
+{
+    return parent_call(PARENT_REFUSE, id, ERROR_NO_RAM, donation, 1);
 }

@@ -71,6 +71,18 @@ enum error creator_quota(uint64_t child, int64_t bytes)
     return core_call(CHILD_QUOTA, child, (uint64_t)bytes, 0, 0, 0);
 }
 
+enum error creator_alloc(uint64_t bytes, uint64_t *handle)
+{
+    enum error error = core_call(PD_DATASPACE_ALLOC, bytes, 0, 0, 0, 0);
+    *handle = error == ERROR_OK || error == ERROR_MORE ? utcb()[1] : 0;
+    return error;
+}
+
+enum error creator_clear(uint64_t handle)
+{
+    return core_call(PD_DATASPACE_CLEAR, handle, 0, 0, 0, 0);
+}
+
 enum error creator_share(uint64_t child, uint64_t dataspace, uint64_t rights, uint64_t *handle)
 {
     enum error error = core_call(CHILD_SHARE, child, dataspace, rights, 0, 0);

@@ -32,6 +32,9 @@ MUST_CHECK enum error creator_fault(uint64_t child, uint64_t *fault, uint64_t *i
                                     uint64_t *address);
 /* bytes: given to the child, or taken where negative. */
 MUST_CHECK enum error creator_quota(uint64_t child, int64_t bytes);
+/* An own dataspace. ERROR_MORE: creator_clear() until it is OK; bytes is a multiple of 4096. */
+MUST_CHECK enum error creator_alloc(uint64_t bytes, uint64_t *handle);
+MUST_CHECK enum error creator_clear(uint64_t handle);
 MUST_CHECK enum error creator_share(uint64_t child, uint64_t dataspace, uint64_t rights, uint64_t *handle);
 /* Handles to an own dataspace in the tables of others. */
 MUST_CHECK enum error creator_shares(uint64_t dataspace, uint64_t *count);

@@ -103,7 +103,10 @@ static void request_open(unsigned client, struct message *message, struct reply 
         break;
     case ROUTE_CHILD:
         reply->error = session_request(&state, client, server, &wanted, &id);
-        reply_words(reply, id, 0, 0);
+        if (reply->error == ERROR_NO_RAM)
+            reply_words(reply, utcb()[1], utcb()[2], 0);
+        else
+            reply_words(reply, id, 0, 0);
         break;
     case ROUTE_CONFIG:
         reply->error = child_config(&state, client, &handle, &bytes);
@@ -144,7 +147,10 @@ static void request_poll(uint64_t who, uint64_t id, struct reply *reply)
         reply->error = session_poll(&session);
     else
         reply->error = session_state_of(&state, who, id, &session.dataspace, &session.bytes);
-    reply_words(reply, id, session.dataspace, session.bytes);
+    if (reply->error == ERROR_NO_RAM)
+        reply_words(reply, session.bytes, 0, 0);
+    else
+        reply_words(reply, id, session.dataspace, session.bytes);
 }
 
 static void request_answer(unsigned client, struct message *message, struct reply *reply)
@@ -158,8 +164,8 @@ static void request_answer(unsigned client, struct message *message, struct repl
     uint64_t second = 0, third = 0, who = 0;
     if (operation == PARENT_READY || operation == PARENT_REFUSE)
         second = message_get(message);
-    if (operation == PARENT_READY)
-        third = message_get(message) & ~NT_PARENT_NEWS;
+    if (operation == PARENT_READY || operation == PARENT_REFUSE)
+        third = message_get(message);
     if (operation == PARENT_POLL || operation == PARENT_CLOSE)
         who = child_path(&state, client, message_get(message));
     if (message->bad) {
@@ -188,12 +194,13 @@ static void request_answer(unsigned client, struct message *message, struct repl
             reply_words(reply, reply->closed ? REQUEST_CLOSE : REQUEST_OPEN, id, reply->session->donation);
         break;
     case PARENT_READY:
-        reply->error = session_server_ready(&state, client, first, second, third, &handle, &bytes);
+        reply->error =
+            session_server_ready(&state, client, first, second, third & ~NT_PARENT_NEWS, &handle, &bytes);
         reply_words(reply, handle, bytes, 0);
         break;
     case PARENT_REFUSE:
-        reply->error =
-            session_server_refuses(&state, client, first, second < ERRORS ? (enum error)second : ERROR_FAULT);
+        reply->error = session_server_refuses(&state, client, first,
+                                              second < ERRORS ? (enum error)second : ERROR_FAULT, third);
         break;
     case PARENT_EXIT:
         child_exits(&state, client, first);

@@ -13,25 +13,25 @@
 #pragma once
 
 #include "base/include/dataspace.h"
+#include "base/include/session/parent.h"
 #include "base/include/vm.h"
 #include "init/config.h"
 #include "init/creator.h"
 #include "init/denials.h"
 
-#define INIT_SESSIONS           64u
-#define INIT_SESSIONS_OF_CLIENT 8u
-#define INIT_DONATION_MAX       0x100000u    /* bytes of one session's buffer */
-#define INIT_RAM_RESERVE        0x200000u    /* of init's own quota, kept from ram="rest" */
-#define INIT_WORK               (1ull << 62) /* bit of CAP_NT: something is left to do outside of a request */
-#define INIT_OWN_SESSION        (1ull << 32) /* set in ids of sessions that core does not know */
-#define INIT_PASSED_ON          (1ull << 40) /* added to the ids of the parent, once for each init between */
-#define INIT_CONFIG_SESSION     (INIT_OWN_SESSION | 0xffffffffu)
-#define INIT_CAP_WORK           CAP_FREE
-#define INIT_CAP_CLIENT         (CAP_FREE + 1) /* while a client further below is signalled */
-#define INIT_CAP_ROM            (CAP_FREE + 2) /* unused: init has nothing to tell its configuration's server */
-#define INIT_CAP_REPORT         (CAP_FREE + 3) /* signals the server of reports */
-#define INIT_CAP_NEWS(index)    (CAP_FREE + 4 + (index))
-#define INIT_ROM_CHANGED        (1ull << 61)
+#define INIT_SESSIONS        (CONFIG_STARTS * PARENT_SESSIONS)
+#define INIT_SESSION_BLOCK   64u          /* sessions whose memory comes at once */
+#define INIT_RAM_RESERVE     0x200000u    /* of init's own quota, kept from ram="rest" */
+#define INIT_WORK            (1ull << 62) /* bit of CAP_NT: something is left to do outside of a request */
+#define INIT_OWN_SESSION     (1ull << 32) /* set in ids of sessions that core does not know */
+#define INIT_PASSED_ON       (1ull << 40) /* added to the ids of the parent, once for each init between */
+#define INIT_CONFIG_SESSION  (INIT_OWN_SESSION | 0xffffffffu)
+#define INIT_CAP_WORK        CAP_FREE
+#define INIT_CAP_CLIENT      (CAP_FREE + 1) /* while a client further below is signalled */
+#define INIT_CAP_ROM         (CAP_FREE + 2) /* unused: init has nothing to tell its configuration's server */
+#define INIT_CAP_REPORT      (CAP_FREE + 3) /* signals the server of reports */
+#define INIT_CAP_NEWS(index) (CAP_FREE + 4 + (index))
+#define INIT_ROM_CHANGED     (1ull << 61)
 
 _Static_assert(CONFIG_STARTS <= 48, "each component has a fault bit of its own");
 
@@ -59,6 +59,7 @@ struct child {
 
 enum session_state {
     SESSION_FREE,
+    SESSION_CLEARED,   /* its memory is, and then it is requested */
     SESSION_REQUESTED, /* the server has not heard of it */
     SESSION_OFFERED,   /* it has, and has not answered */
     SESSION_READY,
@@ -67,13 +68,13 @@ enum session_state {
 
 struct session_entry {
     enum session_state state;
-    uint32_t generation;
+    uint32_t generation, index;
     unsigned client, server; /* indices of children */
     uint64_t who;            /* the client's path: the child's handle, and what of it is below */
     uint32_t client_generation;
     bool client_here, server_here; /* that side still knows the session */
     enum error reason;             /* why it has ended */
-    uint64_t donation;
+    uint64_t donation, wanted;     /* wanted: by the server that has refused */
     struct dataspace dataspace;
     uint64_t client_handle;
     selector client_base, server_base;
@@ -96,7 +97,8 @@ struct init {
     const struct init_config *config; /* its places are those of child[] */
     const char *text;                 /* its XML */
     struct child child[CONFIG_STARTS];
-    struct session_entry session[INIT_SESSIONS];
+    struct session_entry *session[INIT_SESSIONS / INIT_SESSION_BLOCK];
+    unsigned sessions; /* for which there is memory */
     uint64_t tsc_hz;
     unsigned cpus; /* of the machine */
 };
@@ -157,10 +159,10 @@ const struct session_entry *session_next(struct init *init, unsigned server, uin
 MUST_CHECK enum error session_server_ready(struct init *init, unsigned server, uint64_t id, selector base,
                                            uint64_t bits, uint64_t *handle, uint64_t *bytes);
 MUST_CHECK enum error session_server_refuses(struct init *init, unsigned server, uint64_t id,
-                                             enum error reason);
+                                             enum error reason, uint64_t wanted);
 /* Ends those that the configuration does not allow. */
 void sessions_check(struct init *init);
 /* The component is dead, its handles and capabilities are gone with it. */
 void sessions_child_died(struct init *init, unsigned index);
-/* Frees what both sides have let go of. Returns the TSC at which it wants to be called again. */
+/* Clears memory for new ones, frees what both sides of others have let go of. Returns the TSC at which it wants to be called again. */
 uint64_t sessions_reap(struct init *init);

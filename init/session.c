@@ -16,20 +16,25 @@
 
 #define PAGE_SIZE         4096u
 #define REAP_MILLISECONDS 20u
+#define CLEAR_STEPS       8u /* of a memory, in a millisecond: the others have the rest of it */
 
-static uint64_t session_id(const struct init *init, const struct session_entry *session)
+static uint64_t session_id(const struct session_entry *session)
 {
-    uint64_t index = (uint64_t)(session - init->session);
-    return INIT_OWN_SESSION | (uint64_t)(session->generation & 0xffffu) << 8 | index;
+    return INIT_OWN_SESSION | (uint64_t)(session->generation & 0xffffu) << 16 | session->index;
+}
+
+static struct session_entry *session_at(const struct init *init, unsigned index)
+{
+    return &init->session[index / INIT_SESSION_BLOCK][index % INIT_SESSION_BLOCK];
 }
 
 static struct session_entry *session_by_id(struct init *init, uint64_t id)
 {
-    uint64_t index = id & 0xffu;
-    if (index >= INIT_SESSIONS)
+    uint64_t index = id & 0xffffu;
+    if (index >= init->sessions)
         return NULL;
-    struct session_entry *session = &init->session[index];
-    return session->state != SESSION_FREE && session_id(init, session) == id ? session : NULL;
+    struct session_entry *session = session_at(init, (unsigned)index);
+    return session->state != SESSION_FREE && session_id(session) == id ? session : NULL;
 }
 
 static struct session_entry *session_of_client(struct init *init, uint64_t who, uint64_t id)
@@ -90,77 +95,111 @@ static bool session_release(struct init *init, struct session_entry *session)
             return false;
     }
     if (child_is_client(init, session)) {
-        enum error error = creator_quota(session->who, (int64_t)session->donation);
+        enum error error = creator_quota(session->who, (int64_t)(session->donation + PAGE_SIZE));
         (void)error; /* the client died just now: its quota comes back with it */
     }
     session->state = SESSION_FREE;
     return true;
 }
 
+/* True: the server hears of it. */
+static bool session_clear(struct init *init, struct session_entry *session)
+{
+    enum error error = ERROR_MORE;
+    for (unsigned i = 0; i < CLEAR_STEPS && error == ERROR_MORE; i++)
+        error = creator_clear(session->dataspace.handle);
+    if (error == ERROR_MORE)
+        return false;
+    session->state = SESSION_REQUESTED;
+    child_signal(init, session->server);
+    return true;
+}
+
 uint64_t sessions_reap(struct init *init)
 {
-    bool left = false;
-    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
-        struct session_entry *session = &init->session[i];
+    bool left = false, unclear = false;
+    for (unsigned i = 0; i < init->sessions; i++) {
+        struct session_entry *session = session_at(init, i);
         if (session->state == SESSION_ENDED && !session->client_here && !session->server_here)
             left |= !session_release(init, session);
+        if (session->state == SESSION_CLEARED && !unclear)
+            unclear = !session_clear(init, session);
     }
+    if (unclear)
+        return tsc_read() + init->tsc_hz / 1000;
     return left ? tsc_read() + init->tsc_hz / 1000 * REAP_MILLISECONDS : DEADLINE_NEVER;
 }
 
 unsigned sessions_count(const struct init *init, unsigned client)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < INIT_SESSIONS; i++)
-        count += init->session[i].state != SESSION_FREE && init->session[i].client == client;
+    for (unsigned i = 0; i < init->sessions; i++)
+        count += session_at(init, i)->state != SESSION_FREE && session_at(init, i)->client == client;
     return count;
 }
 
-static struct session_entry *session_find_free(struct init *init, unsigned client)
+/* The memory of a block stays: clients have paid for it, a page each, and new ones will. */
+static enum error session_new(struct init *init, unsigned client, struct session_entry **session)
 {
     unsigned i = 0;
-    while (i < INIT_SESSIONS && init->session[i].state != SESSION_FREE)
+    if (sessions_count(init, client) == PARENT_SESSIONS)
+        return ERROR_LIMIT;
+    while (i < init->sessions && session_at(init, i)->state != SESSION_FREE)
         i++;
-    return i < INIT_SESSIONS && sessions_count(init, client) < INIT_SESSIONS_OF_CLIENT ? &init->session[i]
-                                                                                       : NULL;
+    if (i == init->sessions) {
+        struct dataspace dataspace;
+        void *block;
+        enum error error = memory_alloc(INIT_SESSION_BLOCK * sizeof **session, &dataspace, &block);
+        if (error != ERROR_OK)
+            return error;
+        init->session[i / INIT_SESSION_BLOCK] = block;
+        init->sessions += INIT_SESSION_BLOCK;
+        for (unsigned j = i; j < init->sessions; j++)
+            session_at(init, j)->index = j;
+    }
+    *session = session_at(init, i);
+    return ERROR_OK;
 }
 
 enum error session_request(struct init *init, unsigned client, unsigned server,
                            const struct session_entry *wanted, uint64_t *id)
 {
-    if (wanted->donation > INIT_DONATION_MAX)
+    if (wanted->donation > INT64_MAX / 2)
         return ERROR_BAD_ARGUMENT;
     if (!child_will_run(init, server))
         return ERROR_CLOSED;
-    struct session_entry *session = session_find_free(init, client);
-    if (session == NULL)
-        return ERROR_LIMIT;
+    struct session_entry *session = NULL;
     uint64_t donation = (wanted->donation + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
     donation = donation < PAGE_SIZE ? PAGE_SIZE : donation;
-    enum error error = creator_quota(wanted->who, -(int64_t)donation);
+    enum error error = creator_quota(wanted->who, -(int64_t)(donation + PAGE_SIZE));
     if (error != ERROR_OK)
         return error;
-    struct dataspace dataspace = {0};
-    error = dataspace_alloc(donation, &dataspace);
-    if (error != ERROR_OK) {
-        enum error returned = creator_quota(wanted->who, (int64_t)donation);
+    struct dataspace dataspace = {.bytes = donation};
+    error = session_new(init, client, &session);
+    if (error == ERROR_OK)
+        error = creator_alloc(donation, &dataspace.handle);
+    if (error != ERROR_OK && error != ERROR_MORE) {
+        enum error returned = creator_quota(wanted->who, (int64_t)(donation + PAGE_SIZE));
         (void)returned;
-        return error;
+        return error == ERROR_NO_RAM ? ERROR_BUSY
+                                     : error; /* it is the machine that has no more, not the client */
     }
-    uint32_t generation = session->generation + 1;
+    uint32_t generation = session->generation + 1, index = session->index;
     *session = *wanted;
+    session->index = index;
     session->generation = generation;
-    session->state = SESSION_REQUESTED;
+    session->state = error == ERROR_MORE ? SESSION_CLEARED : SESSION_REQUESTED;
     session->client = client;
     session->server = server;
     session->client_generation = init->child[client].generation;
     session->client_here = true;
-    session->server_here = false;
-    session->reason = ERROR_OK;
     session->donation = donation;
     session->dataspace = dataspace;
-    *id = session_id(init, session);
-    child_signal(init, server);
+    *id = session_id(session);
+    if (error == ERROR_MORE)
+        creator_signal(INIT_CAP_WORK);
+    else
+        child_signal(init, server);
     return ERROR_PENDING;
 }
 
@@ -171,6 +210,7 @@ enum error session_state_of(struct init *init, uint64_t who, uint64_t id, uint64
         return ERROR_NOT_FOUND;
     *handle = session->client_handle; /* of one that has ended, too: its client may not have asked before */
     switch (session->state) {
+    case SESSION_CLEARED:
     case SESSION_REQUESTED:
     case SESSION_OFFERED:
         return ERROR_PENDING;
@@ -178,6 +218,8 @@ enum error session_state_of(struct init *init, uint64_t who, uint64_t id, uint64
         *bytes = session->dataspace.bytes;
         return ERROR_OK;
     default:
+        if (session->reason == ERROR_NO_RAM)
+            *bytes = session->wanted;
         if (session->client_handle == 0) {
             /* It has nothing to let go of, so it need not close what was never open. */
             session->client_here = false;
@@ -202,8 +244,8 @@ const struct session_entry *session_next(struct init *init, unsigned server, uin
 {
     struct session_entry *found = NULL;
     *closed = false;
-    for (unsigned i = 0; i < INIT_SESSIONS && !*closed; i++) {
-        struct session_entry *session = &init->session[i];
+    for (unsigned i = 0; i < init->sessions && !*closed; i++) {
+        struct session_entry *session = session_at(init, i);
         *closed = session->server == server && session->state == SESSION_ENDED && session->server_here;
         if (*closed || (session->server == server && session->state == SESSION_REQUESTED))
             found = session;
@@ -215,7 +257,7 @@ const struct session_entry *session_next(struct init *init, unsigned server, uin
         creator_signal(INIT_CAP_WORK);
     else
         found->state = SESSION_OFFERED;
-    *id = session_id(init, found);
+    *id = session_id(found);
     return found;
 }
 
@@ -260,20 +302,22 @@ enum error session_server_ready(struct init *init, unsigned server, uint64_t id,
     return ERROR_OK;
 }
 
-enum error session_server_refuses(struct init *init, unsigned server, uint64_t id, enum error reason)
+enum error session_server_refuses(struct init *init, unsigned server, uint64_t id, enum error reason,
+                                  uint64_t wanted)
 {
     struct session_entry *session = session_of_server(init, server, id);
     if (session == NULL || session->state != SESSION_OFFERED)
         return ERROR_NOT_FOUND;
     session->server_here = false;
+    session->wanted = wanted;
     session_end(init, session, reason == ERROR_OK || reason == ERROR_PENDING ? ERROR_CLOSED : reason);
     return ERROR_OK;
 }
 
 void sessions_check(struct init *init)
 {
-    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
-        struct session_entry *session = &init->session[i];
+    for (unsigned i = 0; i < init->sessions; i++) {
+        struct session_entry *session = session_at(init, i);
         unsigned server;
         if (session->state != SESSION_FREE &&
             (route_find(init->config, session->client, session->service, session->label, session->arguments,
@@ -285,8 +329,8 @@ void sessions_check(struct init *init)
 
 void sessions_child_died(struct init *init, unsigned index)
 {
-    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
-        struct session_entry *session = &init->session[i];
+    for (unsigned i = 0; i < init->sessions; i++) {
+        struct session_entry *session = session_at(init, i);
         if (session->state == SESSION_FREE)
             continue;
         /* Both first: a component may be its own server, and nothing may be done to a side that is dead. */
@@ -298,7 +342,9 @@ void sessions_child_died(struct init *init, unsigned index)
             session->state = SESSION_REQUESTED; /* the next one of this name may answer */
         else if (client_died || server_died)
             session_end(init, session, ERROR_CLOSED);
-        if (session->server == index && session->state == SESSION_REQUESTED && !child_will_run(init, index))
+        if (session->server == index &&
+            (session->state == SESSION_REQUESTED || session->state == SESSION_CLEARED) &&
+            !child_will_run(init, index))
             session_end(init, session, ERROR_CLOSED);
     }
 }
@@ -310,8 +356,8 @@ void sessions_client_gone(struct init *init, uint64_t who)
         parent = whole;
         whole = whole << CHILD_BITS | CHILD_MASK;
     }
-    for (unsigned i = 0; i < INIT_SESSIONS; i++) {
-        struct session_entry *session = &init->session[i];
+    for (unsigned i = 0; i < init->sessions; i++) {
+        struct session_entry *session = session_at(init, i);
         if (session->state == SESSION_FREE || (session->who & whole) != who)
             continue;
         session->client_here = false;

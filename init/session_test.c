@@ -17,7 +17,7 @@
 #include "init/init.h"
 
 #define CHILDREN   3u
-#define DATASPACES 128u
+#define DATASPACES 512u
 #define QUOTA      0x100000
 #define CLIENT     0u
 #define SERVER     1u
@@ -28,6 +28,7 @@ static struct {
     int64_t quota[CHILDREN]; /* of the child that lives */
     struct {
         bool live;
+        uint64_t unclear;          /* steps until it is clear */
         unsigned holder[CHILDREN]; /* handles in the tables of children */
     } dataspace[DATASPACES];
     unsigned connected[CHILDREN]; /* capabilities that the child was given */
@@ -51,6 +52,18 @@ static unsigned by_handle(uint64_t handle)
     return 0;
 }
 
+/* Entries come in blocks, which stay. */
+static struct session_entry blocks[INIT_SESSIONS / INIT_SESSION_BLOCK][INIT_SESSION_BLOCK];
+static unsigned used_blocks;
+
+enum error memory_alloc(uint64_t bytes, struct dataspace *dataspace, void **attached)
+{
+    assert_int_equal(bytes, sizeof(blocks[0]));
+    *dataspace = (struct dataspace){.handle = 1000, .bytes = bytes};
+    *attached = blocks[used_blocks++];
+    return ERROR_OK;
+}
+
 static bool fails(unsigned *count)
 {
     return *count != 0 && --*count == 0;
@@ -66,17 +79,24 @@ enum error creator_quota(uint64_t child, int64_t bytes)
     return ERROR_OK;
 }
 
-enum error dataspace_alloc(uint64_t bytes, struct dataspace *dataspace)
+enum error creator_alloc(uint64_t bytes, uint64_t *handle)
 {
     for (unsigned i = 1; i < DATASPACES; i++) {
         if (!book.dataspace[i].live) {
             memset(&book.dataspace[i], 0, sizeof book.dataspace[i]);
             book.dataspace[i].live = true;
-            *dataspace = (struct dataspace){.handle = i, .bytes = bytes};
-            return ERROR_OK;
+            book.dataspace[i].unclear = bytes / 0x100000;
+            *handle = i;
+            return book.dataspace[i].unclear != 0 ? ERROR_MORE : ERROR_OK;
         }
     }
     return ERROR_NO_RAM;
+}
+
+enum error creator_clear(uint64_t handle)
+{
+    assert_true(book.dataspace[handle].live && book.dataspace[handle].unclear > 0);
+    return --book.dataspace[handle].unclear != 0 ? ERROR_MORE : ERROR_OK;
 }
 
 enum error dataspace_free(struct dataspace *dataspace)
@@ -181,6 +201,8 @@ static int setup(void **state)
 {
     (void)state;
     memset(&init, 0, sizeof init);
+    memset(blocks, 0, sizeof blocks);
+    used_blocks = 0;
     memset(&book, 0, sizeof book);
     init.tsc_hz = 1000000000;
     init.config = &config;
@@ -207,8 +229,8 @@ static void release(unsigned child, uint64_t handle)
 static void assert_clean(void)
 {
     (void)sessions_reap(&init);
-    for (unsigned i = 0; i < INIT_SESSIONS; i++)
-        assert_int_equal(init.session[i].state, SESSION_FREE);
+    for (unsigned i = 0; i < used_blocks * INIT_SESSION_BLOCK; i++)
+        assert_int_equal(blocks[i / INIT_SESSION_BLOCK][i % INIT_SESSION_BLOCK].state, SESSION_FREE);
     for (unsigned i = 0; i < DATASPACES; i++)
         assert_false(book.dataspace[i].live);
     for (unsigned i = 0; i < CHILDREN; i++) {
@@ -232,7 +254,7 @@ static uint64_t opened(uint64_t *client_handle, uint64_t *server_handle)
     assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, server_handle, &bytes), ERROR_OK);
     assert_int_equal(bytes, 8192);
     assert_int_equal(session_state_of(&init, path_of(CLIENT), id, client_handle, &bytes), ERROR_OK);
-    assert_int_equal(book.quota[CLIENT], QUOTA - 8192);
+    assert_int_equal(book.quota[CLIENT], QUOTA - 8192 - 4096);
     return id;
 }
 
@@ -252,7 +274,7 @@ static void test_open_and_close(void **state)
     assert_true(closed);
     assert_int_equal(seen, id);
     assert_true(sessions_reap(&init) != DEADLINE_NEVER); /* the server holds the buffer still */
-    assert_int_equal(book.quota[CLIENT], QUOTA - 8192);
+    assert_int_equal(book.quota[CLIENT], QUOTA - 8192 - 4096);
     release(SERVER, server);
     assert_clean();
     assert_int_equal(session_client_closes(&init, path_of(CLIENT), id), ERROR_NOT_FOUND);
@@ -273,7 +295,7 @@ static void test_closing_is_heard_before_opening(void **state)
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
     assert_false(closed);
     assert_int_equal(seen, second);
-    assert_int_equal(session_server_refuses(&init, SERVER, second, ERROR_BUSY), ERROR_OK);
+    assert_int_equal(session_server_refuses(&init, SERVER, second, ERROR_BUSY, 0), ERROR_OK);
     assert_int_equal(session_client_closes(&init, path_of(CLIENT), second), ERROR_OK);
     assert_clean();
 }
@@ -349,11 +371,11 @@ static void test_refused(void **state)
     uint64_t id = 0, seen = 0, handle, bytes;
     bool closed;
     assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_PENDING);
-    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY),
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY, 0),
                      ERROR_NOT_FOUND); /* not offered */
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
-    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_OK);
-    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_NOT_FOUND);
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY, 0), ERROR_OK);
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY, 0), ERROR_NOT_FOUND);
     assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &handle, &bytes), ERROR_BUSY);
     assert_clean();
 }
@@ -382,7 +404,7 @@ static void test_selector_of_the_server_is_taken(void **state)
     assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &handle, &bytes), ERROR_EXISTS);
     book.fail_share = 1;
     assert_int_equal(session_server_ready(&init, SERVER, id, 21, 2, &handle, &bytes), ERROR_LIMIT);
-    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_LIMIT), ERROR_OK);
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_LIMIT, 0), ERROR_OK);
     assert_int_equal(session_client_closes(&init, path_of(CLIENT), id), ERROR_OK);
     assert_clean();
 }
@@ -403,23 +425,88 @@ static void test_table_of_the_client_is_full(void **state)
     assert_clean();
 }
 
+/* What the client's quota has room for, with a page for each session, and no more than its number. */
 static void test_limits(void **state)
 {
     (void)state;
-    uint64_t ids[INIT_SESSIONS_OF_CLIENT], id = 0;
-    assert_int_equal(request(CLIENT, SERVER, INIT_DONATION_MAX + 1, &id), ERROR_BAD_ARGUMENT);
+    uint64_t ids[PARENT_SESSIONS], id = 0, handle = 0, bytes = 0;
+    book.quota[CLIENT] = PARENT_SESSIONS * 8192 + 8191;
     assert_int_equal(request(CLIENT, SERVER, UINT64_MAX, &id), ERROR_BAD_ARGUMENT);
-    for (unsigned i = 0; i < INIT_SESSIONS_OF_CLIENT; i++)
+    assert_int_equal(request(CLIENT, SERVER, INT64_MAX, &id), ERROR_BAD_ARGUMENT);
+    assert_int_equal(request(CLIENT, SERVER, PARENT_SESSIONS * 8192 + 4096, &id), ERROR_NO_RAM);
+    for (unsigned i = 0; i < PARENT_SESSIONS; i++) {
         assert_int_equal(request(CLIENT, SERVER, 4096, &ids[i]), ERROR_PENDING);
-    assert_int_equal(request(CLIENT, SERVER, 4096, &id), ERROR_LIMIT);
-    assert_int_equal(request(STRANGER, SERVER, INIT_DONATION_MAX, &id), ERROR_PENDING);
+        for (unsigned j = 0; j < i; j++)
+            assert_int_not_equal(ids[j], ids[i]);
+        assert_int_equal(session_state_of(&init, path_of(CLIENT), ids[i], &handle, &bytes), ERROR_PENDING);
+    }
+    assert_int_equal(book.quota[CLIENT], 8191);
+    assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_NO_RAM);
+    book.quota[CLIENT] += 4096;
+    assert_int_equal(request(CLIENT, SERVER, 0, &id), ERROR_LIMIT);
+    assert_int_equal(book.quota[CLIENT], 8191 + 4096);
+    assert_int_equal(request(STRANGER, SERVER, 0, &id), ERROR_PENDING); /* the others have theirs */
     assert_int_equal(session_client_closes(&init, path_of(STRANGER), id), ERROR_OK);
-    for (unsigned i = 0; i < INIT_SESSIONS_OF_CLIENT; i++)
+    for (unsigned i = 0; i < PARENT_SESSIONS; i++)
         assert_int_equal(session_client_closes(&init, path_of(CLIENT), ids[i]), ERROR_OK);
-    assert_clean();
-    book.quota[CLIENT] = 4095;
-    assert_int_equal(request(CLIENT, SERVER, 1, &id), ERROR_NO_RAM);
+    (void)sessions_reap(&init);
+    assert_int_equal(book.quota[CLIENT], PARENT_SESSIONS * 8192 + 8191 + 4096);
     book.quota[CLIENT] = QUOTA;
+    assert_clean();
+}
+
+/* A large memory is cleared in turns; until then the server hears nothing, and it may end meanwhile. */
+static void test_large(void **state)
+{
+    uint64_t id = 0, seen, handle, bytes;
+    unsigned turns = 0;
+    bool closed;
+
+    (void)state;
+    for (unsigned end = 0; end < 3; end++) {
+        book.quota[CLIENT] = 65 << 20;
+        assert_int_equal(request(CLIENT, SERVER, 64 << 20, &id), ERROR_PENDING);
+        for (turns = 1; turns < 5; turns++) {
+            assert_true(sessions_reap(&init) != DEADLINE_NEVER);
+            assert_null(session_next(&init, SERVER, &seen, &closed));
+            assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &handle, &bytes), ERROR_PENDING);
+        }
+        if (end == 0) {
+            book.gone[SERVER] = true;
+            child_dies(SERVER);
+            assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &handle, &bytes), ERROR_CLOSED);
+            book.gone[SERVER] = false;
+            child_begins(SERVER);
+        } else if (end == 1) {
+            assert_int_equal(session_client_closes(&init, path_of(CLIENT), id), ERROR_OK);
+        } else {
+            while (sessions_reap(&init) != DEADLINE_NEVER)
+                turns++;
+            assert_int_equal(turns, 8); /* 64 steps, 8 a turn */
+            assert_non_null(session_next(&init, SERVER, &seen, &closed));
+            assert_false(closed);
+            assert_int_equal(session_client_closes(&init, path_of(CLIENT), id), ERROR_OK);
+            assert_non_null(session_next(&init, SERVER, &seen, &closed));
+        }
+        (void)sessions_reap(&init);
+        assert_int_equal(book.quota[CLIENT], 65 << 20);
+    }
+    book.quota[CLIENT] = QUOTA;
+    assert_clean();
+}
+
+/* What the server says that it wants comes to the client. */
+static void test_wanted(void **state)
+{
+    uint64_t id = 0, seen, handle, bytes;
+    bool closed;
+
+    (void)state;
+    assert_int_equal(request(CLIENT, SERVER, 4096, &id), ERROR_PENDING);
+    assert_non_null(session_next(&init, SERVER, &seen, &closed));
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_NO_RAM, 12345), ERROR_OK);
+    assert_int_equal(session_state_of(&init, path_of(CLIENT), id, &handle, &bytes), ERROR_NO_RAM);
+    assert_int_equal(bytes, 12345);
     assert_clean();
 }
 
@@ -433,7 +520,7 @@ static void test_foreign_sessions(void **state)
     assert_int_equal(session_server_ready(&init, STRANGER, id, 1, 1, &handle, &bytes), ERROR_NOT_FOUND);
     assert_int_equal(session_server_ready(&init, SERVER, id, 1, 1, &handle, &bytes),
                      ERROR_NOT_FOUND); /* twice */
-    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY), ERROR_NOT_FOUND);
+    assert_int_equal(session_server_refuses(&init, SERVER, id, ERROR_BUSY, 0), ERROR_NOT_FOUND);
     for (uint64_t other = 0; other < 0x300; other++)
         assert_int_equal(session_client_closes(&init, path_of(CLIENT), id ^ (other + 1)), ERROR_NOT_FOUND);
     assert_int_equal(session_client_closes(&init, path_of(CLIENT), UINT64_MAX), ERROR_NOT_FOUND);
@@ -476,7 +563,7 @@ static void test_client_below(void **state)
     }
     assert_null(session_next(&init, SERVER, &seen, &closed));
     assert_int_equal(sessions_reap(&init), DEADLINE_NEVER);
-    assert_int_equal(book.quota[CLIENT], QUOTA - 4096);
+    assert_int_equal(book.quota[CLIENT], QUOTA - 4096 - 4096);
     assert_int_equal(book.paid, path_of(CLIENT));
     assert_int_equal(session_client_closes(&init, path[2], id[2]), ERROR_OK);
     assert_non_null(session_next(&init, SERVER, &seen, &closed));
@@ -509,7 +596,7 @@ static void test_random(void **state)
                 error = session_server_ready(&init, who != STRANGER ? SERVER : who, ids[which], 21, 2,
                                              &handle, &bytes);
             } else if (what == 8) {
-                error = session_server_refuses(&init, SERVER, ids[which], ERROR_BUSY);
+                error = session_server_refuses(&init, SERVER, ids[which], ERROR_BUSY, 0);
             } else if (what < 11) {
                 error = session_state_of(&init, path_of(who), ids[which], &handle, &bytes);
             } else if (what < 13) {
@@ -546,6 +633,8 @@ int main(void)
         cmocka_unit_test_setup(test_selector_of_the_server_is_taken, setup),
         cmocka_unit_test_setup(test_table_of_the_client_is_full, setup),
         cmocka_unit_test_setup(test_limits, setup),
+        cmocka_unit_test_setup(test_large, setup),
+        cmocka_unit_test_setup(test_wanted, setup),
         cmocka_unit_test_setup(test_foreign_sessions, setup),
         cmocka_unit_test_setup(test_client_below, setup),
         cmocka_unit_test_setup(test_random, setup),

@@ -179,6 +179,15 @@ def noise_is_bounded(output):
     return deadline_is_kept(10000)(output)
 
 
+def sessions_by_quota(output):
+    """200 sessions of one client, one of 64 MiB, one with what its server wants, and all of the quota is back."""
+    for line in (r"1 byte offered, 8192 given", r"200 sessions of 8 KiB", r"1 sessions of 65536 KiB"):
+        if not re.search(rf"many: {line}: no error", output):
+            return f"no '{line}' without error"
+    free, before = re.search(r"many: done: (\d+) of (\d+) bytes", output).groups()
+    return None if free == before else f"{free} of {before} bytes are back"
+
+
 def nested_goes_on(output):
     """Of ten changes six start something; what did not change is started once and misses no message."""
     begun = {name: len(re.findall(rf"^\[init -> inner -> {name}\] \w+: begins", output, re.M)) for name in ("beat", "near", "far", "moved")}
@@ -577,6 +586,7 @@ TESTS = [
     run("evil", "evil", "--deterministic", "--until", "evil: done", check=evil_is_contained),
     run("noisy", "noisy", "--deterministic", *UNHURRIED, "--until", "noisy: (done|failed)", check=noise_is_bounded),
     run("nested", "nested", "--deterministic", "--until", "nested: done", check=nested_goes_on),
+    run("many sessions", "tests/components/many/many.xml", "--deterministic", "--until", "many: done", check=sessions_by_quota),
     run("example", "example", "--until", r"^\[init\] ticks: has ended", check=example_goes_on),
     run("noisy: two CPUs", "noisy", "--smp", "2", "--until", "noisy: done"),
     # 96 MiB is the least in which this kernel boots, on plain QEMU too: it wants 64 MiB for itself from 16 MiB on.

@@ -26,9 +26,10 @@ struct server {
     const char *service;
     struct server_place *place;
     unsigned places;
-    uint64_t period; /* TSC ticks: clients' signals and requests are served at most once in that time */
-    selector signal; /* to the client of place 0; that of place i is signal + i */
-    unsigned bit;    /* number of the bit of CAP_NT that the client of place 0 signals; place i has bit + i */
+    uint64_t donation; /* bytes that it wants of each client at least */
+    uint64_t period;   /* TSC ticks: clients' signals and requests are served at most once in that time */
+    selector signal;   /* to the client of place 0; that of place i is signal + i */
+    unsigned bit; /* number of the bit of CAP_NT that the client of place 0 signals; place i has bit + i */
     /*
      * The component's functions; each may be NULL. choose: the place for a request; NULL: the first that is free.
      * A place that is taken, or `places`, refuses the request for now; SERVER_NO_PLACE for good: there is nothing

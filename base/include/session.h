@@ -31,13 +31,13 @@ struct session {
 
 /* ERROR_PENDING: id is set; wait for NT_PARENT_NEWS and call session_poll(). */
 MUST_CHECK enum error session_open(const struct session_request *request, struct session *session);
-/* ERROR_PENDING: not yet. ERROR_CLOSED: the server has gone or refused; a dataspace that it gave is there still, to be
- * freed. */
+/* ERROR_PENDING: not yet. ERROR_CLOSED: the server has gone or refused; a dataspace that it had given is there
+ * still, to be freed. ERROR_NO_RAM: it wants session->bytes donated. */
 MUST_CHECK enum error session_poll(struct session *session);
 /*
- * Opens and waits until the server has answered; on the main thread only. Other bits of CAP_NT stay for later.
- * For a component's start: the signals for news of other sessions and for requests that come meanwhile are
- * lost.
+ * Opens and waits until the server has answered, and opens again with what it wants donated; on the main thread
+ * only. Other bits of CAP_NT stay for later. For a component's start: the signals for news of other sessions and
+ * for requests that come meanwhile are lost.
  */
 MUST_CHECK enum error session_open_wait(const struct session_request *request, struct session *session);
 MUST_CHECK enum error session_close(uint64_t id);
@@ -58,6 +58,8 @@ MUST_CHECK enum error server_next(struct server_request *request);
  * in. */
 MUST_CHECK enum error server_ready(uint64_t id, selector base, uint64_t bits, struct session *session);
 MUST_CHECK enum error server_refuse(uint64_t id, enum error reason);
+/* Refuses it until that much is donated. */
+MUST_CHECK enum error server_want(uint64_t id, uint64_t donation);
 
 /* Calls a portal with a message in the own UTCB; word 0 of the reply as an error. *count (may be NULL):
  * words. */

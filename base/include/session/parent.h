@@ -9,7 +9,12 @@
  * of OPEN, and later ERROR_CLOSED when the server has gone. The server sees NT_PARENT_NEWS too and
  * takes requests by PARENT_NEXT_REQUEST until ERROR_NOT_FOUND; each OPEN it answers by READY or REFUSE, at
  * once or later. After a REQUEST_CLOSE it detaches the dataspace and frees its handle (PD_DATASPACE_FREE);
- * only then, or when it dies, is the memory reused.
+ * only then, or when it dies, is the memory reused. A server that wants more memory refuses by ERROR_NO_RAM and
+ * says how much; OPEN and POLL answer that with words 1 and 2, and the client opens again with that much.
+ *
+ * The client pays for the memory and, with a page, for the parent's own account of the session: as many sessions
+ * and as large ones as its quota has room for, up to PARENT_SESSIONS. Large memory is cleared before the server
+ * hears of the session.
  *
  * The bundle: the dataspace, as a handle in the table of each side with core, and at a selector that each
  * side names a capability to signal the other's notification with the bits that the other has named.
@@ -25,6 +30,7 @@
 #pragma once
 
 #define PARENT_ID_FIRST 0x1000u
+#define PARENT_SESSIONS 256u /* between components, of a client with all below it */
 #define LABEL_SEPARATOR " -> "
 
 enum parent_operation {
@@ -38,7 +44,7 @@ enum parent_operation {
     PARENT_CLOSE,        /* session id, client. ERROR_MORE: call again; from then on it can only be closed */
     PARENT_NEXT_REQUEST, /* -> enum parent_request, session id, donated bytes, service, label, arguments */
     PARENT_READY,        /* session id, selector, signal bits -> dataspace handle, dataspace bytes */
-    PARENT_REFUSE,       /* session id, enum error */
+    PARENT_REFUSE,       /* session id, enum error, for ERROR_NO_RAM: bytes that it wants donated */
     PARENT_EXIT, /* code: the component is done (0) or has failed; it is then destroyed or restarted */
     PARENT_GONE, /* client: its sessions and those of all below it end */
 };
