@@ -20,28 +20,18 @@
 #define LIVED_MILLISECONDS   1000u /* who lives as long begins with the first wait again */
 #define GONE_MILLISECONDS    50u /* until the restart when nothing was wrong: its servers let go meanwhile */
 
-static const char *const fault_names[32] = {
-    "divide error",
-    "debug exception",
-    "NMI",
-    "breakpoint",
-    "overflow",
-    "bound range exceeded",
-    "invalid opcode",
-    "FPU not available",
-    "double fault",
-    NULL,
-    "invalid TSS",
-    "segment not present",
-    "stack fault",
-    "general protection fault",
-    "page fault",
-    NULL,
-    "x87 error",
-    "alignment check",
-    "machine check",
-    "SIMD error",
-};
+static const char *fault_name(unsigned exception)
+{
+    static const char names[] =
+        "divide error\0debug exception\0NMI\0breakpoint\0overflow\0bound range exceeded\0"
+        "invalid opcode\0FPU not available\0double fault\0exception\0invalid TSS\0"
+        "segment not present\0stack fault\0general protection fault\0page fault\0"
+        "exception\0x87 error\0alignment check\0machine check\0SIMD error\0exception";
+    const char *name = names;
+    while (exception-- > 0 && name + strlen(name) + 1 < names + sizeof names)
+        name += strlen(name) + 1;
+    return name;
+}
 
 static uint64_t milliseconds(const struct init *init, uint64_t count)
 {
@@ -267,9 +257,8 @@ static void child_look_for_fault(struct init *init, unsigned index)
     enum error error = creator_fault(init->child[index].handle, &fault, &instruction, &address);
     if (error != ERROR_OK || (fault & PD_FAULT_VALID) == 0)
         return;
-    const char *name = fault_names[fault & 0x1f];
     log_line("%s: died: %s at 0x%lx, address 0x%lx, error code 0x%lx", init->config->start[index].name,
-             name != NULL ? name : "exception", instruction, address, fault >> 32);
+             fault_name(fault & 0x1f), instruction, address, fault >> 32);
     child_failed(init, index);
 }
 

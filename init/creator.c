@@ -71,11 +71,18 @@ enum error creator_quota(uint64_t child, int64_t bytes)
     return core_call(CHILD_QUOTA, child, (uint64_t)bytes, 0, 0, 0);
 }
 
+/* What comes back with one word. */
+static enum error ask(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, uint64_t *word)
+{
+    enum error error = core_call(operation, a, b, c, 0, 0);
+    if (error == ERROR_OK || error == ERROR_MORE)
+        *word = utcb()[1];
+    return error;
+}
+
 enum error creator_alloc(uint64_t bytes, uint64_t *handle)
 {
-    enum error error = core_call(PD_DATASPACE_ALLOC, bytes, 0, 0, 0, 0);
-    *handle = error == ERROR_OK || error == ERROR_MORE ? utcb()[1] : 0;
-    return error;
+    return ask(PD_DATASPACE_ALLOC, bytes, 0, 0, handle);
 }
 
 enum error creator_clear(uint64_t handle)
@@ -85,18 +92,12 @@ enum error creator_clear(uint64_t handle)
 
 enum error creator_share(uint64_t child, uint64_t dataspace, uint64_t rights, uint64_t *handle)
 {
-    enum error error = core_call(CHILD_SHARE, child, dataspace, rights, 0, 0);
-    if (error == ERROR_OK)
-        *handle = utcb()[1];
-    return error;
+    return ask(CHILD_SHARE, child, dataspace, rights, handle);
 }
 
 enum error creator_shares(uint64_t dataspace, uint64_t *count)
 {
-    enum error error = core_call(CHILD_SHARES, dataspace, 0, 0, 0, 0);
-    if (error == ERROR_OK)
-        *count = utcb()[1];
-    return error;
+    return ask(CHILD_SHARES, dataspace, 0, 0, count);
 }
 
 enum error creator_connect(uint64_t child, selector free, uint64_t other, uint64_t bits)

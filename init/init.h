@@ -14,7 +14,6 @@
 
 #include "base/include/dataspace.h"
 #include "base/include/session/parent.h"
-#include "base/include/vm.h"
 #include "init/config.h"
 #include "init/creator.h"
 #include "init/denials.h"
@@ -78,7 +77,7 @@ struct session_entry {
     struct dataspace dataspace;
     uint64_t client_handle;
     selector client_base, server_base;
-    uint64_t client_bits, server_bits;
+    uint64_t client_bits;
     char service[SERVICE_SIZE], label[LABEL_SIZE], arguments[ARGS_SIZE];
 };
 

@@ -282,7 +282,6 @@ enum error session_server_ready(struct init *init, unsigned server, uint64_t id,
         return ERROR_CLOSED;
     }
     session->server_base = base;
-    session->server_bits = bits;
     error = creator_share(server_child, session->dataspace.handle, rights, handle);
     if (error != ERROR_OK) {
         creator_disconnect(server_child, base);

@@ -43,7 +43,7 @@ comma := ,
 empty :=
 space := $(empty) $(empty)
 ROOT_TESTS := ktest=tests/kernel,kernel/guest_state.c bench=tests/bench,tests/kernel/support \
-	init-test=tests/init,$(subst $(space),$(comma),$(call no_tests,$(filter-out init/main.c,$(wildcard init/*.c))))
+	init-test=tests/init,servers/info/free.c,$(subst $(space),$(comma),$(call no_tests,$(filter-out init/main.c,$(wildcard init/*.c))))
 COMPONENTS := $(foreach d,$(COMPONENT_DIRS),$(TARGET)/$(notdir $(d)).elf) \
 	$(foreach t,$(ROOT_TESTS),$(TARGET)/$(firstword $(subst =, ,$(t))).elf)
 

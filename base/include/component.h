@@ -58,6 +58,8 @@ struct pd_info {
 };
 
 MUST_CHECK enum error pd_info(struct pd_info *info);
+/* The machine's, by PLATFORM, where the scenario routes that. It returns when it could not be. */
+MUST_CHECK enum error platform_off(void);
 
 /*
  * A thread with time of its own on a CPU, in the lowest free slot. priority: at most the component's; stack:

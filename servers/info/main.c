@@ -6,7 +6,7 @@
 #include "base/include/config.h"
 #include "base/include/event.h"
 #include "base/include/log.h"
-#include "base/include/vm.h"
+#include "servers/info/free.h"
 
 #define SECONDS_MAX 3600u
 

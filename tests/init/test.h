@@ -3,6 +3,7 @@
 #pragma once
 
 #include "init/init.h"
+#include "servers/info/free.h"
 #include "tests/init/config.h"
 
 /* kill.c */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/include/caps.h"
-#include "base/include/terminal.h"
+#include "lib/terminal/terminal.h"
 #include "vmm/cpu/clock.h"
 #include "vmm/device/uart16550.h"
 

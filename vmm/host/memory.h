@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "base/include/vm.h"
+#include "lib/vm/vm.h"
 #include "vmm/firmware/e820.h"
 
 #define HOST_MEMORY_RIGHTS (MEM_READ | MEM_WRITE | MEM_EXECUTE)

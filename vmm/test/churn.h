@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/include/vm.h"
+#include "lib/vm/vm.h"
 #include "vmm/board/machine.h"
 #include "vmm/bus/bus.h"
 

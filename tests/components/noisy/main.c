@@ -15,7 +15,7 @@
 #include "base/include/dataspace.h"
 #include "base/include/event.h"
 #include "base/include/log.h"
-#include "base/include/terminal.h"
+#include "lib/terminal/terminal.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 /*
  * The client's side of a Terminal session: two rings in the session's dataspace.
  */
-#include "base/include/terminal.h"
+#include "lib/terminal/terminal.h"
 
 #include "base/include/dataspace.h"
 #include "base/include/session/terminal.h"

@@ -23,14 +23,3 @@ MUST_CHECK enum error vm_attach(const struct vm *vm, const struct dataspace *dat
                                 uint64_t bytes, uint64_t guest_physical, uint64_t rights);
 /* The attachment that begins at this guest-physical address. */
 MUST_CHECK enum error vm_detach(const struct vm *vm, uint64_t guest_physical);
-
-/* PLATFORM and INFO, where the scenario routes them. */
-MUST_CHECK enum error platform_off(void);
-
-struct free_info {
-    uint64_t core_free, core_pages; /* pages of 4 KiB */
-    uint64_t kernel_free, kernel_pages;
-    uint64_t idle_ticks, tsc; /* since boot */
-};
-
-MUST_CHECK enum error free_info(struct free_info *info);
