@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-#define STACK_PAGES      16u /* of the main thread */
-#define LOAD_PAGES       48u /* of a program, cleared, copied and entered in a step */
-#define CONNECTIONS_STEP 32u /* capabilities taken from others */
+#define STACK_PAGES 16u /* of the main thread */
+#define LOAD_PAGES  48u /* of a program, cleared, copied and entered in a step */
+#define STEP_CAPS   32u /* capabilities taken from others */
 
 /* Of threads of one priority on a CPU. A guest that waits for a processor whose thread has its turn later
  * waits this long, so they are short; a turn costs some hundred instructions. */
@@ -105,7 +105,7 @@ static bool connections_end(struct pd *pd)
     for (unsigned i = 0; i < pd->places; i++)
         if (pd->connection[i].holder)
             connection_free(&pd->connection[i]); /* the capability goes with its space */
-    for (unsigned i = 0; pd->signallers && i < CONNECTIONS_STEP; i++) {
+    for (unsigned i = 0; pd->signallers && i < STEP_CAPS; i++) {
         pd_uninstall(pd->signallers->holder, pd->signallers->at);
         connection_free(pd->signallers);
     }

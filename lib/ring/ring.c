@@ -27,13 +27,11 @@ _Static_assert(sizeof(struct ring_shared) == RING_OVERHEAD, "the indices stand i
 bool ring_init(struct ring *ring, void *memory, size_t bytes, bool producer)
 {
     *ring = (struct ring){.broken = true};
-    if ((uintptr_t)memory % 64 != 0 || bytes < RING_OVERHEAD + RING_DATA_MINIMUM) {
+    if ((uintptr_t)memory % 64 != 0 || bytes < RING_OVERHEAD + RING_DATA_MINIMUM)
         return false;
-    }
     uint32_t size = RING_DATA_MINIMUM;
-    while (size < RING_DATA_MAXIMUM && size * (size_t)2 <= bytes - RING_OVERHEAD) {
+    while (size < RING_DATA_MAXIMUM && size * (size_t)2 <= bytes - RING_OVERHEAD)
         size *= 2;
-    }
     *ring = (struct ring){
         .shared = memory,
         .data = (uint8_t *)memory + RING_OVERHEAD,
@@ -51,9 +49,8 @@ bool ring_is_broken(const struct ring *ring)
 /* Bytes in the ring by the peer's index as it stands now; 0 and broken when that cannot be. */
 static uint32_t ring_fill(struct ring *ring)
 {
-    if (ring->broken) {
+    if (ring->broken)
         return 0;
-    }
     const uint32_t *index = ring->producer ? &ring->shared->taken : &ring->shared->written;
     uint32_t peer = __atomic_load_n(index, __ATOMIC_ACQUIRE);
     uint32_t fill = ring->producer ? ring->own - peer : peer - ring->own;
@@ -68,9 +65,8 @@ static uint32_t ring_fill(struct ring *ring)
 static uint32_t ring_window(struct ring *ring)
 {
     uint32_t fill = ring_fill(ring);
-    if (ring->broken) {
+    if (ring->broken)
         return 0;
-    }
     return ring->producer ? ring->size - fill : fill;
 }
 
@@ -95,24 +91,20 @@ static void ring_copy_in(struct ring *ring, uint32_t offset, const uint8_t *byte
 {
     uint32_t at = (ring->own + offset) & (ring->size - 1);
     uint32_t first = ring->size - at < count ? ring->size - at : count;
-    if (first != 0) {
+    if (first != 0)
         memcpy(ring->data + at, bytes, first);
-    }
-    if (count != first) {
+    if (count != first)
         memcpy(ring->data, bytes + first, count - first);
-    }
 }
 
 static void ring_copy_out(const struct ring *ring, uint32_t offset, uint8_t *bytes, uint32_t count)
 {
     uint32_t at = (ring->own + offset) & (ring->size - 1);
     uint32_t first = ring->size - at < count ? ring->size - at : count;
-    if (first != 0) {
+    if (first != 0)
         memcpy(bytes, ring->data + at, first);
-    }
-    if (count != first) {
+    if (count != first)
         memcpy(bytes + first, ring->data, count - first);
-    }
 }
 
 static void ring_publish_written(struct ring *ring, uint32_t count, bool *signal)
@@ -121,9 +113,8 @@ static void ring_publish_written(struct ring *ring, uint32_t count, bool *signal
     ring->own = before + count;
     __atomic_store_n(&ring->shared->written, ring->own, __ATOMIC_RELEASE);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&ring->shared->taken, __ATOMIC_RELAXED) == before) {
+    if (__atomic_load_n(&ring->shared->taken, __ATOMIC_RELAXED) == before)
         *signal = true;
-    }
 }
 
 static void ring_publish_taken(struct ring *ring, uint32_t count, bool *signal)
@@ -158,9 +149,8 @@ size_t ring_read(struct ring *ring, void *bytes, size_t count, bool *signal)
     while (done < count) {
         uint32_t fill = ring_window(ring);
         uint32_t moved = count - done < fill ? (uint32_t)(count - done) : fill;
-        if (moved == 0) {
+        if (moved == 0)
             break;
-        }
         ring_copy_out(ring, 0, to + done, moved);
         ring_publish_taken(ring, moved, signal);
         done += moved;
@@ -170,20 +160,16 @@ size_t ring_read(struct ring *ring, void *bytes, size_t count, bool *signal)
 
 enum ring_status ring_put(struct ring *ring, const void *record, size_t count, bool *signal)
 {
-    if (ring->broken) {
+    if (ring->broken)
         return RING_BROKEN;
-    }
-    if (count > ring->size - RING_RECORD_WORD) {
+    if (count > ring->size - RING_RECORD_WORD)
         return RING_TOO_BIG;
-    }
     uint32_t length = (uint32_t)count;
     size_t room = ring_room(ring, count + RING_RECORD_WORD);
-    if (ring->broken) {
+    if (ring->broken)
         return RING_BROKEN;
-    }
-    if (room < count + RING_RECORD_WORD) {
+    if (room < count + RING_RECORD_WORD)
         return RING_FULL;
-    }
     uint8_t word[RING_RECORD_WORD];
     memcpy(word, &length, sizeof word);
     ring_copy_in(ring, 0, word, RING_RECORD_WORD);
@@ -196,12 +182,10 @@ enum ring_status ring_get(struct ring *ring, void *buffer, size_t size, size_t *
 {
     *count = 0;
     uint32_t fill = ring_window(ring);
-    if (ring->broken) {
+    if (ring->broken)
         return RING_BROKEN;
-    }
-    if (fill == 0) {
+    if (fill == 0)
         return RING_EMPTY;
-    }
     if (fill < RING_RECORD_WORD) {
         ring->broken = true; /* records are published whole */
         return RING_BROKEN;
@@ -215,9 +199,8 @@ enum ring_status ring_get(struct ring *ring, void *buffer, size_t size, size_t *
         return RING_BROKEN;
     }
     *count = length;
-    if (length <= size) {
+    if (length <= size)
         ring_copy_out(ring, RING_RECORD_WORD, buffer, length);
-    }
     ring_publish_taken(ring, length + RING_RECORD_WORD, signal);
     return length <= size ? RING_OK : RING_TOO_BIG;
 }

@@ -4,47 +4,34 @@
  * could play tricks on the terminal that shows the log are replaced.
  */
 #include "lib/xml/xml.h"
+#include <string.h>
 
 /* Longer arguments end in "...": the line's number finds the rest. */
 #define ARGUMENT_MAX 40
 
-struct message {
-    char *text;
-    size_t size, length;
-};
-
-static void append(struct message *message, char byte)
+/* Up to `most` bytes, as many as fit; returns the message's end. */
+static size_t append(struct xml_error *error, size_t length, const char *text, size_t most)
 {
-    if (message->length + 1 < message->size) {
-        message->text[message->length] = byte;
-        message->length++;
-    }
-}
-
-static void append_argument(struct message *message, const char *argument)
-{
-    for (size_t i = 0; argument[i] != '\0'; i++) {
-        if (i == ARGUMENT_MAX) {
-            for (unsigned dot = 0; dot < 3; dot++)
-                append(message, '.');
-            return;
-        }
-        append(message, argument[i] >= ' ' && argument[i] <= '~' ? argument[i] : '?');
-    }
+    for (; *text != '\0' && most != 0 && length + 1 < sizeof(error->reason); text++, most--)
+        error->reason[length++] = *text >= ' ' && *text <= '~' ? *text : '?';
+    return length;
 }
 
 bool xml_fail_list(struct xml_error *error, uint32_t line, const char *const *list)
 {
-    struct message message = {.text = error->reason, .size = sizeof(error->reason)};
     const char *const *argument = list + 1;
+    size_t length = 0;
 
     for (const char *format = list[0]; *format != '\0'; format++) {
-        if (*format != '%')
-            append(&message, *format);
-        else if (*argument != NULL)
-            append_argument(&message, *argument++);
+        if (*format != '%') {
+            length = append(error, length, format, 1);
+        } else if (*argument != NULL) {
+            length = append(error, length, *argument, ARGUMENT_MAX);
+            if (strlen(*argument++) > ARGUMENT_MAX)
+                length = append(error, length, "...", 3);
+        }
     }
-    message.text[message.length] = '\0';
+    error->reason[length] = '\0';
     error->line = line;
     return false;
 }

@@ -90,7 +90,7 @@ XML_CHECKED static bool take_name(struct parser *parser, const char *what, char 
     while (continues_name(peek(parser, 0)))
         parser->at++;
     *end = parser->text + parser->at;
-    return true;
+    return !at_end(parser) || fail(parser, "the text ends behind %", what); /* so that a NUL has room */
 }
 
 /* A character reference behind "&#": &#10; or &#xa;. */
@@ -187,10 +187,8 @@ XML_CHECKED static bool take_attribute(struct parser *parser, struct xml_attribu
         return false;
     skip_space(parser);
     if (!take(parser, "=")) {
-        char shown[41] = {0};
-        size_t length = (size_t)(end - name);
-        memcpy(shown, name, length < sizeof(shown) ? length : sizeof(shown) - 1);
-        return fail(parser, "attribute '%' has no value", shown);
+        *end = '\0'; /* nothing behind it is read any more */
+        return fail(parser, "attribute '%' has no value", name);
     }
     skip_space(parser);
     *end = '\0';
@@ -381,9 +379,8 @@ XML_CHECKED static bool take_end_tag(struct parser *parser)
         return false;
     size_t length = (size_t)(end - name);
     if (strlen(node->name) != length || memcmp(node->name, name, length) != 0) {
-        char shown[41] = {0};
-        memcpy(shown, name, length < sizeof(shown) ? length : sizeof(shown) - 1);
-        return fail(parser, "</%> where </%> is expected", shown, node->name);
+        *end = '\0';
+        return fail(parser, "</%> where </%> is expected", name, node->name);
     }
     skip_space(parser);
     if (!take(parser, ">"))

@@ -190,7 +190,7 @@ static void test_malformed_tags(void **state)
     refuse("<", 1, "the text ends where the name of an element is expected");
     refuse("< a/>", 1, "expected the name of an element, found ' '");
     refuse("<1/>", 1, "expected the name of an element, found '1'");
-    refuse("<a", 1, "the tag is not closed by '>'");
+    refuse("<a", 1, "the text ends behind the name of an element");
     refuse("\n<a\n\n", 2, "the tag is not closed by '>'");
     refuse("<a/", 1, "expected a space or '>' in the tag");
     refuse("<a / >", 1, "expected an attribute, found '/'");
@@ -199,7 +199,7 @@ static void test_malformed_tags(void **state)
     refuse("<a>\n<b></a>", 2, "</a> where </b> is expected");
     refuse("<a></ab>", 1, "</ab> where </a> is expected");
     refuse("<ab></a>", 1, "</a> where </ab> is expected");
-    refuse("<a></a", 1, "</a> is not closed by '>'");
+    refuse("<a></a", 1, "the text ends behind the name of an element");
     refuse("<a></>", 1, "expected the name of an element, found '>'");
     refuse("<a><b/>\nx</a>", 2, "<a> holds text and elements: it may hold either");
     refuse("<a>x<b/></a>", 1, "<a> holds text and elements: it may hold either");
@@ -210,7 +210,7 @@ static void test_malformed_attributes(void **state)
 {
     (void)state;
     refuse("<a b/>", 1, "attribute 'b' has no value");
-    refuse("<a b", 1, "attribute 'b' has no value");
+    refuse("<a b", 1, "the text ends behind an attribute");
     refuse("<a b=c/>", 1, "the value of 'b' is not in quotes");
     refuse("<a b=", 1, "the value of 'b' is not in quotes");
     refuse("<a b='c\n\n", 1, "the value of 'b' is not closed");

@@ -17,21 +17,11 @@ size_t xml_utf8_length(const char *text, size_t size)
     /* The smallest code that needs so many bytes: less is overlong. */
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     uint32_t lead = size > 0 ? (uint8_t)text[0] : 0;
-    uint32_t code = 0;
-    size_t length = 0;
+    size_t length = lead < 0xc0 || lead >= 0xf8 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    uint32_t code = lead & 0x7fu >> length;
 
     if (lead < 0x80)
         return size > 0 && xml_is_character(lead) ? 1 : 0;
-    if (lead >= 0xc0 && lead < 0xe0) {
-        length = 2;
-        code = lead & 0x1f;
-    } else if (lead >= 0xe0 && lead < 0xf0) {
-        length = 3;
-        code = lead & 0x0f;
-    } else if (lead >= 0xf0 && lead < 0xf8) {
-        length = 4;
-        code = lead & 0x07;
-    }
     if (length == 0 || length > size)
         return 0;
     for (size_t i = 1; i < length; i++) {
@@ -45,14 +35,9 @@ size_t xml_utf8_length(const char *text, size_t size)
 
 unsigned xml_digit(char digit, unsigned base)
 {
-    unsigned value = base;
+    unsigned number = (unsigned)(uint8_t)digit - '0', letter = ((uint8_t)digit | 0x20u) - 'a';
+    unsigned value = number < 10 ? number : letter < 6 ? letter + 10 : base;
 
-    if (digit >= '0' && digit <= '9')
-        value = (unsigned)(digit - '0');
-    else if (digit >= 'a' && digit <= 'f')
-        value = (unsigned)(digit - 'a') + 10;
-    else if (digit >= 'A' && digit <= 'F')
-        value = (unsigned)(digit - 'A') + 10;
     return value < base ? value : base;
 }
 
