@@ -87,9 +87,10 @@ static bool config_name(const struct xml_node *node, const char *name, char *fie
 {
     if (!config_string(node, name, field, size, error))
         return false;
-    return field[0] != '\0' && memchr(field, ' ', strlen(field)) == NULL
-               ? true
-               : xml_fail(error, node->line, "attribute %=\"%\" is no name", name, field);
+    bool good = field[0] != '\0';
+    for (const char *other = " \"&'<>"; *other != '\0'; other++) /* reports hold names as they are */
+        good &= memchr(field, *other, strlen(field)) == NULL;
+    return good || xml_fail(error, node->line, "attribute %=\"%\" is no name", name, field);
 }
 
 static bool config_route_read(const struct xml_node *node, struct config_route *route,

@@ -168,6 +168,7 @@ static void test_refuses_with_line_and_reason(void **state)
     refused("<donjon>\n<start name=\"a\" binary=\"b\" ram=\"1X\"/></donjon>", 2, "1X");
     refused("<donjon>\n<start name=\"\" binary=\"b\" ram=\"1M\"/></donjon>", 2, "name");
     refused("<donjon>\n<start name=\"a b\" binary=\"b\" ram=\"1M\"/></donjon>", 2, "a b");
+    refused("<donjon>\n<start name='a\"b' binary=\"b\" ram=\"1M\"/></donjon>", 2, "a\"b");
     refused("<donjon>\n<start name=\"0123456789012345678901234567890123\" binary=\"b\" ram=\"1M\"/></donjon>",
             2, "too long");
     refused("<donjon>\n<start name=\"a\" binary=\"b\" ram=\"1M\" priority=\"64\"/></donjon>", 2, "64");

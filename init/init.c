@@ -161,15 +161,15 @@ static void request_answer(unsigned client, struct message *message, struct repl
         return;
     }
     uint64_t first = operation == PARENT_NEXT_REQUEST ? 0 : message_get(message);
-    uint64_t second = 0, third = 0, who = 0;
+    uint64_t second = 0, third = 0, who = child_path(&state, client, 0);
     if (operation == PARENT_READY || operation == PARENT_REFUSE)
         second = message_get(message);
     if (operation == PARENT_READY || operation == PARENT_REFUSE)
         third = message_get(message);
     if (operation == PARENT_POLL || operation == PARENT_CLOSE)
         who = child_path(&state, client, message_get(message));
-    if (message->bad) {
-        reply->error = ERROR_BAD_ARGUMENT;
+    if (message->bad || who == 0) {
+        reply->error = ERROR_BAD_ARGUMENT; /* 0 would be init itself */
         return;
     }
     switch (operation) {

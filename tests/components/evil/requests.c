@@ -93,8 +93,22 @@ static enum error session_ask(uint64_t handle, uint64_t operation, uint64_t a, u
     return error == ERROR_OK && count <= 1 ? ERROR_NOT_FOUND : error;
 }
 
+/* A path below us that is too long must not become somebody else's, least of all init itself. */
+static void sessions_of_others(struct evil *evil)
+{
+    static const uint64_t paths[] = {1ull << 52, 1ull << 63, UINT64_MAX << 52};
+
+    for (unsigned i = 0; i < COUNT(paths); i++)
+        for (uint64_t id = 1; id < 140; id++) {
+            must_fail(evil, "a session of init's", session_close_of(paths[i], id));
+            must_fail(evil, "a session of init's",
+                      session_poll(&(struct session){.id = id, .client = paths[i]}));
+        }
+}
+
 static void creator_operations(struct evil *evil)
 {
+    sessions_of_others(evil);
     for (uint64_t operation = CHILD_CREATE; operation <= CHILD_CAPABILITIES; operation++) {
         for (uint64_t child = 0; child < 8; child++) {
             must_fail(evil, "an operation of init's", core_call(operation, child, CAP_FREE, 2, 1, 0));
