@@ -195,6 +195,9 @@ def nested_goes_on(output):
     started = re.findall(r"^\[init -> inner -> (\w)\] hello: done", output, re.M)
     if set(begun.values()) != {1}:
         return f"not each was started once: {begun}"
+    gone = len(re.findall(r"^\[init -> inner -> gone\] counter: begins", output, re.M))
+    if gone != 5:
+        return f"what comes five times had a session {gone} times: those before have not ended"
     if started != ["a", "a", "a", "a", "b", "c"]:
         return f"started: {started}"
     if sorted(name for name, _, _ in counted) != ["far", "near"] or any(int(gap) > 20000 for _, _, gap in counted):

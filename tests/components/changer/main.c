@@ -26,23 +26,25 @@
 #define NEAR  COUNTER("near", "", HERE)
 #define FAR   COUNTER("far", "", "<service name='Beat'><parent/></service>")
 #define MOVED COUNTER("moved", "", HERE)
-#define BASE  BEAT NEAR FAR
+/* It comes and goes, each time with a session of the outer beat's, which has four places. */
+#define GONE COUNTER("gone", "", "<service name='Beat'><parent/></service>")
+#define BASE BEAT NEAR FAR
 /* Another route is no reason to start it again. (One to the parent less would be.) */
 #define MORE(more) COUNTER("near", more, HERE "<service name='None'><parent/></service>")
 #define LATER      BEAT MORE("") FAR
 
 static const char *const texts[] = {
-    "<config>" BASE MOVED "<report milliseconds='100'/></config>",
+    "<config>" GONE BASE MOVED "<report milliseconds='100'/></config>",
     "<config>" BASE MOVED HELLO("name='a' ram='1M'>") "</start></config>",
-    "<config>" BASE MOVED HELLO("name='a' ram='2M'>") "</start></config>",
+    "<config>" GONE BASE MOVED HELLO("name='a' ram='2M'>") "</start></config>",
     "<config>" BASE MOVED HELLO("name='a' ram='2M'>") "<config/></start></config>",
     "<config>" BASE MOVED HELLO("name='a' ram='2X'>") "</start></config>",
     /* A route that has gone ends the session. */
-    "<config>" LATER COUNTER("moved", "", "") HELLO("name='a' ram='2M'>") "<config/></start></config>",
+    "<config>" GONE LATER COUNTER("moved", "", "") HELLO("name='a' ram='2M'>") "<config/></start></config>",
     "<config>" HELLO("name='a' ram='2M' priority='5'>") "<config/></start>" FAR MORE("") BEAT "</config>",
-    "<config>" HELLO("name='b' ram='1M'>") "</start>" LATER "</config>",
+    "<config>" GONE HELLO("name='b' ram='1M'>") "</start>" LATER "</config>",
     "<config>" HELLO("name='b' ram='1M'>") "</start>" LATER HELLO("name='c' ram='1M'>") "</start></config>",
-    "<config>" HELLO("name='b' ram='1M'>") "</start>" BEAT MORE(" restart='yes'") FAR "</config>",
+    "<config>" GONE HELLO("name='b' ram='1M'>") "</start>" BEAT MORE(" restart='yes'") FAR "</config>",
     "<config>" LATER "<report milliseconds='100'/></config>",
 };
 #define TEXTS (sizeof(texts) / sizeof(*texts))
