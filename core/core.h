@@ -13,9 +13,9 @@
 #include "base/include/log.h"
 #include "base/include/message.h"
 #include "base/include/session/error.h"
-#include "core/elf.h"
 #include "core/memory.h"
 #include "core/rate.h"
+#include "lib/elf/elf.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

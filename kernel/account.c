@@ -4,7 +4,7 @@
 
 #include "kernel/arch.h"
 #include "kernel/layout.h"
-#include "kernel/string.h"
+#include <string.h>
 
 struct page {
     struct account *account;

@@ -10,7 +10,7 @@
 #include "abi/syscall.h"
 #include "kernel/ioapic.h"
 #include "kernel/print.h"
-#include "kernel/string.h"
+#include <string.h>
 
 #define LOW_LIMIT   (4ul << 30) /* what is mapped one to one at boot */
 #define EBDA_SEG    0x40eu

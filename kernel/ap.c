@@ -14,8 +14,8 @@
 #include "kernel/print.h"
 #include "kernel/sched.h"
 #include "kernel/smp.h"
-#include "kernel/string.h"
 #include "kernel/vcpu.h"
+#include <string.h>
 
 #define START_WAIT_HZ 5 /* a fifth of a second */
 

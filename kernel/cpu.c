@@ -5,7 +5,7 @@
 #include "kernel/guest_state.h"
 #include "kernel/print.h"
 #include "kernel/smp.h"
-#include "kernel/string.h"
+#include <string.h>
 
 #define XSAVE_XSAVES (1u << 3)
 #define FXSAVE_SIZE  512u

@@ -10,8 +10,8 @@
 #include "kernel/pagetable.h"
 #include "kernel/sched.h"
 #include "kernel/space.h"
-#include "kernel/string.h"
 #include "kernel/vcpu.h"
+#include <string.h>
 
 enum status shared_map(struct space *hst, uint64_t address, const void *page)
 {

@@ -3,7 +3,7 @@
 #include "kernel/guest_state.h"
 
 #include "kernel/arch.h"
-#include "kernel/string.h"
+#include <string.h>
 
 /*
  * Closed, since nothing switches what they bring: PKE (PKRU), CET (shadow stacks), PKS, UINTR, KL (the

@@ -2,7 +2,7 @@
 /* Reading IVRS and DMAR. See iommu_tables.h. */
 #include "kernel/iommu_tables.h"
 
-#include "kernel/string.h"
+#include <string.h>
 
 /* IVRS: a header of 48 bytes, then blocks with type, flags and length (AMD I/O Virtualization 5.2.2). */
 #define IVRS_BLOCKS    48u

@@ -10,7 +10,7 @@
 #include "kernel/pagetable.h"
 #include "kernel/print.h"
 #include "kernel/smp.h"
-#include "kernel/string.h"
+#include <string.h>
 
 #define ENTRIES      512
 #define POOL_DEFAULT (16ul << 20)

@@ -4,7 +4,7 @@
 
 #include "abi/boot.h"
 #include "kernel/print.h"
-#include "kernel/string.h"
+#include <string.h>
 
 enum { MB1_MODULES = 1u << 3, MB1_MEMORY_MAP = 1u << 6 };
 

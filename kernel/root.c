@@ -17,31 +17,10 @@
 #include "kernel/print.h"
 #include "kernel/sched.h"
 #include "kernel/space.h"
-#include "kernel/string.h"
+#include "lib/elf/elf.h"
 
 #define ROOT_PRIORITY  (SC_PRIORITIES - 1)
 #define ROOT_BUDGET_HZ 100 /* ten milliseconds */
-
-struct elf_header {
-    uint8_t ident[16];
-    uint16_t type, machine;
-    uint32_t version;
-    uint64_t entry, program_headers, section_headers;
-    uint32_t flags;
-    uint16_t size, program_header_size, program_header_count;
-};
-
-struct elf_program_header {
-    uint32_t type, flags;
-    uint64_t offset, address, physical, file_size, memory_size, align;
-};
-
-#define ELF_EXEC   2
-#define ELF_X86_64 62
-#define PT_LOAD    1
-#define PF_X       1u
-#define PF_W       2u
-#define PF_R       4u
 
 static _Noreturn void refuse(const struct boot_module *module, const char *expected)
 {
@@ -62,47 +41,28 @@ static void map(struct space *hst, const struct boot_module *module, uint64_t ad
 }
 
 static void load_segment(struct space *hst, const struct boot_module *module,
-                         const struct elf_program_header *ph)
+                         const struct elf_segment *segment)
 {
-    unsigned rights = (ph->flags & PF_R ? MEM_READ : 0) | (ph->flags & PF_W ? MEM_WRITE : 0) |
-                      (ph->flags & PF_X ? MEM_EXECUTE : 0);
-
-    if (ph->type != PT_LOAD || !ph->memory_size)
-        return;
-    if (ph->file_size != ph->memory_size)
+    if (segment->file_bytes != segment->bytes)
         refuse(module, "a segment is longer in memory than in the file");
-    if (ph->offset > module->length || ph->file_size > module->length - ph->offset)
-        refuse(module, "the file is truncated");
-    if ((ph->address | ph->offset) % PAGE_SIZE)
+    if (segment->skip || segment->offset % PAGE_SIZE)
         refuse(module, "a segment does not begin at a page");
-    if (ph->address >= ROOT_UTCB_ADDRESS || ph->memory_size > ROOT_UTCB_ADDRESS - ph->address)
-        refuse(module, "a segment lies outside user memory");
-    if (!(rights & (MEM_READ | MEM_EXECUTE)) || ((rights & MEM_WRITE) && (rights & MEM_EXECUTE)))
-        refuse(module, "a segment is writable and executable, or neither readable");
-    map(hst, module, ph->address, module->base + ph->offset, ph->memory_size, rights);
+    map(hst, module, segment->address, module->base + segment->offset, segment->bytes,
+        MEM_READ | (segment->writable ? MEM_WRITE : 0) | (segment->executable ? MEM_EXECUTE : 0));
 }
 
 static uint64_t load(struct space *hst, const struct boot_module *module)
 {
-    const struct elf_header *elf = (const struct elf_header *)module->base;
+    struct elf elf;
+    const char *wrong = elf_parse((const void *)module->base, module->length, &elf);
 
-    if (module->length < sizeof(*elf) || memcmp(elf->ident, "\177ELF\2\1", 6))
-        refuse(module, "it is no 64-bit ELF file");
-    if (elf->type != ELF_EXEC || elf->machine != ELF_X86_64)
-        refuse(module, "it is no x86-64 executable");
+    if (wrong)
+        refuse(module, wrong);
     if (module->base % PAGE_SIZE)
         refuse(module, "the boot loader put it not at a page");
-    if (elf->program_header_size != sizeof(struct elf_program_header) ||
-        elf->program_headers > module->length ||
-        elf->program_header_count >
-            (module->length - elf->program_headers) / sizeof(struct elf_program_header))
-        refuse(module, "the file is truncated");
-    if (elf->entry >= ROOT_UTCB_ADDRESS)
-        refuse(module, "its entry lies outside user memory");
-    for (unsigned i = 0; i < elf->program_header_count; i++)
-        load_segment(hst, module,
-                     (const struct elf_program_header *)(module->base + elf->program_headers) + i);
-    return elf->entry;
+    for (unsigned i = 0; i < elf.segments; i++)
+        load_segment(hst, module, &elf.segment[i]);
+    return elf.entry;
 }
 
 /* Memory of the kernel is scarce at boot only if there is almost no RAM at all. */

@@ -11,8 +11,8 @@
 #include "kernel/memory.h"
 #include "kernel/pagetable.h"
 #include "kernel/smp.h"
-#include "kernel/string.h"
 #include "kernel/vcpu.h"
+#include <string.h>
 
 #define MSRS_AT_ONCE 64u
 

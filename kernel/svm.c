@@ -11,8 +11,8 @@
 #include "kernel/pagetable.h"
 #include "kernel/print.h"
 #include "kernel/space.h"
-#include "kernel/string.h"
 #include "kernel/vcpu.h"
+#include <string.h>
 
 struct vmcb {
     uint32_t intercept_cr, intercept_dr, intercept_exceptions, intercept[2];

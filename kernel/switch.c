@@ -5,7 +5,7 @@
 #include "kernel/cpu.h"
 #include "kernel/ec.h"
 #include "kernel/space.h"
-#include "kernel/string.h"
+#include <string.h>
 
 /* Have the TSS's bitmap hold the ports of `space`. */
 static void ports_load(struct cpu *cpu, const struct space *space)

@@ -14,8 +14,8 @@
 #include "kernel/sched.h"
 #include "kernel/smp.h"
 #include "kernel/space.h"
-#include "kernel/string.h"
 #include "kernel/switch.h"
+#include <string.h>
 
 LOCKED(pd_watch)
 LOCKED(pd_fault)

@@ -9,7 +9,7 @@
 #include "kernel/print.h"
 #include "kernel/smp.h"
 #include "kernel/space.h"
-#include "kernel/string.h"
+#include <string.h>
 
 const struct virt_operations *virt;
 

@@ -12,7 +12,7 @@
 #include "kernel/print.h"
 #include "kernel/smp.h"
 #include "kernel/space.h"
-#include "kernel/string.h"
+#include <string.h>
 
 #define DR6_CAUSE 0xe00ful /* the bits that a debug exception reports; B0 to B3 replace what was */
 #define DR6_B     0xful

@@ -9,8 +9,8 @@
 #include "kernel/print.h"
 #include "kernel/smp.h"
 #include "kernel/space.h"
-#include "kernel/string.h"
 #include "kernel/vmx.h"
+#include <string.h>
 
 #define MSR_FEATURE_CONTROL 0x3a
 #define MSR_VMX_BASIC       0x480

@@ -5,8 +5,8 @@
  * else VM entry refuses.
  */
 #include "kernel/fpu.h"
-#include "kernel/string.h"
 #include "kernel/vmx.h"
+#include <string.h>
 
 /* Access rights: the state page's attributes with bits 8-11 in 12-15. Intel SDM vol. 3, 25.4.1. */
 #define SEG_ACCESSED 0x01u

@@ -17,7 +17,8 @@ FREESTANDING := -std=gnu17 -O2 -g -ffreestanding -fno-pic -fno-pie -mgeneral-reg
 	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections \
 	-ffile-prefix-map=$(CURDIR)/= -nostdinc -D_LIBC_LIMITS_H_
 TARGET_FLAGS = $(FREESTANDING) $(addprefix -isystem ,$(CC_INCLUDE)) -isystem base/libc -I. $(WARNINGS) -MMD -MP
-KERNEL_FLAGS = $(FREESTANDING) -mcmodel=kernel -mno-red-zone $(addprefix -isystem ,$(CC_INCLUDE)) -I. $(WARNINGS) \
+KERNEL_FLAGS = $(FREESTANDING) -mcmodel=kernel -mno-red-zone $(addprefix -isystem ,$(CC_INCLUDE)) -isystem base/libc -I. \
+	$(WARNINGS) \
 	-MMD -MP
 ASSEMBLER := -Wa,--noexecstack -D__ASSEMBLER__
 LINK := -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack \
@@ -31,7 +32,7 @@ BASE_OBJECTS := $(call target_objects,$(call no_tests,$(call sources,base,c)) $(
 LIB_OBJECTS := $(call target_objects,$(call no_tests,$(call sources,lib,c)) $(call sources,lib,S))
 BASE_FOLDERS := $(sort $(dir $(call sources,base,c)))
 LIB_FOLDERS := $(sort $(dir $(call sources,lib,c)))
-KERNEL_SOURCES := $(call no_tests,$(call sources,kernel lib/format,c)) $(call sources,kernel,S)
+KERNEL_SOURCES := $(call no_tests,$(call sources,kernel base/libc lib/elf lib/format,c)) $(call sources,kernel,S)
 KERNEL_OBJECTS := $(call objects,$(KERNEL),$(KERNEL_SOURCES))
 
 # A folder without main.c is no component yet.

@@ -20,6 +20,7 @@ struct elf_segment {
     uint64_t address, pages;     /* address: multiple of 4096 */
     uint64_t skip;               /* zero bytes before the file's, in the first page */
     uint64_t offset, file_bytes; /* in the file; 0, 0: nothing */
+    uint64_t bytes;              /* from address + skip on */
     bool writable, executable;   /* never both */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Parsing of programs: core/elf.h. Headers are copied out before they are looked at.
+ * Parsing of programs: lib/elf/elf.h. Headers are copied out before they are looked at.
  */
-#include "core/elf.h"
+#include "lib/elf/elf.h"
 
 #include <string.h>
 
@@ -59,6 +59,7 @@ static const char *segment_parse(const struct program_header *program, size_t by
     segment->address = address;
     segment->skip = program->address - address;
     segment->pages = pages;
+    segment->bytes = program->memory_bytes;
     segment->offset = program->file_bytes ? program->offset : 0; /* any, where there is nothing to read */
     segment->file_bytes = program->file_bytes;
     segment->writable = program->flags & ELF_W;

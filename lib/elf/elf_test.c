@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/elf.h"
+#include "lib/elf/elf.h"
 
 #include <elf.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Any bytes as a program: what is accepted must lie in the file and in the range for programs. */
-#include "core/elf.h"
+#include "lib/elf/elf.h"
 
 #include <stdlib.h>
 #include <string.h>
