@@ -94,6 +94,8 @@ def cut(path, source, size):
 
 MIB = (1 << 20) // SECTOR
 TWO = [("one", 2048, 4096), ("two", 8192, 4096)]
+# What tests/block/chaos.xml boots with: an image, its parent and a plain partition.
+CHAOS = [("base", 1 * MIB, 10 * MIB), ("today", 11 * MIB, 10 * MIB), ("plain", 21 * MIB, 2 * MIB)]
 
 
 def make(build):
@@ -108,3 +110,13 @@ def make(build):
     gpt(path("gpt-first.img"), 8, [*TWO, ("twin", 2 * 8192, 1), ("over", 2048 + 4095, 2)], "first")
     gpt(path("gpt-both.img"), 8, TWO, "both")
     counted(path("no-table.img"), 1)
+    image(path("base.vdi"), 8)
+    image(path("today.vdi"), 8, path("base.vdi"), 4096)
+    cut(path("no-map.vdi"), path("base.vdi"), 1 << 20)
+    cut(path("short.vdi"), path("base.vdi"), 5 << 20)
+    with open(path("base.vdi"), "rb") as parent, open(path("changed.vdi"), "wb") as changed:
+        header = bytearray(parent.read(4 << 20))
+        header[0x198] ^= 1  # uuidModify
+        changed.write(header + parent.read())
+    gpt(path("chaos.img"), 24, CHAOS)
+    fill(path("chaos.img"), CHAOS, {"base": path("base.vdi"), "today": path("today.vdi")})

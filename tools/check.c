@@ -24,7 +24,9 @@
 #include "drivers/uart16550/config.h"
 #include "init/config.h"
 #include "init/route.h"
+#include "lib/block/session.h"
 #include "lib/elf/elf.h"
+#include "servers/vdi/config.h"
 #include "tests/init/config.h"
 #include "vmm/config/config.h"
 #include "vmm/firmware/load.h"
@@ -333,6 +335,27 @@ static void check_nvme(struct check *check, const struct config_start *start)
     check_request(check, start, start->config_line, DEVICE_SERVICE, nvme.label, "");
 }
 
+/* Each image of the chain has a route to its disk. */
+static void check_vdi(struct check *check, const struct config_start *start)
+{
+    struct vdi_config vdi;
+    struct xml_error error;
+    size_t bytes;
+    char *text = config_text(check, start, CONFIG_BYTES, &bytes);
+    bool good = text && vdi_config_read(&vdi, text, bytes, &error);
+
+    free(text);
+    if (!text)
+        return;
+    if (!good) {
+        refuse(check, error.line, "%s: %s", start->name, error.reason);
+        return;
+    }
+    check_request(check, start, start->config_line, LOG_SERVICE, "", "");
+    for (uint32_t i = 0; i < vdi.images; i++)
+        check_request(check, start, start->config_line, BLOCK_SERVICE, vdi.label[i], "");
+}
+
 /* A monitor without a terminal is right where nothing offers one: its guest's output goes to the log. */
 static bool offers_terminals(const struct check *check)
 {
@@ -442,6 +465,8 @@ static void check_all(struct check *check)
             check_uart(check, start);
         else if (start_is(check, start, "nvme.elf"))
             check_nvme(check, start);
+        else if (start_is(check, start, "vdi.elf"))
+            check_vdi(check, start);
     }
     check_ports(check);
     check_quotas(check);
