@@ -191,16 +191,26 @@ static void submit(void *context, struct relay_piece *piece)
 /* For the table, before there are clients. */
 static bool read_sectors(void *context, uint64_t sector, uint32_t count, void *bytes)
 {
-    struct block_operation operation = {.action = BLOCK_READ, .sector = sector, .count = count};
+    const struct block_header *info = &disk.client.info;
 
     (void)context;
-    reading = true;
-    if (count > disk.client.info.most || !block_submit(&disk, &operation))
-        return false;
-    while (reading)
-        event_turn(DEADLINE_NEVER);
-    memcpy(bytes, disk.client.data, (size_t)count * disk.client.info.sector_bytes);
-    return read_good;
+    for (uint32_t at = 0; at < count;) {
+        struct block_operation operation = {.action = BLOCK_READ,
+                                            .sector = sector + at,
+                                            .count = count - at < info->most ? count - at : info->most};
+        const size_t size = (size_t)operation.count * info->sector_bytes;
+
+        reading = true;
+        if (size > disk.client.data_bytes || !block_submit(&disk, &operation))
+            return false;
+        while (reading)
+            event_turn(DEADLINE_NEVER);
+        if (!read_good)
+            return false;
+        memcpy((uint8_t *)bytes + (size_t)at * info->sector_bytes, disk.client.data, size);
+        at += operation.count;
+    }
+    return true;
 }
 
 static void say(void *context, const char *line)
