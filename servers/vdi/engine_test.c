@@ -310,11 +310,37 @@ static void test_refusals(void **state)
     fixture_delete(f);
 }
 
+/* A flush reaches the store of the disk's own image, and is answered when that has answered. */
+static void test_flush(void **state)
+{
+    struct fixture *f = fixture_new();
+
+    (void)state;
+    f->request[0] = (struct vdi_request){.action = VDI_WRITE, .length = VDI_SECTOR};
+    f->busy[0] = true;
+    memset(f->client, 0x5a, VDI_SECTOR);
+    assert_int_equal(engine_begin(f->engine, &f->request[0], f->client, 0), VDI_OK);
+    while (f->pendings)
+        end_one(f);
+    assert_false(f->busy[0]);
+    f->request[1] = (struct vdi_request){.action = VDI_FLUSH};
+    f->busy[1] = true;
+    assert_int_equal(engine_begin(f->engine, &f->request[1], NULL, 1), VDI_OK);
+    assert_true(f->busy[1]);
+    assert_int_equal(f->pendings, 1);
+    assert_int_equal(f->pending[0]->action, RELAY_FLUSH);
+    assert_int_equal(f->pending[0]->disk, 0);
+    end_one(f);
+    assert_false(f->busy[1]);
+    fixture_delete(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_load),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_flush),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
