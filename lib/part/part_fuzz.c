@@ -65,6 +65,16 @@ static void build_mbr(struct fuzz *fuzz)
     }
 }
 
+/* More logical partitions than are kept. */
+static void build_chain(struct fuzz *fuzz)
+{
+    put_row(fuzz->disk, 0, 1, 0x05, 2, SECTORS - 2);
+    for (uint32_t at = 0; at + 3 < SECTORS; at += 2) {
+        put_row(fuzz->disk, 2 + at, 0, 0x83, 1, 1);
+        put_row(fuzz->disk, 2 + at, 1, 0x05, at + 2, 2);
+    }
+}
+
 static void build_gpt(struct fuzz *fuzz)
 {
     put_gpt(fuzz->disk);
@@ -117,6 +127,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     source->say = say_noted;
     if (kind & 2)
         build_gpt(&fuzz);
+    if (kind & 32)
+        build_chain(&fuzz);
     if (kind & 4)
         build_mbr(&fuzz);
     fuzz.disk->broken = kind & 8 ? take(&fuzz, 2) & (SECTORS - 1) : 0;
