@@ -29,7 +29,8 @@ CONFIG = '<donjon root="ktest.elf"><run memory="256"/><ktest only="{}" {}/></don
 EDU = ("--qemu=-device", "--qemu=edu,dma_mask=0xffffffffffffffff,addr=5")
 FIRST_LIMIT, ALL_LIMIT, HOST_LIMIT, SYSTEM_LIMIT = 60, 400, 300, 1800
 TWO = "2 CPUs: "
-HOST, SYSTEM = "host: ", "system: "
+HOST, FUZZ, SYSTEM = "host: ", "fuzz: ", "system: "
+FUZZ_RUNS = ("-runs=400000", "-seed=1", "-max_len=800", "-verbosity=0", "-print_final_stats=0")
 MADE = ("guest",)  # what is made once and only read by tests
 # What such a machine is, and what tests/kernel/iommu-*.xml says of it.
 IOMMUS = {"AMD: ": ("q35-amd-iommu", 'faults="0"'),
@@ -176,6 +177,18 @@ class Workshop:
         failed = re.findall(r"\[  FAILED  \] (\w+)$", output, re.M)
         return None if status == 0 else f"{path}: {', '.join(dict.fromkeys(failed)) or f'status {status}'}"
 
+    def fuzz_test(self, path):
+        """None, or what the fuzzer of this path says after as many runs as it finds planted bugs in."""
+        fuzzer = os.path.join(self.build, "fuzz", path)
+        if os.path.exists(fuzzer):
+            os.remove(fuzzer)
+        status, output = self.make(f"HOST_DIRS={os.path.dirname(path)}", fuzzer)
+        if status:
+            raise RuntimeError("it does not compile:\n" + "\n".join(output.splitlines()[-5:]))
+        status, output = call([fuzzer, *FUZZ_RUNS, f"-artifact_prefix={self.build}/"], HOST_LIMIT)
+        found = re.search(r"^SUMMARY: (.*)", output, re.M)
+        return None if status == 0 else f"{path}: {found.group(1) if found else f'status {status}'}"
+
     def system_test(self, name):
         """None, or what the system test of this name says."""
         status, output = call([sys.executable, os.path.join(self.root, "tools", "test.py"), "--boot", f"^{re.escape(name)}$"],
@@ -188,11 +201,14 @@ class Workshop:
         return re.sub(r" {2,}", " ", failed.group(1))
 
     def passes(self, test):
-        """Whether the unit or system test passes; None, or what it says."""
-        return self.host_test(test[len(HOST):]) if test.startswith(HOST) else self.system_test(test[len(SYSTEM):])
+        """Whether the unit test, fuzzer or system test passes; None, or what it says."""
+        for prefix, run in ((HOST, self.host_test), (FUZZ, self.fuzz_test), (SYSTEM, self.system_test)):
+            if test.startswith(prefix):
+                return run(test[len(prefix):])
+        raise RuntimeError(f"no test is meant by '{test}'")
 
     def caught(self, mutant):
-        if mutant.test.startswith((HOST, SYSTEM)):
+        if mutant.test.startswith((HOST, FUZZ, SYSTEM)):
             return self.passes(mutant.test)
         status, output = self.make("kernel")
         if status:
@@ -208,7 +224,7 @@ class Workshop:
 
     def run(self, mutant):
         """What caught it, None if nothing did."""
-        if not mutant.test.startswith((HOST, SYSTEM)):
+        if not mutant.test.startswith((HOST, FUZZ, SYSTEM)):
             self.prepare_kernel()
         elif mutant.test not in good:
             complaint = self.passes(mutant.test)
