@@ -191,6 +191,24 @@ static void test_open(void **state)
     assert_int_equal(world.done[BLOCK_OK], 1);
 }
 
+/* A disk that goes before the client has seen it: the client asks again at once, since no news will tell it to. */
+static void test_gone_early(void **state)
+{
+    (void)state;
+    world.late = true;
+    work();
+    assert_int_equal(world.client.state, BLOCK_CLIENT_WAITING);
+    block_place_ready(&world.place, &world.info);
+    block_place_gone(&world.place);
+    for (unsigned i = 0; i < 4 && block_client_work(&world.client); i++)
+        ;
+    assert_int_equal(world.client.state, BLOCK_CLIENT_OPENING);
+    assert_true(world.offered);
+    world.late = false;
+    work();
+    assert_int_equal(world.client.state, BLOCK_CLIENT_READY);
+}
+
 static void test_refused(void **state)
 {
     struct block_operation read = operation_of(BLOCK_READ, 0, 1, 0);
@@ -511,9 +529,9 @@ static void test_scribbles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_open),           TEST(test_refused),    TEST(test_checks),         TEST(test_deaths),
-        TEST(test_order),          TEST(test_other_disk), TEST(test_hostile_client), TEST(test_out_of_range),
-        TEST(test_hostile_server), TEST(test_scribbles),
+        TEST(test_open),         TEST(test_gone_early),     TEST(test_refused),    TEST(test_checks),
+        TEST(test_deaths),       TEST(test_order),          TEST(test_other_disk), TEST(test_hostile_client),
+        TEST(test_out_of_range), TEST(test_hostile_server), TEST(test_scribbles),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

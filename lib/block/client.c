@@ -227,12 +227,14 @@ bool block_client_work(struct block_client *client)
     if (client->state == BLOCK_CLIENT_WAITING) {
         uint32_t state = state_read(client);
 
-        if (state == BLOCK_STATE_READY)
+        if (state == BLOCK_STATE_READY) {
             take_header(client);
-        else if (state == BLOCK_STATE_GONE)
+        } else if (state == BLOCK_STATE_GONE) {
             lose(client);
-        else if (state != BLOCK_STATE_NONE)
+            return true; /* to ask again: no news will come of a session that this side has closed */
+        } else if (state != BLOCK_STATE_NONE) {
             fail(client, "the server tells of a disk that cannot be");
+        }
     }
     return false;
 }
