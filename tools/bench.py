@@ -33,7 +33,7 @@ FAILED = re.compile(r"bench: (failed: .*?)\s*$", re.MULTILINE)
 EXITS = re.compile(r"(\d+) exits:((?: [a-z-]+ \d+)+)")
 LIMITS = os.path.join("tests", "bench", "limits")
 RUNS = 2
-SCENARIOS = ("bench", "bench-vm")
+SCENARIOS = ("bench", "bench-vm", "bench-block")
 LINUX_SCENARIOS = ("linux", bench_linux.SCENARIO, "bench-idle")
 IDLE_SECONDS = 20  # of the guest's, between its lines "idle: begin" and "idle: end" (tests/guest-linux/init)
 # A guest's figures are means over many rounds, and the emulator does not count an instruction that exits: their traces,
