@@ -589,7 +589,8 @@ TESTS = [
     run("evil", "evil", "--deterministic", "--until", "evil: done", check=evil_is_contained),
     run("noisy", "noisy", "--deterministic", *UNHURRIED, "--until", "noisy: (done|failed)", check=noise_is_bounded),
     run("nested", "nested", "--deterministic", "--until", "nested: done", check=nested_goes_on),
-    run("many sessions", "tests/components/many/many.xml", "--deterministic", "--until", "many: done", check=sessions_by_quota),
+    run("evil below an inner init", "tests/components/evil/below.xml", "--deterministic", "--until", "evil: done: .*, all refused"),
+    run("many sessions", "tests/components/many/many.xml", "--deterministic", "--timeout", "60", "--until", "many: done", check=sessions_by_quota),
     run("example", "example", "--until", r"^\[init\] ticks: has ended", check=example_goes_on),
     run("noisy: two CPUs", "noisy", "--smp", "2", "--until", "noisy: done"),
     # 96 MiB is the least in which this kernel boots, on plain QEMU too: it wants 64 MiB for itself from 16 MiB on.

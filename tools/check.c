@@ -451,6 +451,32 @@ static void check_quotas(struct check *check)
     }
 }
 
+/* An init within init: what it is to start, unless a component serves that, and whether it can have the programs. */
+static void check_init(struct check *check, const struct config_start *start)
+{
+    static struct config_scratch scratch;
+    static struct init_config inner;
+    struct xml_error error;
+    size_t bytes;
+    unsigned server, client = (unsigned)(start - check->config.start);
+
+    if (route_find(&check->config, client, ROM_SERVICE, "config", "", &server) == ROUTE_CHILD)
+        return;
+    char *text = config_text(check, start, CONFIG_BYTES, &bytes);
+    if (text && !init_config_read(text, bytes, &scratch, NULL, NULL, &inner, &error)) {
+        refuse(check, error.line, "%s", error.reason);
+    } else if (text) {
+        for (unsigned i = 0; i < inner.starts; i++) {
+            check_binary(check, &inner.start[i]);
+            check_request(check, start, inner.start[i].line, ROM_SERVICE, inner.start[i].binary, "");
+        }
+        if (inner.starts > start->children)
+            refuse(check, start->line, "%s: children=\"%u\" is too little for %u components", start->name,
+                   start->children, inner.starts);
+    }
+    free(text);
+}
+
 static void check_all(struct check *check)
 {
     check_modules(check);
@@ -467,6 +493,8 @@ static void check_all(struct check *check)
             check_nvme(check, start);
         else if (start_is(check, start, "vdi.elf"))
             check_vdi(check, start);
+        else if (start_is(check, start, "init.elf"))
+            check_init(check, start);
     }
     check_ports(check);
     check_quotas(check);
