@@ -590,6 +590,8 @@ TESTS = [
     run("noisy", "noisy", "--deterministic", *UNHURRIED, "--until", "noisy: (done|failed)", check=noise_is_bounded),
     run("nested", "nested", "--deterministic", "--until", "nested: done", check=nested_goes_on),
     run("evil below an inner init", "tests/components/evil/below.xml", "--deterministic", "--until", "evil: done: .*, all refused"),
+    run("nested: the configuration's server dies", "tests/components/changer/again.xml", "--deterministic", "--timeout", "60",
+        "--until", "nested: done", check=nested_goes_on),
     run("many sessions", "tests/components/many/many.xml", "--deterministic", "--timeout", "60", "--until", "many: done", check=sessions_by_quota),
     run("example", "example", "--until", r"^\[init\] ticks: has ended", check=example_goes_on),
     run("noisy: two CPUs", "noisy", "--smp", "2", "--until", "noisy: done"),

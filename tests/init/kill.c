@@ -53,7 +53,7 @@ void kills_account(struct init *init, unsigned index)
     const char *name = init->config->start[index].name;
     struct free_info info;
 
-    if (free_info(&info) != ERROR_OK)
+    if ((!test_config.kills && !test_config.account) || free_info(&info) != ERROR_OK)
         return;
     for (unsigned i = 0; i < test_config.kills; i++) {
         const struct test_kill *kill = &test_config.kill[i];
