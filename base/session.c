@@ -6,6 +6,8 @@
 
 #include "base/include/component.h"
 
+#define UPGRADES 4u /* of a donation: a server cannot make it more bit by bit */
+
 enum error portal_call(selector portal, const struct message *message, unsigned *count)
 {
     unsigned words = 0;
@@ -106,20 +108,19 @@ enum error session_poll(struct session *session)
 enum error session_open_wait(const struct session_request *request, struct session *session)
 {
     struct session_request wanted = *request;
-    enum error error;
-    do {
-        error = session_open(&wanted, session);
-        bool refused = error == ERROR_PENDING;
+    for (unsigned upgrades = 0;; upgrades++) {
+        enum error error = session_open(&wanted, session);
+        bool answered = error == ERROR_PENDING;
         while (error == ERROR_PENDING) {
             uint64_t news;
             if (nt_wait_for(CAP_NT, NT_PARENT_NEWS, DEADLINE_NEVER, &news) != STATUS_OK)
                 return ERROR_FAULT;
             error = session_poll(session);
         }
-        if (!refused || error != ERROR_NO_RAM || session->bytes <= wanted.donation)
+        if (!answered || error != ERROR_NO_RAM || session->bytes > request->most || upgrades == UPGRADES)
             return error;
         wanted.donation = session->bytes;
-    } while (true);
+    }
 }
 
 enum error session_close_of(uint64_t client, uint64_t id)

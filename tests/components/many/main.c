@@ -95,8 +95,13 @@ static enum error wanted(void)
 {
     const struct session_request request = {
         .service = TAKE_SERVICE, .label = TAKE_LABEL, .donation = 1, .base = CAP_FREE, .bits = BIT};
+    struct session_request more = request;
     enum error error = session_open_wait(&request, &client[0].session);
 
+    if (error != ERROR_NO_RAM || client[0].session.bytes != TAKE_DONATION)
+        return error ? error : ERROR_FAULT; /* it does not go beyond what the client has allowed */
+    more.most = TAKE_DONATION;
+    error = session_open_wait(&more, &client[0].session);
     log_line("many: 1 byte offered, %lu given: %s", client[0].session.bytes, error_text(error));
     return error ? error : ended(1);
 }
