@@ -42,8 +42,6 @@
 #define MACHINE_ACPI_ENABLE  0xf1u /* at the SMI port */
 #define MACHINE_ACPI_DISABLE 0xf0u
 
-#define MACHINE_PORT_MAP (0x10000 / 8 + 1) /* bytes; an access of four ports may look beyond the last */
-
 /* The machine's requests to its owner. */
 enum machine_request { MACHINE_RUNS, MACHINE_RESET, MACHINE_POWER_OFF, MACHINE_FAILED };
 
@@ -91,7 +89,6 @@ struct machine {
     struct guest_ram ram;
     struct e820_map map;
     struct bus bus;
-    uint8_t decoded[MACHINE_PORT_MAP]; /* a bit a port, set if a chip answers */
     struct machine_cpu cpu[MACHINE_CPUS];
     struct lapic *lapics[MACHINE_CPUS];
     struct lock lock; /* of the chips; the bus takes it */
@@ -165,15 +162,6 @@ void machine_request(struct machine *machine, enum machine_request request, cons
 static inline void *machine_ram(const struct machine *machine, uint64_t physical, uint64_t length)
 {
     return guest_ram_at(&machine->ram, physical, length);
-}
-
-/* Whether any of `size` (1, 2 or 4) ports is in a map. */
-static inline bool machine_port_is(const uint8_t map[MACHINE_PORT_MAP], uint16_t port, unsigned size)
-{
-    uint16_t bits;
-
-    __builtin_memcpy(&bits, &map[port >> 3], sizeof bits); /* one load: this is on every port access's way */
-    return (unsigned)bits >> (port & 7) & ((1u << size) - 1);
 }
 
 /* Virtual time of the next event of a processor's clocks, and handling all events that are due: its timer's and,

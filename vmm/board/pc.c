@@ -209,15 +209,12 @@ static bool moves_deadline(const struct machine *machine, const void *device)
     return device == &machine->uart;
 }
 
-/* Most exits are port accesses, and not a few go nowhere: for those a bit is all that is looked at. */
-static void map_ports(struct machine *machine)
+static void mark_timed(struct machine *machine)
 {
     for (size_t i = 0; i < machine->bus.regions[BUS_PORT]; i++) {
         struct bus_region *region = &machine->bus.region[BUS_PORT][i];
 
         region->timed = moves_deadline(machine, region->device);
-        for (uint64_t port = region->base; port < region->base + region->length; port++)
-            machine->decoded[port >> 3] |= (uint8_t)(1u << (port & 7));
     }
 }
 
@@ -249,6 +246,7 @@ bool machine_init(struct machine *machine, const struct machine_config *config)
     if (machine->cpus > MACHINE_CPUS)
         return false;
     bus_init(&machine->bus);
+    machine->bus.ram = &machine->ram;
     init_lock(machine, config);
     init_apics(machine);
     init_chips(machine, config);
@@ -258,7 +256,7 @@ bool machine_init(struct machine *machine, const struct machine_config *config)
         return false;
     if (!attach_chips(machine))
         return false;
-    map_ports(machine);
+    mark_timed(machine);
     return true;
 }
 

@@ -6,12 +6,14 @@
  * without a cache line of shared state that several vCPUs would write. In the common case the whole access lies
  * in one region and goes straight to the handler. Any other access is cut into bytes, each of which is a common
  * case.
+ *
+ * A look takes no lock and writes nothing. A handler runs with the lock, under which no table changes: if the
+ * sequence has moved on between the look and the lock, the look is made again with the lock held. So a reader
+ * never spins, which matters where the mover's thread waits for the same host CPU.
  */
 #include "vmm/bus/bus.h"
 
 #include <string.h>
-
-#define PORT_END 0x10000u
 
 void bus_init(struct bus *bus)
 {
@@ -19,20 +21,125 @@ void bus_init(struct bus *bus)
     bus->earliest = BUS_NEVER;
 }
 
-/* The number of regions that start at or below the address. The loop has no branch that depends on what the
+/* The number of pieces that start at or below the address. The loop has no branch that depends on what the
  * guest accesses, only a conditional move. */
-static size_t regions_up_to(const struct bus_region *region, size_t count, uint64_t address)
+static inline size_t pieces_up_to(const struct bus_piece *piece, size_t count, uint64_t address)
 {
-    size_t first = 0;
+    const struct bus_piece *at = piece;
 
     while (count > 0) {
-        size_t half = count / 2;
-        bool above = region[first + half].base <= address;
+        size_t half = (count + 1) / 2;
 
-        first = above ? first + half + 1 : first;
-        count = above ? count - half - 1 : half;
+        at += __atomic_load_n(&at[half - 1].first, __ATOMIC_RELAXED) <= address ? half : 0;
+        count -= half;
     }
-    return first;
+    return (size_t)(at - piece);
+}
+
+static void put_piece(struct bus_table *table, const struct bus_region *region, uint64_t first, uint64_t last)
+{
+    table->piece[table->pieces++] =
+        (struct bus_piece){.first = first, .last = last, .base = region->base, .region = region};
+}
+
+/* `to` becomes `from` and the region where `from` leaves room for it. */
+static void fill_gaps(struct bus_table *to, const struct bus_table *from, const struct bus_region *region)
+{
+    uint64_t at = region->base, last = region->base + (region->length - 1);
+    bool left = true;
+
+    to->pieces = 0;
+    for (size_t i = 0; i < from->pieces; i++) {
+        const struct bus_piece *piece = &from->piece[i];
+
+        if (left && at < piece->first) {
+            put_piece(to, region, at, last < piece->first ? last : piece->first - 1);
+            left = last >= piece->first;
+            at = piece->first;
+        }
+        to->piece[to->pieces++] = *piece;
+        if (left && at <= piece->last) {
+            left = last > piece->last;
+            at = piece->last + 1; /* if this wraps, nothing is left */
+        }
+    }
+    if (left)
+        put_piece(to, region, at, last);
+}
+
+/* What the registered regions of one kind amount to, in one of the scratch tables. */
+static const struct bus_table *make_table(struct bus *bus, enum bus_kind kind)
+{
+    struct bus_table *made = &bus->scratch[0], *next = &bus->scratch[1], *swap;
+
+    made->pieces = 0;
+    for (size_t i = 0; i < bus->regions[kind]; i++) {
+        const struct bus_region *region = &bus->region[kind][i];
+
+        put_piece(made, region, region->base, region->base + (region->length - 1));
+    }
+    for (size_t i = 0; i < bus->movables[kind]; i++)
+        if (bus->movable[kind][i]->decodes) {
+            fill_gaps(next, made, bus->movable[kind][i]);
+            swap = made;
+            made = next;
+            next = swap;
+        }
+    return made;
+}
+
+/* Readers that are late may look at `to` meanwhile; they see then that the sequence has changed. */
+static void copy_table(struct bus_table *to, const struct bus_table *from)
+{
+    for (size_t i = 0; i < from->pieces; i++) {
+        __atomic_store_n(&to->piece[i].first, from->piece[i].first, __ATOMIC_RELAXED);
+        __atomic_store_n(&to->piece[i].last, from->piece[i].last, __ATOMIC_RELAXED);
+        __atomic_store_n(&to->piece[i].base, from->piece[i].base, __ATOMIC_RELAXED);
+        __atomic_store_n(&to->piece[i].region, from->piece[i].region, __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&to->pieces, from->pieces, __ATOMIC_RELAXED);
+}
+
+static void set_port(struct bus *bus, uint64_t port, bool set)
+{
+    uint8_t *byte = &bus->ports[port >> 3], bit = (uint8_t)(1u << (port & 7));
+
+    __atomic_store_n(byte, (uint8_t)(set ? *byte | bit : *byte & ~bit), __ATOMIC_RELAXED);
+}
+
+static bool answers(const struct bus_table *table, uint64_t address)
+{
+    size_t at = pieces_up_to(table->piece, table->pieces, address);
+
+    return at > 0 && address <= table->piece[at - 1].last;
+}
+
+/* Makes the registered regions the ones that answer. `gone` is the range that one of them has left: `length`
+ * 0 for none. With the lock, or before the VM runs. */
+static void publish(struct bus *bus, enum bus_kind kind, uint64_t gone, uint64_t length)
+{
+    const struct bus_table *made = make_table(bus, kind);
+    uint32_t sequence = bus->sequence;
+
+    if (kind == BUS_PORT)
+        for (size_t i = 0; i < made->pieces; i++)
+            for (uint64_t port = made->piece[i].first; port <= made->piece[i].last; port++)
+                set_port(bus, port, true);
+    /* A reader that sees a word of what follows sees the sequence of the last move, too. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    for (int each = 0; each < BUS_KINDS; each++)
+        copy_table(&bus->table[~sequence & 1][each],
+                   each == (int)kind ? made : &bus->table[sequence & 1][each]);
+    __atomic_store_n(&bus->sequence, sequence + 1, __ATOMIC_SEQ_CST);
+    if (kind == BUS_PORT)
+        for (uint64_t port = gone; port - gone < length; port++)
+            set_port(bus, port, answers(made, port));
+}
+
+static bool is_range(enum bus_kind kind, uint64_t base, uint64_t length)
+{
+    return length > 0 && length - 1 <= UINT64_MAX - base &&
+           (kind != BUS_PORT || (base < BUS_PORTS && length <= BUS_PORTS - base));
 }
 
 /* Whether a region can be attached, and where in its table. */
@@ -42,16 +149,14 @@ static enum bus_status check_region(const struct bus *bus, enum bus_kind kind,
     const struct bus_region *table;
     size_t count, at;
 
-    if ((kind != BUS_PORT && kind != BUS_MMIO) || region->length == 0 || !region->handler)
-        return BUS_INVALID;
-    if (region->length - 1 > UINT64_MAX - region->base)
-        return BUS_INVALID;
-    if (kind == BUS_PORT && (region->base >= PORT_END || region->length > PORT_END - region->base))
+    if ((kind != BUS_PORT && kind != BUS_MMIO) || !region->handler ||
+        !is_range(kind, region->base, region->length))
         return BUS_INVALID;
 
     table = bus->region[kind];
     count = bus->regions[kind];
-    at = regions_up_to(table, count, region->base);
+    for (at = 0; at < count && table[at].base <= region->base; at++)
+        ;
     if (at > 0 && region->base - table[at - 1].base < table[at - 1].length)
         return BUS_OVERLAP;
     if (at < count && table[at].base - region->base < region->length)
@@ -76,7 +181,41 @@ enum bus_status bus_attach(struct bus *bus, enum bus_kind kind, const struct bus
     memmove(&table[at + 1], &table[at], (count - at) * sizeof *table);
     table[at] = *region;
     bus->regions[kind] = count + 1;
+    publish(bus, kind, 0, 0);
     return BUS_OK;
+}
+
+enum bus_status bus_attach_movable(struct bus *bus, enum bus_kind kind, struct bus_region *region)
+{
+    if ((kind != BUS_PORT && kind != BUS_MMIO) || !region->handler || region->unlocked ||
+        !is_range(kind, 0, region->length))
+        return BUS_INVALID;
+    if (bus->movables[kind] == BUS_MAX_MOVABLE)
+        return BUS_FULL;
+    region->base = 0;
+    region->decodes = false;
+    bus->movable[kind][bus->movables[kind]++] = region;
+    return BUS_OK;
+}
+
+enum bus_status bus_move(struct bus *bus, enum bus_kind kind, struct bus_region *region, uint64_t base,
+                         bool decodes)
+{
+    uint64_t gone = region->base, length = region->decodes ? region->length : 0;
+    enum bus_status status = BUS_OK;
+
+    if (decodes && !is_range(kind, base, region->length))
+        status = BUS_INVALID;
+    else if (decodes && kind == BUS_MMIO && bus->ram &&
+             guest_ram_meets(bus->ram, base, base + (region->length - 1)))
+        status = BUS_OVERLAP;
+    decodes &= status == BUS_OK;
+    if (decodes == region->decodes && (!decodes || base == region->base))
+        return status;
+    region->base = base;
+    region->decodes = decodes;
+    publish(bus, kind, gone, length);
+    return status;
 }
 
 enum bus_status bus_set_window(struct bus *bus, uint8_t cpu, const struct bus_region *region)
@@ -122,23 +261,36 @@ void bus_update(struct bus *bus)
     __atomic_store_n(&bus->earliest, bus_deadline(bus), __ATOMIC_RELAXED);
 }
 
-static bool decodes(const struct bus_region *region, uint64_t address, uint8_t size)
-{
-    return address - region->base < region->length && size <= region->length - (address - region->base);
-}
+/* The region that answers at all bytes of an access; region NULL: none. */
+struct place {
+    const struct bus_region *region;
+    uint64_t base;
+};
 
-/* The region that decodes all bytes of an access, or NULL. A vCPU's window is looked at last: it meets no
- * other. */
-static const struct bus_region *region_of(const struct bus *bus, enum bus_kind kind, uint64_t address,
-                                          uint8_t size, uint8_t cpu)
+/* Inline, as it is on the way of every exit to device memory. A vCPU's window is looked at last. */
+static inline __attribute__((always_inline)) struct place place_of(const struct bus *bus, uint32_t sequence,
+                                                                   enum bus_kind kind, uint64_t address,
+                                                                   const struct bus_access *access)
 {
-    size_t at = regions_up_to(bus->region[kind], bus->regions[kind], address);
+    const struct bus_table *table = &bus->table[sequence & 1][kind];
+    size_t at = pieces_up_to(table->piece, __atomic_load_n(&table->pieces, __ATOMIC_RELAXED), address);
 
-    if (at > 0 && decodes(&bus->region[kind][at - 1], address, size))
-        return &bus->region[kind][at - 1];
-    if (kind == BUS_MMIO && cpu < BUS_CPUS && decodes(&bus->window[cpu], address, size))
-        return &bus->window[cpu];
-    return NULL;
+    if (at > 0) {
+        const struct bus_piece *piece = &table->piece[at - 1];
+        uint64_t last = __atomic_load_n(&piece->last, __ATOMIC_RELAXED);
+
+        if (address <= last && access->size - 1u <= last - address)
+            return (struct place){__atomic_load_n(&piece->region, __ATOMIC_RELAXED),
+                                  __atomic_load_n(&piece->base, __ATOMIC_RELAXED)};
+    }
+    if (kind == BUS_MMIO && access->cpu < BUS_CPUS) {
+        const struct bus_region *window = &bus->window[access->cpu];
+
+        if (address - window->base < window->length &&
+            access->size <= window->length - (address - window->base))
+            return (struct place){window, window->base};
+    }
+    return (struct place){NULL, 0};
 }
 
 static uint64_t ones(uint8_t size)
@@ -151,15 +303,11 @@ static bool size_is_whole(enum bus_kind kind, uint8_t size)
     return size == 1 || size == 2 || size == 4 || (size == 8 && kind == BUS_MMIO);
 }
 
-static void access_region(struct bus *bus, const struct bus_region *region, struct bus_access *access)
+/* With the lock. */
+static void serve(struct bus *bus, const struct bus_region *region, struct bus_access *access)
 {
     uint64_t before;
 
-    if (region->unlocked) {
-        region->handler(region->device, access);
-        return;
-    }
-    lock_take(bus->lock, access->cpu);
     region->handler(region->device, access);
     if (region->timed) {
         before = bus->earliest;
@@ -167,50 +315,61 @@ static void access_region(struct bus *bus, const struct bus_region *region, stru
         if (access->cpu != 0 && bus->earliest < before && bus->earlier)
             bus->earlier(bus->owner);
     }
+}
+
+/* An access whose region needs the lock, or that met a move. `sequence` is what `place` is of. */
+static __attribute__((noinline)) bool access_locked(struct bus *bus, enum bus_kind kind, uint64_t address,
+                                                    struct bus_access *access, struct place place,
+                                                    uint32_t sequence)
+{
+    bool unlocked;
+
+    lock_take(bus->lock, access->cpu);
+    if (__builtin_expect(bus->sequence != sequence, 0))
+        place = place_of(bus, bus->sequence, kind, address, access);
+    access->offset = address - place.base;
+    unlocked = place.region && place.region->unlocked;
+    if (place.region && !unlocked)
+        serve(bus, place.region, access);
     lock_release(bus->lock, access->cpu);
+    if (unlocked)
+        place.region->handler(place.region->device, access);
+    return place.region != NULL;
 }
 
-static uint64_t read_whole(struct bus *bus, const struct bus_region *region, uint64_t address, uint8_t size,
-                           uint8_t cpu, uint64_t now)
+/* An access that lies in one region; false: it does not. */
+static bool access_whole(struct bus *bus, enum bus_kind kind, uint64_t address, struct bus_access *access)
 {
-    struct bus_access access = {
-        .offset = address - region->base, .value = ones(size), .now = now, .size = size, .cpu = cpu};
+    uint32_t sequence = __atomic_load_n(&bus->sequence, __ATOMIC_ACQUIRE);
+    struct place place = place_of(bus, sequence, kind, address, access);
 
-    access_region(bus, region, &access);
-    return access.value & ones(size);
-}
-
-static void write_whole(struct bus *bus, const struct bus_region *region, uint64_t address, uint8_t size,
-                        uint64_t value, uint8_t cpu, uint64_t now)
-{
-    struct bus_access access = {.offset = address - region->base,
-                                .value = value & ones(size),
-                                .now = now,
-                                .size = size,
-                                .write = true,
-                                .cpu = cpu};
-
-    access_region(bus, region, &access);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (__builtin_expect(__atomic_load_n(&bus->sequence, __ATOMIC_RELAXED) == sequence, 1)) {
+        if (!place.region)
+            return false;
+        if (place.region->unlocked) {
+            access->offset = address - place.base;
+            place.region->handler(place.region->device, access);
+            return true;
+        }
+    }
+    return access_locked(bus, kind, address, access, place, sequence);
 }
 
 uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint8_t cpu,
                   uint64_t now)
 {
-    const struct bus_region *region;
+    struct bus_access access = {.value = ones(size), .now = now, .size = size, .cpu = cpu};
     uint64_t value = ones(size);
 
-    if (size_is_whole(kind, size)) {
-        region = region_of(bus, kind, address, size, cpu);
-        if (region)
-            return read_whole(bus, region, address, size, cpu, now);
-        if (size == 1)
-            return value;
-    }
+    if (size_is_whole(kind, size) && (access_whole(bus, kind, address, &access) || size == 1))
+        return access.value & value;
     for (unsigned i = 0; i < size && i < 8 && address <= UINT64_MAX - i; i++) {
-        region = region_of(bus, kind, address + i, 1, cpu);
-        if (region) {
+        struct bus_access byte = {.value = 0xff, .now = now, .size = 1, .cpu = cpu};
+
+        if (access_whole(bus, kind, address + i, &byte)) {
             value &= ~(UINT64_C(0xff) << (i * 8));
-            value |= read_whole(bus, region, address + i, 1, cpu, now) << (i * 8);
+            value |= (byte.value & 0xff) << (i * 8);
         }
     }
     return value;
@@ -219,21 +378,16 @@ uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t
 void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint64_t value,
                uint8_t cpu, uint64_t now)
 {
-    const struct bus_region *region;
+    struct bus_access access = {
+        .value = value & ones(size), .now = now, .size = size, .write = true, .cpu = cpu};
 
-    if (size_is_whole(kind, size)) {
-        region = region_of(bus, kind, address, size, cpu);
-        if (region) {
-            write_whole(bus, region, address, size, value, cpu, now);
-            return;
-        }
-        if (size == 1)
-            return;
-    }
+    if (size_is_whole(kind, size) && (access_whole(bus, kind, address, &access) || size == 1))
+        return;
     for (unsigned i = 0; i < size && i < 8 && address <= UINT64_MAX - i; i++) {
-        region = region_of(bus, kind, address + i, 1, cpu);
-        if (region)
-            write_whole(bus, region, address + i, 1, value >> (i * 8), cpu, now);
+        struct bus_access byte = {
+            .value = value >> (i * 8) & 0xff, .now = now, .size = 1, .write = true, .cpu = cpu};
+
+        (void)access_whole(bus, kind, address + i, &byte); /* where nothing answers, writes vanish */
     }
 }
 

@@ -6,6 +6,11 @@
  * finds the region of an access and calls its handler; an access that no region decodes is answered at once
  * as an empty bus does (reads are all ones, writes vanish). No model reads a clock: `now` is the virtual time
  * of the VM in nanoseconds since its start, and comes with the access.
+ *
+ * A region is either attached for good, before the VM runs, or movable: bus_move gives it another place while
+ * vCPUs access the bus. Which region answers an address: RAM first (its accesses do not come here); then a
+ * region attached for good; then the movable region that was attached first; last a vCPU's own window. A
+ * region that is covered in part answers at the rest.
  */
 #pragma once
 
@@ -13,7 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/include/check.h"
 #include "vmm/bus/lock.h"
+#include "vmm/bus/ram.h"
 
 enum bus_kind { BUS_PORT, BUS_MMIO, BUS_KINDS };
 
@@ -38,6 +45,7 @@ struct bus_region {
     void *device;
     bool unlocked; /* needs no lock: it is the accessing vCPU's own */
     bool timed;    /* an access may move the deadline of a clock */
+    bool decodes;  /* a movable region: it has a place, which is `base` */
 };
 
 #define BUS_NEVER UINT64_MAX /* deadline of a clock with nothing to do */
@@ -65,12 +73,39 @@ static inline void irq_line_set(const struct irq_line *line, bool level)
 }
 
 #define BUS_MAX_REGIONS 64
+#define BUS_MAX_MOVABLE 32
 #define BUS_MAX_CLOCKS  16
 #define BUS_CPUS        LOCK_THREADS
+#define BUS_PORTS       0x10000u
+
+/* The ends of n regions cut the addresses between them into fewer than 2n pieces. */
+#define BUS_MAX_PIECES (2 * (BUS_MAX_REGIONS + BUS_MAX_MOVABLE))
+
+/* A range of addresses at which one region answers; `base` is where that region starts. */
+struct bus_piece {
+    uint64_t first, last, base;
+    const struct bus_region *region;
+};
+
+struct bus_table {
+    struct bus_piece piece[BUS_MAX_PIECES]; /* sorted, disjoint */
+    size_t pieces;
+};
 
 struct bus {
-    struct bus_region region[BUS_KINDS][BUS_MAX_REGIONS]; /* sorted by base, disjoint */
+    /* Readers use table[sequence & 1] without the lock. A mover, which has the lock, fills the other table and
+     * then counts `sequence` up. A reader that finds the count changed after its look may have read a table
+     * that was being filled: it takes the lock and looks again. */
+    uint32_t sequence; /* atomic */
+    struct bus_table table[2][BUS_KINDS];
+    struct bus_table scratch[2]; /* the mover's */
+    /* A bit a port, set where a region answers: bits are set before a table is used and cleared after. */
+    uint8_t ports[BUS_PORTS / 8 + 1];
+    struct bus_region region[BUS_KINDS][BUS_MAX_REGIONS]; /* for good; sorted by base, disjoint */
     size_t regions[BUS_KINDS];
+    struct bus_region *movable[BUS_KINDS][BUS_MAX_MOVABLE]; /* in the order in which they win */
+    size_t movables[BUS_KINDS];
+    const struct guest_ram *ram; /* where no movable region may lie; may be NULL */
     struct bus_region
         window[BUS_CPUS]; /* of one vCPU's memory each, and its thread's alone; length 0: none */
     struct bus_clock clock[BUS_MAX_CLOCKS];
@@ -93,6 +128,18 @@ void bus_init(struct bus *bus);
 __attribute__((warn_unused_result)) enum bus_status bus_attach(struct bus *bus, enum bus_kind kind,
                                                                const struct bus_region *region);
 
+/* Register a movable region, which answers nowhere until it is moved. It stays the caller's and must outlive
+ * the bus; only bus_move changes it. BUS_FULL beyond BUS_MAX_MOVABLE; BUS_INVALID if it is empty, larger than
+ * all ports, has no handler, or is unlocked. */
+MUST_CHECK enum bus_status bus_attach_movable(struct bus *bus, enum bus_kind kind, struct bus_region *region);
+
+/* Give a movable region another place, or none. At run time with the chips' lock, as a handler has it. From
+ * the return on, no access of any vCPU that begins is answered at the old place. BUS_INVALID: the range wraps
+ * (ports: ends beyond 0x10000), BUS_OVERLAP: it meets RAM, which would hide it; then it has no place. Meeting
+ * other regions is no error, see above which one answers. */
+enum bus_status bus_move(struct bus *bus, enum bus_kind kind, struct bus_region *region, uint64_t base,
+                         bool decodes);
+
 /* At run time, by the vCPU's own thread: MMIO that this vCPU alone sees, which needs no lock; length 0: none.
  * Errors as above; then nothing has changed. */
 __attribute__((warn_unused_result)) enum bus_status bus_set_window(struct bus *bus, uint8_t cpu,
@@ -105,8 +152,7 @@ __attribute__((warn_unused_result)) enum bus_status bus_attach_clock(struct bus 
 
 /* Read or write `size` bytes at an address. An access that crosses the end of a region, or of a size that the
  * bus does not have, is split into bytes, lowest first; where nothing decodes, and beyond the last address,
- * reads give ones. Regions are attached before the VM runs; after that the tables are only read, from any
- * vCPU. */
+ * reads give ones. From any vCPU. */
 uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint8_t cpu,
                   uint64_t now);
 void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint64_t value,
@@ -123,6 +169,16 @@ void bus_update(struct bus *bus);
 
 /* The deadline that bus_update finds. */
 uint64_t bus_deadline(const struct bus *bus);
+
+/* Whether a region answers at any of `size` (1, 2 or 4) ports. False holds for the moment of the call; true may
+ * be out of date, and the access then finds nothing. */
+static inline bool bus_port_decodes(const struct bus *bus, uint16_t port, unsigned size)
+{
+    uint16_t bits;
+
+    __builtin_memcpy(&bits, &bus->ports[port >> 3], sizeof bits); /* one load: on every port access's way */
+    return (unsigned)bits >> (port & 7) & ((1u << size) - 1);
+}
 
 /* Lets all due clocks advance; takes the lock as vCPU 0. */
 void bus_advance(struct bus *bus, uint64_t now);

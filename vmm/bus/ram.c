@@ -23,6 +23,14 @@ void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t length)
     return NULL;
 }
 
+bool guest_ram_meets(const struct guest_ram *ram, uint64_t first, uint64_t last)
+{
+    if (first < ram->low_size && (first < RAM_VGA || last >= RAM_ROM))
+        return true;
+    return last >= RAM_ABOVE_4G && ram->high_size > 0 &&
+           (first < RAM_ABOVE_4G || first - RAM_ABOVE_4G < ram->high_size);
+}
+
 bool guest_ram_read(const struct guest_ram *ram, uint64_t gpa, void *to, size_t length)
 {
     const void *from = guest_ram_at(ram, gpa, length);

@@ -29,6 +29,9 @@ struct guest_ram {
  * The guest may change the bytes at any time: copy, then check the copy. */
 void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t length);
 
+/* Whether any byte from `first` to `last` is RAM. */
+bool guest_ram_meets(const struct guest_ram *ram, uint64_t first, uint64_t last);
+
 /* Copy from and to guest RAM, or fill it. False, and nothing copied, if the range is not all RAM. */
 MUST_CHECK bool guest_ram_read(const struct guest_ram *ram, uint64_t gpa, void *to, size_t length);
 MUST_CHECK bool guest_ram_write(const struct guest_ram *ram, uint64_t gpa, const void *from, size_t length);

@@ -142,7 +142,7 @@ static bool exit_io(struct vcpu *vcpu)
         return vcpu_runs(vcpu);
     /* A string access before this one has asked for more than this one needs. */
     state->want[VCPU_EXIT_IO] &= VCPU_DR;
-    if (machine_port_is(vcpu->machine->decoded, VCPU_IO_PORT(info), size))
+    if (bus_port_decodes(&vcpu->machine->bus, VCPU_IO_PORT(info), size))
         access_port(vcpu, info);
     else if (info & VCPU_IO_IN)
         merge_rax(state, size, size == 4 ? UINT32_MAX : (1u << size * 8) - 1);
