@@ -25,6 +25,10 @@ enum pci_register {
     PCI_LATENCY = 0x0d,
     PCI_HEADER = 0x0e,
     PCI_BAR0 = 0x10,
+    PCI_SUBSYSTEM_VENDOR = 0x2c,
+    PCI_SUBSYSTEM = 0x2e,
+    PCI_ROM = 0x30,
+    PCI_CAPABILITIES = 0x34,
     PCI_INTERRUPT_LINE = 0x3c,
     PCI_INTERRUPT_PIN = 0x3d
 };
