@@ -203,7 +203,8 @@ static void test_refused(void **context)
         {&i8042_class, 34, 1, 0},              /* output port: reset */
         {&i440fx_class, 4, 1, 0},              /* vendor */
         {&piix3_class, 0, 1, 0},               /* the same */
-        {&piix3_class, 262, 2, 1u << 9},       /* ISA inputs driven */
+        {&piix3_class, 257, 4, 1u << 2},       /* a slot holds a PIRQ up that is down */
+        {&piix3_class, 278, 2, 1u << 9},       /* ISA inputs driven */
         {&piix4_pm_class, 2, 2, 0xffff},       /* enables */
         {&kvmclock_class, 16, 8, 1},           /* address */
         {&kvmclock_class, 24, 4, 1},           /* version: odd */

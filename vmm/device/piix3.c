@@ -97,6 +97,19 @@ void piix3_set_irq(void *device, unsigned pin, bool level)
     update(bridge);
 }
 
+/* A slot has one pin at each PIRQ. */
+void piix3_set_intx(void *device, unsigned pin, bool level)
+{
+    struct piix3 *bridge = device;
+    unsigned slot = pin / 4, pirq = piix3_pirq(slot, pin % 4);
+    uint32_t *slots = &bridge->reg.slots[pirq];
+
+    if (slot >= PCI_SLOTS)
+        return;
+    *slots = level ? *slots | 1u << slot : *slots & ~(1u << slot);
+    piix3_set_irq(bridge, pirq, *slots != 0);
+}
+
 static void config_access(void *device, struct bus_access *access)
 {
     struct piix3 *bridge = device;
@@ -169,6 +182,8 @@ static void fields(struct state *state, struct piix3_registers *reg)
 {
     state_bytes(state, reg->space, sizeof(reg->space));
     state_u8(state, &reg->reset_control);
+    for (unsigned i = 0; i < 4; i++)
+        state_u32(state, &reg->slots[i]);
     for (unsigned i = 0; i < PIIX3_PINS; i++)
         state_bool(state, &reg->pin[i]);
     state_u16(state, &reg->driven);
@@ -178,6 +193,9 @@ static bool is_valid(const struct piix3_registers *reg)
 {
     uint8_t reset[PCI_SPACE_SIZE];
 
+    for (unsigned i = 0; i < 4; i++)
+        if (reg->slots[i] && !reg->pin[i])
+            return false;
     reset_space(reset);
     return !(reg->reset_control & ~(RESET_HARD | RESET_CPU)) && reg->driven == routed(reg) &&
            pci_space_is_valid(reg->space, reset, &masks);
@@ -203,4 +221,4 @@ static bool load_device(void *device, struct state *state)
 }
 
 const struct device_class piix3_class = {
-    .name = "piix3", .version = 1, .save = save_device, .load = load_device, .reset = reset_device};
+    .name = "piix3", .version = 2, .save = save_device, .load = load_device, .reset = reset_device};

@@ -25,6 +25,7 @@ enum piix3_pin { PIIX3_PIRQA, PIIX3_PIRQB, PIIX3_PIRQC, PIIX3_PIRQD, PIIX3_SCI, 
 struct piix3_registers {
     uint8_t space[PCI_SPACE_SIZE];
     uint8_t reset_control; /* port 0xcf9 */
+    uint32_t slots[4];     /* of PIRQA to PIRQD: a bit for each slot that holds it up */
     bool pin[PIIX3_PINS];
     uint16_t driven; /* ISA inputs that this bridge holds up */
 };
@@ -52,6 +53,10 @@ __attribute__((warn_unused_result)) enum bus_status piix3_attach(struct piix3 *b
 
 /* Set an input, enum piix3_pin; others are ignored. Usable as irq_line.set. */
 void piix3_set_irq(void *bridge, unsigned pin, bool level);
+
+/* An interrupt pin of a PCI function: 4 * slot + 0 to 3 for INTA to INTD; others are ignored. The functions of
+ * one slot that share a pin must be ORed before. Usable as irq_line.set. */
+void piix3_set_intx(void *bridge, unsigned pin, bool level);
 
 /* The PIRQ that INTA to INTD (0 to 3) of a slot is wired to, as firmware for this chip set expects it. */
 static inline unsigned piix3_pirq(unsigned slot, unsigned intx)

@@ -165,13 +165,35 @@ static void test_random(void **state)
     }
 }
 
+/* Slots that share a PIRQ: it is up as long as one of them holds it. */
+static void test_shared(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fresh(&f);
+    configure(&f, 0x60, 4, 0x0f0a0b09); /* PIRQA 9, B 11, C 10, D 15 */
+    piix3_set_intx(&f.bridge, 4 * 2, true);
+    assert_int_equal(f.isa, 1 << 11); /* INTA of slot 2 */
+    piix3_set_intx(&f.bridge, 4 * 6, true);
+    piix3_set_intx(&f.bridge, 4 * 6 + 1, true);
+    assert_int_equal(f.isa, 1 << 11 | 1 << 10);
+    piix3_set_intx(&f.bridge, 4 * 2, false);
+    assert_int_equal(f.isa, 1 << 11 | 1 << 10);
+    piix3_set_intx(&f.bridge, 4 * 6, false);
+    assert_int_equal(f.isa, 1 << 10);
+    piix3_set_intx(&f.bridge, 4 * 6 + 1, false);
+    assert_int_equal(f.isa, 0);
+    piix3_set_intx(&f.bridge, 4 * 32, true); /* no such slot */
+    piix3_set_intx(&f.bridge, UINT32_MAX, true);
+    assert_int_equal(f.isa, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_routing),
-        cmocka_unit_test(test_reset_control),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_identity),      cmocka_unit_test(test_routing), cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_reset_control), cmocka_unit_test(test_random),
     };
 
     return cmocka_run_group_tests_name("piix3", tests, NULL, NULL);
