@@ -2,7 +2,7 @@
 /*
  * Decoding of port and memory-mapped accesses.
  *
- * The tables are sorted and disjoint, so the region of an address is found by bisection: six steps at most,
+ * The tables are sorted and disjoint, so the region of an address is found by bisection: eight steps at most,
  * without a cache line of shared state that several vCPUs would write. In the common case the whole access lies
  * in one region and goes straight to the handler. Any other access is cut into bytes, each of which is a common
  * case.
