@@ -149,7 +149,7 @@ static void region_keep(struct boot_info *info, uint64_t base, uint64_t bytes, e
 #define RSDP_BYTES 36u
 
 /* Firmware's maps overlap at times: what is not RAM by any entry is not RAM, nor is what a device uses all
- * the time. The RSDP may be the loader's copy, and the page behind it a module's. */
+ * the time. */
 static void regions_settle(struct boot_info *info)
 {
     for (uint32_t i = 0; i < info->regions; i++) {
@@ -158,12 +158,16 @@ static void regions_settle(struct boot_info *info)
     }
     for (uint32_t i = 0; i < info->unities; i++)
         region_cut(info, info->unity[i].base, info->unity[i].length);
-    if (info->acpi_rsdp) {
-        uint64_t first = info->acpi_rsdp & ~(PAGE_SIZE - 1ul);
-        uint64_t end = (info->acpi_rsdp + RSDP_BYTES + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1ul);
+}
 
-        region_keep(info, first, end - first, BOOT_REGION_ACPI);
-    }
+/* The loader's copy may lie in RAM, in the same page as a module even: it gets a page of its own. */
+static void rsdp_move(struct boot_info *info, uint64_t page)
+{
+    if (!info->acpi_rsdp)
+        return;
+    memcpy((void *)page, (const void *)info->acpi_rsdp, RSDP_BYTES);
+    info->acpi_rsdp = page;
+    region_keep(info, page, PAGE_SIZE, BOOT_REGION_ACPI);
 }
 
 void memory_init(struct boot_info *info)
@@ -174,9 +178,10 @@ void memory_init(struct boot_info *info)
     if (bytes > POOL_MAX)
         bytes = POOL_MAX;
     regions_settle(info);
-    pool = find_place(info, bytes);
+    pool = find_place(info, bytes + PAGE_SIZE);
     if (!pool)
         panic("no room for %u MiB of kernel memory below 4 GiB", (unsigned)(bytes >> 20));
+    rsdp_move(info, pool + bytes);
 
     map_section(text_start, text_end, 0);
     map_section(text_end, rodata_end, PTE_NX);

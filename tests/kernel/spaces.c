@@ -65,9 +65,10 @@ static void rsdp_is_kept(void)
         EXPECT(region->type == BOOT_REGION_RAM && region->base < BOOT->acpi_rsdp + RSDP_BYTES &&
                    BOOT->acpi_rsdp < end,
                0);
-        /* No more than the pages it is on: a module may begin behind them. */
-        if (region->type == BOOT_REGION_ACPI && region->base == BOOT->acpi_rsdp / PAGE * PAGE)
-            EXPECT(region->length, (BOOT->acpi_rsdp % PAGE + RSDP_BYTES + PAGE - 1) / PAGE * PAGE);
+        for (uint32_t j = 0; j < BOOT->modules && region->type == BOOT_REGION_ACPI; j++)
+            EXPECT(BOOT->module[j].base < region->base + region->length &&
+                       region->base < BOOT->module[j].base + BOOT->module[j].length,
+                   0);
     }
 }
 
