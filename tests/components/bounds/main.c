@@ -18,6 +18,7 @@
 #define HOARD         (16ul << 20)
 #define PLACE         0x200000001000ul /* no multiple of 2 MiB */
 #define PAGE          4096ul
+#define HANDLES_MOST  1024u
 #define THREADS_MADE  30u
 #define OBJECTS       40u
 #define MORE_OBJECTS  200u /* their first selector */
@@ -96,11 +97,13 @@ static void idle(void *argument)
 static void hoard(void)
 {
     volatile uint64_t *shared = (volatile uint64_t *)(PLACE + 0x100000000ul); /* NOLINT: an address */
-    enum error error;
+    enum error error = ERROR_NOT_FOUND;
 
-    do
-        error = core_call(PD_ATTACH, 1, 0, 0, (uintptr_t)shared, RIGHTS);
-    while (error == ERROR_MORE);
+    /* What is shared is somewhere in its table, whose size follows from the RAM. */
+    for (unsigned handle = 1; handle < HANDLES_MOST && error; handle++)
+        do
+            error = core_call(PD_ATTACH, handle, 0, 0, (uintptr_t)shared, RIGHTS);
+        while (error == ERROR_MORE);
     (void)dirty(NULL, HOARD, PLACE);
     (void)dirty(NULL, HOARD, PLACE + 2 * HOARD);
     for (unsigned i = 0; i < OBJECTS; i++)
