@@ -457,6 +457,25 @@ def dma(vendor, *arguments):
                "--until", "dma: done", check=dma_is_contained(vendor == "intel"))
 
 
+def ahci(vendor, kills):
+    """A disk at the machine's SATA controller, tested by its Block session, or with its driver killed under load."""
+    scenario, name, counted = ("ahci-kills", "killed 20 times", "--deterministic ") if kills else ("ahci", "a disk", "")
+    disk = f"{{build}}/test/{scenario}-{vendor}.img"
+
+    def check(output):
+        if not kills:
+            return None if re.search(r"blk DISK42: [34]\d{3} requests", output) else "not all was tried"
+        pages = re.search(r"ahci: killed 20 times: free pages of core (\d+) -> (\d+), of the kernel (\d+) -> (\d+)", output)
+        if not pages or int(pages[1]) > int(pages[2]) or int(pages[3]) > int(pages[4]):
+            return f"not killed 20 times, or pages leaked: {pages and pages[0]}"
+        return None if re.search(r"blk DISK42: \d{4,} requests, \d{3,} of them flushes", output) else "there was no load"
+
+    return Test(f"ahci: {name}, {vendor} IOMMU",
+                ["sh", "-c", f"mkdir -p {{build}}/test && rm -f {disk} && truncate -s 64M {disk} && "
+                 f"exec tools/run tests/block/{scenario}.xml --no-build --headless --log {{log}} {counted}--machine q35-{vendor}-iommu "
+                 f"--qemu=-drive --qemu=if=none,id=d0,format=raw,file={disk} "
+                 "--qemu=-device --qemu=ide-hd,drive=d0,bus=ide.0,serial=DISK42 --until 'blk DISK42: done'"], check=check)
+
 
 # tests/guest: how many tests pass in each mode at least, and the monitor's reasons for the resets, in their order.
 GUEST_TESTS = {"real": 84, "protected": 107, "pae": 108, "long": 106, "compat": 107}
@@ -702,6 +721,7 @@ TESTS = [
                                                             {"part": 50, "vdi": 50})),
     run("blk: another disk", "tests/components/blk/another.xml", "--until", "blk scratch: done",
         check=says("blk scratch: another disk is there now")),
+    *(ahci(vendor, kills) for vendor in ("amd", "intel") for kills in (False, True)),
     dma("amd"),
     dma("intel"),
     *(run(f"bad: devices, {vendor} IOMMU", "tests/bad/devices.xml", "--machine", f"q35-{vendor}-iommu", "--until",

@@ -20,6 +20,7 @@
 #include "base/include/session/rom.h"
 #include "base/include/session/terminal.h"
 #include "base/include/session/vm.h"
+#include "drivers/ahci/config.h"
 #include "drivers/nvme/config.h"
 #include "drivers/uart16550/config.h"
 #include "init/config.h"
@@ -335,6 +336,25 @@ static void check_nvme(struct check *check, const struct config_start *start)
     check_request(check, start, start->config_line, DEVICE_SERVICE, nvme.label, "");
 }
 
+static void check_ahci(struct check *check, const struct config_start *start)
+{
+    struct ahci_config ahci;
+    struct xml_error error;
+    size_t bytes;
+    char *text = config_text(check, start, CONFIG_BYTES, &bytes);
+    bool good = text && ahci_config_read(&ahci, text, bytes, &error);
+
+    free(text);
+    if (!text)
+        return;
+    if (!good) {
+        refuse(check, error.line, "%s: %s", start->name, error.reason);
+        return;
+    }
+    check_request(check, start, start->config_line, LOG_SERVICE, "", "");
+    check_request(check, start, start->config_line, DEVICE_SERVICE, ahci.device, "");
+}
+
 /* Each image of the chain has a route to its disk. */
 static void check_vdi(struct check *check, const struct config_start *start)
 {
@@ -491,6 +511,8 @@ static void check_all(struct check *check)
             check_uart(check, start);
         else if (start_is(check, start, "nvme.elf"))
             check_nvme(check, start);
+        else if (start_is(check, start, "ahci.elf"))
+            check_ahci(check, start);
         else if (start_is(check, start, "vdi.elf"))
             check_vdi(check, start);
         else if (start_is(check, start, "init.elf"))

@@ -51,7 +51,11 @@ bool ahci_rest(struct ahci *ahci, uint64_t now, const char **wrong)
 
 unsigned ahci_ports(const struct ahci *ahci)
 {
-    return (unsigned)__builtin_popcount(ahci->implemented);
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < AHCI_PORTS; i++)
+        count += ahci->implemented >> i & 1;
+    return count;
 }
 
 const char *ahci_start(struct ahci *ahci, uint64_t now, uint8_t *memory, uint64_t io_address)
