@@ -126,6 +126,7 @@ static void changed(void *context, unsigned port)
         }
 }
 
+/* Of a drive that has gone, the client is told that first: then no answer goes to it, and it opens again. */
 static void done(void *context, unsigned port, struct disk_request *request, enum disk_status status)
 {
     static const enum block_status statuses[] = {
@@ -134,8 +135,11 @@ static void done(void *context, unsigned port, struct disk_request *request, enu
     (void)context;
     (void)port;
     for (unsigned i = 0; i < DISKS; i++)
-        if (request >= disks[i].request && request < disks[i].request + BLOCK_TAGS)
+        if (request >= disks[i].request && request < disks[i].request + BLOCK_TAGS) {
+            if (status == DISK_GONE)
+                block_server_changed(&server, i);
             block_answer(&server, i, (unsigned)(request - disks[i].request), statuses[status]);
+        }
 }
 
 static const struct block_header *disk_of(void *context, unsigned place)
@@ -171,14 +175,6 @@ static bool begin(void *context, unsigned place, const struct block_request *req
     }
     if (request->action == BLOCK_DISCARD && drive && !drive->discards) {
         block_answer(&server, place, request->tag, BLOCK_OK); /* it may do nothing */
-        return true;
-    }
-    if (!disks[place].mapped) {
-        block_answer(&server, place, request->tag, BLOCK_MEDIUM);
-        return true;
-    }
-    if (!drive) {
-        block_answer(&server, place, request->tag, BLOCK_MEDIUM);
         return true;
     }
     if (!ahci_submit(&ahci, disks[place].port, wanted, now()))
