@@ -34,7 +34,7 @@ include mk/target.mk
 # What one boot needs: tools/run names the programs in PROGRAMS. Those that there are no sources for are left to it.
 scenario: kernel check $(filter $(PROGRAMS:%=$(TARGET)/%),$(COMPONENTS) $(GUESTS))
 
-.PHONY: all scenario run test test-host test-slow bench iso guest tcb format check-format clean help
+.PHONY: all scenario run test test-host test-slow test-night bench iso guest tcb format check-format clean help
 
 all: kernel components check
 
@@ -56,6 +56,10 @@ test-host:
 test-slow:
 	$(Q)tools/bootstrap test iso bochs
 	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/test.py --slow
+
+test-night:
+	$(Q)tools/bootstrap test iso bochs
+	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/test.py --night
 
 bench:
 	$(Q)tools/bootstrap test iso bochs
@@ -86,7 +90,8 @@ help:
 	@echo 'make check      $(BUILD)/host/check, by which tools/check looks at a scenario before it boots'
 	@echo 'make test       host unit tests and booted scenarios; installs missing Debian packages first'
 	@echo 'make test-host  the unit tests only; HOST_DIRS="lib/xml ..." builds and tests no more than those'
-	@echo 'make test-slow  the tests that take long, and the mutants of the kernel; tools/test.py --slow PATTERN for some'
+	@echo 'make test-slow  the tests that take long, an hour; tools/test.py --slow PATTERN for some'
+	@echo 'make test-night all mutants, one to two hours; tools/test.py --night PATTERN for some'
 	@echo 'make fuzz       build the fuzzers and run each for FUZZ_TIME seconds (tools/bootstrap all)'
 	@echo 'make bench      path lengths, exits and ratios against their limits: doc/figures.md'
 	@echo 'make guest      the Linux guest of the tests: $(BUILD)/guest/vmlinuz and initrd'

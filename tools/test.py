@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""make test, make test-host and make test-slow: builds, runs all host test programs and the commands of tests/system.py.
+"""make test, test-host, test-slow and test-night: builds, runs all host test programs and the commands of tests/system.py.
 
 One line per test: verdict, name, seconds. What a failed one printed follows it. At the end the slowest ten; the last line is the
 total, and the exit status is 0 only if nothing failed. A test that needs what cannot be had here is skipped, and counted so.
 Limits of time are stretched by the load of the machine.
-  test.py [--host | --boot | --slow] [PATTERN]
---host: unit tests only; --boot: system tests only, with what gcc builds; --slow: the tests that take long, and the mutants
-(tools/mutants.py), instead of the others; PATTERN: only tests whose name it is found in
+  test.py [--host | --boot | --slow | --night] [PATTERN]
+--host: unit tests only; --boot: system tests only, with what gcc builds; instead of these, --slow: the tests that take long,
+--night: the mutants (tools/mutants.py); PATTERN: only tests whose name it is found in
 """
 
 import argparse
@@ -214,14 +214,15 @@ def boot_jobs(report, wanted):
     return [(system_test, test) for test in module.TESTS + module.SLOW_TESTS if wanted.search(test.name)]
 
 
-def slow_jobs(report, wanted):
+def long_jobs(report, wanted, night):
     """[(function, its argument)]"""
     if not build(report, "build", "all"):
         return []
     status, output, seconds = execute(["tools/guest"], 1200)
     report.add("guest: kernel and initramfs", None if status == 0 else "failed", seconds, "", output)
-    jobs = [(slow_test, test) for test in system_tests().SLOW_TESTS if wanted.search(test.name)]
-    return jobs + [(mutant_test, mutant) for mutant in mutants.read() if wanted.search(f"mutant: {mutant.name}")]
+    if night:
+        return [(mutant_test, mutant) for mutant in mutants.read() if wanted.search(f"mutant: {mutant.name}")]
+    return [(slow_test, test) for test in system_tests().SLOW_TESTS if wanted.search(test.name)]
 
 
 def all_jobs(report, wanted, host):
@@ -244,15 +245,16 @@ def main():
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--host", action="store_true", help="host unit tests only")
     kind.add_argument("--boot", action="store_true", help="system tests only, slow ones too, with what gcc builds")
-    kind.add_argument("--slow", action="store_true", help="the slow tests and the mutants")
+    kind.add_argument("--slow", action="store_true", help="the slow tests")
+    kind.add_argument("--night", action="store_true", help="the mutants")
     parser.add_argument("pattern", nargs="?", default="", help="regular expression: only tests whose name matches")
     options = parser.parse_args()
     os.chdir(ROOT)
     report = Report()
     wanted = re.compile(options.pattern)
     started = time.monotonic()
-    if options.slow:
-        jobs = slow_jobs(report, wanted)
+    if options.slow or options.night:
+        jobs = long_jobs(report, wanted, options.night)
     else:
         jobs = boot_jobs(report, wanted) if options.boot else all_jobs(report, wanted, options.host)
     jobs = without_unavailable(report, jobs)
