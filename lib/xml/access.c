@@ -3,6 +3,7 @@
  * Reading a parsed document: children, attributes, and attribute values as numbers, truth values and words.
  * Every refusal names element, attribute, value and expectation, since its reader sees only that line.
  */
+#include "lib/format/format.h"
 #include "lib/xml/utf8.h"
 #include "lib/xml/xml.h"
 #include <string.h>
@@ -79,26 +80,16 @@ static enum number parse_number(const char *text, bool size, uint64_t *value)
     return NUMBER_OK;
 }
 
-/* A number as people write it: a size by the largest suffix that loses nothing. text has room for 24 bytes.
- */
+/* A number as people write it: a size by the largest suffix that loses nothing. */
 static const char *write_number(uint64_t number, bool size, char text[24])
 {
-    static const char suffixes[] = {'\0', 'K', 'M', 'G'};
+    static const char *const suffixes[] = {"", "K", "M", "G"};
     unsigned suffix = 0;
-    char *position = text + 23;
 
-    *position = '\0';
-    while (size && suffix < 3 && number != 0 && number % 1024 == 0) {
+    for (; size && suffix < 3 && number != 0 && number % 1024 == 0; suffix++)
         number /= 1024;
-        suffix++;
-    }
-    if (suffix != 0)
-        *--position = suffixes[suffix];
-    do {
-        *--position = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    return position;
+    format_text(text, 24, "%lu%s", number, suffixes[suffix]);
+    return text;
 }
 
 bool xml_get_unsigned(const struct xml_node *node, const char *name, const struct xml_range *range,
@@ -132,17 +123,13 @@ bool xml_get_unsigned_or(const struct xml_node *node, const char *name, const st
 /* "a, b or c", cut off where it does not fit. */
 static void list_words(const char *const *words, char *text, size_t size)
 {
+    const char *before = "";
     size_t used = 0;
 
-    for (unsigned i = 0; words[i] != NULL; i++) {
-        const char *parts[] = {i == 0 ? "" : words[i + 1] == NULL ? " or " : ", ", words[i]};
-        for (unsigned part = 0; part < 2; part++) {
-            size_t more = strnlen(parts[part], size - 1 - used);
-            memcpy(text + used, parts[part], more);
-            used += more;
-        }
+    for (; *words != NULL; words++) {
+        used += format_text(text + used, size - used, "%s%s", before, *words);
+        before = words[1] != NULL && words[2] == NULL ? " or " : ", ";
     }
-    text[used] = '\0';
 }
 
 bool xml_get_choice_or(const struct xml_node *node, const char *name, const char *const *words,

@@ -4,6 +4,7 @@
  * of parents. It writes only into text that it has consumed: unescaped strings are never longer than what
  * they are made from, and the NUL behind a string takes the place of a delimiter.
  */
+#include "lib/format/format.h"
 #include "lib/xml/utf8.h"
 #include "lib/xml/xml.h"
 #include <string.h>
@@ -448,12 +449,9 @@ XML_CHECKED static bool take_root(struct parser *parser)
     while (parser->open != NULL) {
         char line[12];
         if (at_end(parser)) {
-            char *digit = line + sizeof(line) - 1;
-            *digit = '\0';
-            for (uint32_t rest = parser->open->line; rest != 0; rest /= 10)
-                *--digit = (char)('0' + rest % 10);
+            format_text(line, sizeof(line), "%u", parser->open->line);
             return fail(parser, "the text ends before </%> of the element in line %", parser->open->name,
-                        digit);
+                        line);
         }
         if (!take_content(parser))
             return false;
