@@ -21,8 +21,7 @@ void component_begin(void)
 void component_exit(int code)
 {
     struct message message = message_at(utcb(), UTCB_WORDS);
-    message_put(&message, PARENT_EXIT);
-    message_put(&message, (uint64_t)code);
+    message_put_all(&message, PARENT_EXIT, (uint64_t)code);
     enum error error = portal_call(CAP_PARENT, &message, NULL);
     (void)error;
     for (;;) {
@@ -63,13 +62,8 @@ enum error thread_create(void (*function)(void *), void *argument, unsigned prio
                          unsigned cpu)
 {
     struct message message = message_at(utcb(), UTCB_WORDS);
-    message_put(&message, PD_THREAD);
-    message_put(&message, (uintptr_t)thread_begin);
-    message_put(&message, (uintptr_t)argument);
-    message_put(&message, (uintptr_t)function);
-    message_put(&message, priority);
-    message_put(&message, stack);
-    message_put(&message, cpu);
+    message_put_all(&message, PD_THREAD, (uintptr_t)thread_begin, (uintptr_t)argument, (uintptr_t)function,
+                    priority, stack, cpu);
     return portal_call(CAP_CORE, &message, NULL);
 }
 

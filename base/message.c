@@ -19,6 +19,12 @@ void message_put(struct message *message, uint64_t word)
         message->words[message->at++] = word;
 }
 
+void message_put_words(struct message *message, const uint64_t *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        message_put(message, words[i]);
+}
+
 void message_put_bytes(struct message *message, const char *bytes, size_t length)
 {
     size_t room = message->limit - message->at;

@@ -111,8 +111,7 @@ void core_request(uint64_t id, uint64_t words)
         reply = (struct reply){.word = {0, left[2]}, .words = 2};
     message = message_at(page, UTCB_WORDS);
     message_put(&message, error);
-    for (unsigned i = 0; i < reply.words; i++)
-        message_put(&message, reply.word[i]);
+    message_put_words(&message, reply.word, reply.words);
     if (reply.text)
         message_put_string(&message, reply.text);
     enum status status = system_call_status(CALL_IPC_REPLY, message.at, 0, 0, 0, 0, 0);

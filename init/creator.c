@@ -15,15 +15,8 @@ enum error creator_create(const struct creator_request *request, uint64_t *child
                           uint64_t *there, char *reason, size_t size)
 {
     struct message message = message_at(utcb(), UTCB_WORDS);
-    message_put(&message, CHILD_CREATE);
-    message_put(&message, request->rom);
-    message_put(&message, request->ram);
-    message_put(&message, request->kernel);
-    message_put(&message, request->priority);
-    message_put(&message, request->fault_bits);
-    message_put(&message, request->news);
-    message_put(&message, request->cpus);
-    message_put(&message, request->children);
+    message_put_all(&message, CHILD_CREATE, request->rom, request->ram, request->kernel, request->priority,
+                    request->fault_bits, request->news, request->cpus, request->children);
     message_put_string(&message, request->label);
     unsigned count = 0;
     enum error error = portal_call(CAP_CORE, &message, &count);

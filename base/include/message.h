@@ -24,6 +24,10 @@ struct message {
 /* words: a UTCB; limit: how many words came, or how many may be written. */
 struct message message_at(uint64_t *words, unsigned limit);
 void message_put(struct message *message, uint64_t word);
+void message_put_words(struct message *message, const uint64_t *words, size_t count);
+/* The words themselves. */
+#define message_put_all(message, ...)                                                                        \
+    message_put_words(message, (const uint64_t[]){__VA_ARGS__}, sizeof((uint64_t[]){__VA_ARGS__}) / 8)
 void message_put_string(struct message *message, const char *string);
 /* Not terminated, any bytes. */
 void message_put_bytes(struct message *message, const char *bytes, size_t length);
