@@ -11,6 +11,7 @@
  *         <service name="LOG"><core/></service>                any label, any arguments
  *         <service name="IO_PORT" label="0x2f8" arguments="8"><core/></service>
  *         <service name="Terminal" label="console"><child name="other"/></service>
+ *         <service name="Block" label="root"><child name="part" label="2"/></service>   "2" is what part sees
  *       </route>
  *       <config> ... </config>                               the component's own, not read here
  *     </start>
@@ -44,7 +45,7 @@ static const char *const start_attributes[] = {"name!", "binary!",  "ram!",    "
                                                "cpus",  "children", "restart", "essential", NULL};
 static const char *const provides_attributes[] = {"service!", NULL};
 static const char *const service_attributes[] = {"name!", "label", "arguments", NULL};
-static const char *const child_attributes[] = {"name!", NULL};
+static const char *const child_attributes[] = {"name!", "label", NULL};
 static const char *const restart_words[] = {"no", "yes", "always", NULL};
 
 static const struct xml_schema core_schema = {.name = "core"};
@@ -109,7 +110,9 @@ static bool config_route_read(const struct xml_node *node, struct config_route *
     route->any_arguments = xml_attribute(node, "arguments") == NULL;
     route->to_parent = core != NULL;
     route->line = node->line;
-    return core != NULL || config_name(child, "name", route->child, sizeof route->child, error);
+    return core != NULL ||
+           (config_name(child, "name", route->child, sizeof route->child, error) &&
+            config_string(child, "label", route->child_label, sizeof route->child_label, error));
 }
 
 static bool config_ram(const struct xml_node *node, struct config_start *start, struct xml_error *error)

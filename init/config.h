@@ -34,6 +34,7 @@ struct config_route {
     char arguments[CONFIG_LABEL_SIZE];
     bool to_parent;
     char child[CONFIG_NAME_SIZE];
+    char child_label[CONFIG_LABEL_SIZE]; /* that the child gets to see; "": the client's */
     /* Up to here two rules are the same if these bytes are. */
     unsigned child_index; /* into start[], when not to_parent */
     unsigned line;

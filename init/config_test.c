@@ -111,20 +111,20 @@ static void test_places(void **state)
 static void test_routes(void **state)
 {
     (void)state;
-    unsigned server = 99;
+    const struct config_route *rule;
     assert_true(read_text(good_text));
-    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f8", "8", &server), ROUTE_PARENT);
-    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f8", "80", &server), ROUTE_DENIED);
-    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f", "8", &server), ROUTE_DENIED);
-    assert_int_equal(route_find(&config, 0, "IO_PORT", "", "8", &server), ROUTE_DENIED);
-    assert_int_equal(route_find(&config, 0, "LOG", "", "", &server), ROUTE_DENIED);
-    assert_int_equal(route_find(&config, 0, "ROM", "initrd", "", &server), ROUTE_DENIED);
-    assert_int_equal(route_find(&config, 0, "ROM", "config", "", &server), ROUTE_CONFIG);
-    assert_int_equal(route_find(&config, 1, "ROM", "initrd", "anything", &server), ROUTE_PARENT);
-    assert_int_equal(route_find(&config, 1, "Terminal", "", "", &server), ROUTE_PARENT);
-    assert_int_equal(route_find(&config, 1, "Terminal", "console", "", &server), ROUTE_CHILD);
-    assert_int_equal(server, 0);
-    assert_int_equal(route_find(&config, 1, "terminal", "console", "", &server), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f8", "8", &rule), ROUTE_PARENT);
+    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f8", "80", &rule), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "IO_PORT", "0x2f", "8", &rule), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "IO_PORT", "", "8", &rule), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "LOG", "", "", &rule), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "ROM", "initrd", "", &rule), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "ROM", "config", "", &rule), ROUTE_CONFIG);
+    assert_int_equal(route_find(&config, 1, "ROM", "initrd", "anything", &rule), ROUTE_PARENT);
+    assert_int_equal(route_find(&config, 1, "Terminal", "", "", &rule), ROUTE_PARENT);
+    assert_int_equal(route_find(&config, 1, "Terminal", "console", "", &rule), ROUTE_CHILD);
+    assert_int_equal(rule->child_index, 0);
+    assert_int_equal(route_find(&config, 1, "terminal", "console", "", &rule), ROUTE_DENIED);
 }
 
 /* Its own configuration comes from its parent unless a rule names it; one for all ROMs does not. */
@@ -136,15 +136,38 @@ static void test_own_configuration(void **state)
         "<start name=\"c\" binary=\"b\" ram=\"1M\"><route>"
         "<service name=\"ROM\" label=\"config\"><child name=\"a\"/></service>"
         "</route></start></donjon>";
-    unsigned server = 99;
+    const struct config_route *rule;
 
     (void)state;
     assert_true(read_text(text));
-    assert_int_equal(route_find(&config, 0, "ROM", "config", "", &server), ROUTE_CONFIG);
-    assert_int_equal(route_find(&config, 0, "ROM", "configuration", "", &server), ROUTE_PARENT);
-    assert_int_equal(route_find(&config, 1, "ROM", "config", "", &server), ROUTE_CHILD);
-    assert_int_equal(server, 0);
-    assert_int_equal(route_find(&config, 1, "ROM", "other", "", &server), ROUTE_DENIED);
+    assert_int_equal(route_find(&config, 0, "ROM", "config", "", &rule), ROUTE_CONFIG);
+    assert_int_equal(route_find(&config, 0, "ROM", "configuration", "", &rule), ROUTE_PARENT);
+    assert_int_equal(route_find(&config, 1, "ROM", "config", "", &rule), ROUTE_CHILD);
+    assert_int_equal(rule->child_index, 0);
+    assert_int_equal(route_find(&config, 1, "ROM", "other", "", &rule), ROUTE_DENIED);
+}
+
+/* The server sees another label where the rule says so; the rule itself matches the client's. */
+static void test_label_of_the_child(void **state)
+{
+    static const char text[] =
+        "<donjon><start name=\"a\" binary=\"b\" ram=\"1M\"><provides service=\"S\"/></start>"
+        "<start name=\"c\" binary=\"b\" ram=\"1M\"><route>"
+        "<service name=\"S\" label=\"mine\"><child name=\"a\" label=\"theirs\"/></service>"
+        "<service name=\"S\"><child name=\"a\"/></service>"
+        "</route></start></donjon>";
+    const struct config_route *rule;
+
+    (void)state;
+    assert_true(read_text(text));
+    assert_int_equal(route_find(&config, 1, "S", "mine", "", &rule), ROUTE_CHILD);
+    assert_string_equal(route_label(rule, "mine"), "theirs");
+    assert_int_equal(route_find(&config, 1, "S", "theirs", "", &rule), ROUTE_CHILD);
+    assert_string_equal(route_label(rule, "theirs"), "theirs");
+    assert_int_equal(route_find(&config, 1, "S", "other", "", &rule), ROUTE_CHILD);
+    assert_string_equal(route_label(rule, "other"), "other");
+    assert_int_equal(route_find(&config, 1, "T", "mine", "", &rule), ROUTE_DENIED);
+    assert_null(rule);
 }
 
 /* Refused with this line, and the reason names this word. */
@@ -249,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_own_configuration),
+        cmocka_unit_test(test_label_of_the_child),
         cmocka_unit_test(test_refuses_with_line_and_reason),
         cmocka_unit_test(test_refuses_a_rule_behind_all),
         cmocka_unit_test(test_refuses_too_many),

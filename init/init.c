@@ -95,14 +95,15 @@ static void request_open(unsigned client, struct message *message, struct reply 
         reply->error = ERROR_BAD_ARGUMENT;
         return;
     }
-    unsigned server = 0;
+    const struct config_route *rule;
     uint64_t id = 0, handle = 0, bytes = 0;
-    switch (route_find(state.config, client, wanted.service, wanted.label, wanted.arguments, &server)) {
+    switch (route_find(state.config, client, wanted.service, wanted.label, wanted.arguments, &rule)) {
     case ROUTE_PARENT:
         request_pass_on(client, &wanted, reply);
         break;
     case ROUTE_CHILD:
-        reply->error = session_request(&state, client, server, &wanted, &id);
+        format_text(wanted.served, sizeof wanted.served, "%s", route_label(rule, wanted.label));
+        reply->error = session_request(&state, client, rule->child_index, &wanted, &id);
         if (reply->error == ERROR_NO_RAM)
             reply_words(reply, utcb()[1], utcb()[2], 0);
         else
@@ -230,7 +231,7 @@ static unsigned init_request(uint64_t id, uint64_t *words, unsigned count)
         message_put(&answer, reply.word[i]);
     if (reply.session != NULL) {
         message_put_string(&answer, reply.closed ? "" : reply.session->service);
-        message_put_string(&answer, reply.closed ? "" : reply.session->label);
+        message_put_string(&answer, reply.closed ? "" : reply.session->served);
         message_put_string(&answer, reply.closed ? "" : reply.session->arguments);
     }
     return answer.at;

@@ -79,6 +79,7 @@ struct session_entry {
     selector client_base, server_base;
     uint64_t client_bits;
     char service[SERVICE_SIZE], label[LABEL_SIZE], arguments[ARGS_SIZE];
+    char served[LABEL_SIZE]; /* the label, as the server sees it */
 };
 
 struct init;

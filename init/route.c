@@ -16,14 +16,15 @@ static bool route_matches(const struct config_route *route, const char *service,
 }
 
 enum route_decision route_find(const struct init_config *config, unsigned client, const char *service,
-                               const char *label, const char *arguments, unsigned *server)
+                               const char *label, const char *arguments, const struct config_route **rule)
 {
+    *rule = NULL;
     const struct config_start *start = &config->start[client];
     bool own = strcmp(service, "ROM") == 0 && strcmp(label, "config") == 0;
     for (unsigned i = 0; i < start->routes; i++) {
         const struct config_route *route = &start->route[i];
         if (route_matches(route, service, label, arguments) && !(own && route->any_label)) {
-            *server = route->child_index;
+            *rule = route;
             return route->to_parent ? ROUTE_PARENT : ROUTE_CHILD;
         }
     }

@@ -317,11 +317,12 @@ void sessions_check(struct init *init)
 {
     for (unsigned i = 0; i < init->sessions; i++) {
         struct session_entry *session = session_at(init, i);
-        unsigned server;
+        const struct config_route *rule;
         if (session->state != SESSION_FREE &&
             (route_find(init->config, session->client, session->service, session->label, session->arguments,
-                        &server) != ROUTE_CHILD ||
-             server != session->server))
+                        &rule) != ROUTE_CHILD ||
+             rule->child_index != session->server ||
+             strcmp(route_label(rule, session->label), session->served) != 0))
             session_end(init, session, ERROR_DENIED);
     }
 }

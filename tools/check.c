@@ -190,9 +190,10 @@ static void check_routes(struct check *check, const struct config_start *start)
 static void check_request(struct check *check, const struct config_start *start, unsigned line,
                           const char *service, const char *label, const char *arguments)
 {
-    unsigned server = 0, client = (unsigned)(start - check->config.start);
+    const struct config_route *rule;
+    unsigned client = (unsigned)(start - check->config.start);
 
-    if (route_find(&check->config, client, service, label, arguments, &server) == ROUTE_DENIED)
+    if (route_find(&check->config, client, service, label, arguments, &rule) == ROUTE_DENIED)
         refuse(check, line, "%s: no route for service %s%s%s%s%s%s", start->name, service,
                label[0] ? " label '" : "", label, label[0] ? "'" : "", arguments[0] ? " arguments " : "",
                arguments);
@@ -478,9 +479,10 @@ static void check_init(struct check *check, const struct config_start *start)
     static struct init_config inner;
     struct xml_error error;
     size_t bytes;
-    unsigned server, client = (unsigned)(start - check->config.start);
+    const struct config_route *rule;
+    unsigned client = (unsigned)(start - check->config.start);
 
-    if (route_find(&check->config, client, ROM_SERVICE, "config", "", &server) == ROUTE_CHILD)
+    if (route_find(&check->config, client, ROM_SERVICE, "config", "", &rule) == ROUTE_CHILD)
         return;
     char *text = config_text(check, start, CONFIG_BYTES, &bytes);
     if (text && !init_config_read(text, bytes, &scratch, NULL, NULL, &inner, &error)) {
