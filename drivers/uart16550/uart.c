@@ -67,6 +67,8 @@ static bool uart_keeps(struct uart *uart, uint8_t value)
 
 bool uart_init(struct uart *uart, const struct uart_ports *ports, void *context, uint16_t base)
 {
+    uint8_t clear;
+
     *uart = (struct uart){.ports = ports, .context = context, .base = base};
     uart_out(uart, UART_IER, 0);
     if (!uart_keeps(uart, 0x5a) || !uart_keeps(uart, 0xa5)) {
@@ -76,14 +78,16 @@ bool uart_init(struct uart *uart, const struct uart_ports *ports, void *context,
     uart_out(uart, UART_DLL, DIVISOR_115200);
     uart_out(uart, UART_DLM, 0);
     uart_out(uart, UART_LCR, LCR_8N1);
-    uart_out(uart, UART_FCR, FCR_ENABLE | FCR_CLEAR | FCR_TRIGGER_8);
+    /* FIFOs that are on are those of a driver before this one: what is in them is somebody's. */
+    clear = (uart_in(uart, UART_IIR) & IIR_FIFO) == IIR_FIFO ? 0 : FCR_CLEAR;
+    uart_out(uart, UART_FCR, FCR_ENABLE | FCR_TRIGGER_8 | clear);
     if ((uart_in(uart, UART_IIR) & IIR_FIFO) != IIR_FIFO) {
         return false;
     }
     uart_out(uart, UART_MCR, MCR_DTR_RTS | MCR_OUT2);
     (void)uart_in(uart, UART_LSR);
     (void)uart_in(uart, UART_MSR);
-    uart_enable(uart, IER_RECEIVED);
+    uart->fresh = true;
     return true;
 }
 
@@ -91,13 +95,14 @@ void uart_set_client(struct uart *uart, struct ring *received, struct ring *tran
 {
     uart->received = received;
     uart->transmit = transmit;
+    uart->fresh = false;
     uart_enable(uart, IER_RECEIVED);
 }
 
 /* Empties the receive FIFO as far as the client has room. True while the receive interrupt is wanted. */
 static bool uart_receive(struct uart *uart, uint8_t status, bool *signal)
 {
-    size_t room = UART_FIFO;
+    size_t room = uart->fresh ? 0 : UART_FIFO;
     if (uart->received != NULL && !ring_is_broken(uart->received)) {
         room = ring_room(uart->received, UART_FIFO);
         if (ring_is_broken(uart->received)) {

@@ -30,11 +30,12 @@ struct uart {
     uint32_t overruns;     /* bytes lost between line and FIFO, by count of the events */
     struct ring *received; /* to the client, producer's side; NULL: no client, input is dropped */
     struct ring *transmit; /* from the client, consumer's side; NULL: no client */
+    bool fresh;            /* there has been no client yet: input stays in the chip for the first one */
 };
 
 /*
- * Finds the chip at `base` and sets it to 115200 baud, 8N1, FIFOs on, receive interrupt on, DTR and RTS
- * asserted. False: there is no 16550 (the scratch register does not keep a value, or the FIFOs do not come
+ * Finds the chip at `base` and sets it to 115200 baud, 8N1, FIFOs on, DTR and RTS asserted. What is in FIFOs
+ * that were on before stays there. False: there is no 16550 (the scratch register does not keep a value, or the FIFOs do not come
  * up).
  */
 bool uart_init(struct uart *uart, const struct uart_ports *ports, void *context, uint16_t base)

@@ -37,7 +37,7 @@ static uint8_t chip_status(const struct chip *chip)
 
 static uint8_t chip_reason(const struct chip *chip)
 {
-    uint8_t fifo = chip->no_fifo ? 0 : 0xc0;
+    uint8_t fifo = chip->no_fifo || (chip->fcr & 1) == 0 ? 0 : 0xc0;
     if ((chip->ier & 1) != 0 && chip->line_at < chip->line_end) {
         return fifo | 0x04;
     }
@@ -100,6 +100,9 @@ static void chip_out(void *context, uint16_t port, uint8_t value)
         chip->ier = value;
         break;
     case 2:
+        if ((value & 2) != 0) {
+            chip->line_at = chip->line_end;
+        }
         chip->fcr = value;
         break;
     case 3:
@@ -158,6 +161,36 @@ static void test_init(void **state)
     assert_int_equal(bench.chip.mcr, 0x0b);
     assert_int_equal(bench.chip.fcr & 0x01, 0x01);
     assert_int_equal(bench.chip.ier, 0x01);
+}
+
+/* A driver that is started anew leaves in the chip what came meanwhile, until it has a client. */
+static void test_init_again(void **state)
+{
+    (void)state;
+    static struct bench bench;
+    uint8_t bytes[8];
+    bool signal = false;
+    memset(&bench, 0, sizeof bench);
+    memcpy(bench.chip.line, "oldnew", 6);
+    bench.chip.line_end = 3;
+    assert_true(
+        uart_init(&bench.uart, &chip_ports, &bench.chip, BASE)); /* the first one: noise of the start */
+    assert_int_equal(bench.chip.line_at, 3);                     /* thrown away */
+    bench.chip.line_end = 6;
+    assert_true(uart_init(&bench.uart, &chip_ports, &bench.chip, BASE));
+    service(&bench);
+    assert_int_equal(bench.chip.line_at, 3);
+    assert_quiet(&bench.chip);
+    assert_true(ring_init(&bench.received, bench.in_memory, MEMORY, true));
+    assert_true(ring_init(&bench.client_received, bench.in_memory, MEMORY, false));
+    uart_set_client(&bench.uart, &bench.received, NULL);
+    service(&bench);
+    assert_int_equal(ring_read(&bench.client_received, bytes, sizeof bytes, &signal), 3);
+    assert_memory_equal(bytes, "new", 3);
+    uart_set_client(&bench.uart, NULL, NULL); /* that client's affair: nobody else gets it */
+    bench.chip.line_at = 0;
+    service(&bench);
+    assert_int_equal(bench.chip.line_at, bench.chip.line_end);
 }
 
 static void test_init_refuses(void **state)
@@ -279,6 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_init),
         cmocka_unit_test(test_init_refuses),
+        cmocka_unit_test(test_init_again),
         cmocka_unit_test(test_input_with_a_slow_client),
         cmocka_unit_test(test_input_signals_once),
         cmocka_unit_test(test_input_without_client_is_dropped),
