@@ -6,8 +6,6 @@
 
 #include "base/include/component.h"
 
-#define UPGRADES 4u /* of a donation: a server cannot make it more bit by bit */
-
 enum error portal_call(selector portal, const struct message *message, unsigned *count)
 {
     unsigned words = 0;
@@ -26,8 +24,7 @@ static enum error words_call(selector portal, const uint64_t words[6], unsigned 
 {
     unsigned count = 0;
     struct message message = message_at(utcb(), UTCB_WORDS);
-    for (unsigned i = 0; i < 6; i++)
-        message_put(&message, words[i]);
+    message_put_words(&message, words, 6);
     enum error error = portal_call(portal, &message, &count);
     return error == ERROR_OK && count < least ? ERROR_FAULT : error;
 }
@@ -54,8 +51,7 @@ enum error core_attach(const struct core_attachment *attachment)
     do {
         struct message message = message_at(utcb(), UTCB_WORDS);
         message_put(&message, attachment->attach);
-        for (unsigned i = 0; i < sizeof(attachment->words) / sizeof(*words); i++)
-            message_put(&message, words[i]);
+        message_put_words(&message, words, sizeof(attachment->words) / sizeof(*words));
         error = portal_call(CAP_CORE, &message, NULL);
         begun |= error == ERROR_MORE;
     } while (error == ERROR_MORE);
@@ -75,11 +71,7 @@ enum error session_open(const struct session_request *request, struct session *s
 {
     unsigned count = 0;
     struct message message = message_at(utcb(), UTCB_WORDS);
-    message_put(&message, PARENT_OPEN);
-    message_put(&message, request->base);
-    message_put(&message, request->donation);
-    message_put(&message, request->bits);
-    message_put(&message, request->client);
+    message_put_all(&message, PARENT_OPEN, request->base, request->donation, request->bits, request->client);
     message_put_string(&message, request->service);
     message_put_string(&message, request->label ? request->label : "");
     message_put_string(&message, request->arguments ? request->arguments : "");
@@ -103,24 +95,6 @@ enum error session_poll(struct session *session)
         session->bytes = utcb()[1];
     }
     return error;
-}
-
-enum error session_open_wait(const struct session_request *request, struct session *session)
-{
-    struct session_request wanted = *request;
-    for (unsigned upgrades = 0;; upgrades++) {
-        enum error error = session_open(&wanted, session);
-        bool answered = error == ERROR_PENDING;
-        while (error == ERROR_PENDING) {
-            uint64_t news;
-            if (nt_wait_for(CAP_NT, NT_PARENT_NEWS, DEADLINE_NEVER, &news) != STATUS_OK)
-                return ERROR_FAULT;
-            error = session_poll(session);
-        }
-        if (!answered || error != ERROR_NO_RAM || session->bytes > request->most || upgrades == UPGRADES)
-            return error;
-        wanted.donation = session->bytes;
-    }
 }
 
 enum error session_close_of(uint64_t client, uint64_t id)

@@ -7,6 +7,7 @@
 #include "init/init.h"
 
 #include "base/include/event.h"
+#include "base/include/link.h"
 #include "base/include/log.h"
 #include "base/include/rom.h"
 #include "base/include/session.h"
@@ -227,8 +228,7 @@ static unsigned init_request(uint64_t id, uint64_t *words, unsigned count)
         request_answer(client, &request, &reply);
     struct message answer = message_at(words, UTCB_WORDS);
     message_put(&answer, reply.error);
-    for (unsigned i = 0; i < reply.words; i++)
-        message_put(&answer, reply.word[i]);
+    message_put_words(&answer, reply.word, reply.words);
     if (reply.session != NULL) {
         message_put_string(&answer, reply.closed ? "" : reply.session->service);
         message_put_string(&answer, reply.closed ? "" : reply.session->served);
@@ -241,18 +241,17 @@ static unsigned init_request(uint64_t id, uint64_t *words, unsigned count)
  * The configuration's ROM, and two copies of what it held: one is in use; the other is parsed in a third place,
  * which changes it, into the configuration that is not in use.
  */
-static const struct session_request rom_request = {.service = ROM_SERVICE,
-                                                   .label = "config",
-                                                   .donation = ROM_BYTES,
-                                                   .base = INIT_CAP_ROM,
-                                                   .bits = INIT_ROM_CHANGED};
 static struct {
-    struct session session;
-    void *memory;     /* NULL: the session is not there (yet) */
+    struct link link;
     bool changes;     /* it is a component's */
     uint64_t version; /* that was taken */
     char *text[3];
-} rom;
+} rom = {.link = {.request = {.service = ROM_SERVICE,
+                              .label = "config",
+                              .donation = ROM_BYTES,
+                              .base = INIT_CAP_ROM,
+                              .bits = INIT_ROM_CHANGED},
+                  .rights = MEM_READ}};
 static struct init_config config[2];
 
 static unsigned unused(void)
@@ -279,8 +278,8 @@ static void rom_changed(void *context, uint64_t bits)
 {
     size_t bytes;
     (void)context, (void)bits;
-    if (rom.memory != NULL &&
-        rom_take(rom.memory, rom.session.bytes, &rom.version, rom.text[unused()], &bytes) &&
+    if (rom.link.memory != NULL &&
+        rom_take(rom.link.memory, rom.link.session.bytes, &rom.version, rom.text[unused()], &bytes) &&
         !config_take(bytes))
         log_line("config: the one before stays");
 }
@@ -288,17 +287,14 @@ static void rom_changed(void *context, uint64_t bits)
 /* The session is there, or has gone and is opened again: its server may have been started anew. */
 static void rom_follow(void)
 {
-    enum error error = session_poll(&rom.session);
+    const void *before = rom.link.memory;
+    enum error error = link_poll(&rom.link);
     if (error != ERROR_OK && error != ERROR_PENDING) {
-        rom.memory = NULL;
-        if (rom.session.dataspace != 0)
-            error = dataspace_free(&(struct dataspace){.handle = rom.session.dataspace});
-        error = session_close(rom.session.id);
-        error = session_open(&rom_request, &rom.session);
+        link_close(&rom.link);
+        error = link_poll(&rom.link);
         if (error != ERROR_PENDING)
             log_line("config: %s", error_text(error));
-    } else if (error == ERROR_OK && rom.memory == NULL) {
-        error = dataspace_attach(rom.session.dataspace, 0, MEM_READ, &rom.memory);
+    } else if (error == ERROR_OK && before == NULL) {
         rom.version = 0;
         rom_changed(NULL, 0);
     }
@@ -308,18 +304,11 @@ static void rom_follow(void)
 static bool rom_start(void)
 {
     struct dataspace copies;
-    uint64_t news;
     void *text = NULL;
-    enum error error = session_open(&rom_request, &rom.session);
-    rom.changes = error == ERROR_PENDING;
-    while (error == ERROR_PENDING) {
-        enum status status = nt_wait_for(CAP_NT, NT_PARENT_NEWS, DEADLINE_NEVER, &news);
-        error = status == STATUS_OK ? session_poll(&rom.session) : ERROR_FAULT;
-    }
-    size_t bytes = error == ERROR_OK ? rom.session.bytes : 0;
+    enum error error = link_wait(&rom.link);
+    rom.changes = rom.link.session.id >= PARENT_ID_FIRST;
+    size_t bytes = error == ERROR_OK ? rom.link.session.bytes : 0;
     if (bytes != 0)
-        error = dataspace_attach(rom.session.dataspace, 0, MEM_READ, &rom.memory);
-    if (error == ERROR_OK && bytes != 0)
         error = memory_alloc(3 * bytes, &copies, &text);
     if (error != ERROR_OK || bytes == 0) {
         log_line("config: %s", error != ERROR_OK ? error_text(error) : "empty");
@@ -329,7 +318,7 @@ static bool rom_start(void)
         rom.text[i] = (char *)text + i * bytes;
     if (rom.changes)
         return true;
-    memcpy(rom.text[0], rom.memory, bytes);
+    memcpy(rom.text[0], rom.link.memory, bytes);
     return config_take(bytes);
 }
 

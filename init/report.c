@@ -7,9 +7,9 @@
 #include "init/init.h"
 
 #include "base/include/component.h"
+#include "base/include/link.h"
 #include "base/include/log.h"
 #include "base/include/rom.h"
-#include "base/include/session.h"
 #include "base/include/session/report.h"
 
 #define REPORT_BYTES 0x4000u
@@ -47,30 +47,22 @@ static void report_write(struct init *init, void *memory, size_t size)
 
 uint64_t report_work(struct init *init)
 {
-    static const struct session_request request = {.service = REPORT_SERVICE,
-                                                   .label = "state",
-                                                   .donation = REPORT_BYTES,
-                                                   .base = INIT_CAP_REPORT,
-                                                   .bits = INIT_WORK};
-    static struct session session; /* id 0: not asked for */
-    static void *memory;
+    static struct link link = {.request = {.service = REPORT_SERVICE,
+                                           .label = "state",
+                                           .donation = REPORT_BYTES,
+                                           .base = INIT_CAP_REPORT,
+                                           .bits = INIT_WORK},
+                               .rights = MEM_READ | MEM_WRITE};
     static uint64_t next;
     if (init->config->report == 0)
         return DEADLINE_NEVER;
     if (tsc_read() < next)
         return next;
-    enum error error = session.id == 0 ? session_open(&request, &session) : session_poll(&session);
-    if (error == ERROR_OK && memory == NULL)
-        error = dataspace_attach(session.dataspace, 0, MEM_READ | MEM_WRITE, &memory);
-    if (error == ERROR_OK) {
-        report_write(init, memory, session.bytes);
-    } else if (error != ERROR_PENDING && session.id != 0) {
-        if (session.dataspace != 0)
-            error = dataspace_free(&(struct dataspace){.handle = session.dataspace});
-        error = session_close(session.id);
-        session = (struct session){0}; /* to be asked for again */
-        memory = NULL;
-    }
+    enum error error = link_poll(&link);
+    if (error == ERROR_OK)
+        report_write(init, link.memory, link.session.bytes);
+    else if (error != ERROR_PENDING)
+        link_close(&link); /* to be asked for again */
     next = tsc_read() + init->config->report * (init->tsc_hz / 1000);
     return next;
 }

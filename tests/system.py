@@ -97,6 +97,18 @@ def interrupts_count(output):
     return f"{wrong} are not 0" if wrong or not errors else None
 
 
+def terminal_has_gone(output):
+    times = len(re.findall(r"vm debian: the terminal is there\n", output))
+    return None if times >= 10 else f"the driver of the terminal came back {times} times"
+
+
+TERMINAL_KEEPS_ALL = (
+    "tools/run tests/guest-linux/terminal.xml --no-build --headless --log {log} --type "
+    "'i=0; while [ $i -lt 3000 ]; do echo line $i of 3000; i=$((i+1)); done; echo written $((40+2))\\n' "
+    "--after '^written 42' --type 'echo typed $((40+3))\\n' --until '^typed 43' && seq -f 'line %g of 3000' 0 2999 >{log}.wanted && "
+    "tr -d '\\r' <{log}.terminal | grep -x 'line [0-9]* of 3000' | cmp - {log}.wanted")
+
+
 def free_pages(text):
     """What every line says is free: (core, kernel)."""
     return re.findall(r"free pages: core (\d+) of \d+, kernel (\d+) of \d+", text)
@@ -648,6 +660,8 @@ TESTS = [
     run("two-linux", "two-linux", "--type", "echo first $((40+1))\\n", "--after", "^first 41", "--type", "\\n", "--terminal", "2",
         "--type", "echo second $((40+2))\\n", "--until", "^second 42",
         check=says(r"^\[init -> vmm-first\] vm first: first 41$", r"^\[init -> vmm-second\] vm second: second 42$")),
+    # Its driver is killed while the guest writes and is typed to; what the terminal has shown is looked at.
+    Test("terminal: the driver is killed", ["sh", "-c", TERMINAL_KEEPS_ALL], check=terminal_has_gone),
     run("crash", "crash", "--deterministic", "--until", "null: starts again in 320 ms", check=all_have_crashed),
     run("log: a processor without SVM", "log", "--cpu", "qemu64,-svm", "--until", "hello: done"),
     run("log: memory that a device uses", "log", "--qemu=-acpitable", "--qemu=sig=DMAR,data={build}/test/rmrr", "--until",

@@ -17,7 +17,7 @@
 struct session_request {
     const char *service, *label, *arguments;
     uint64_t donation; /* RAM in bytes */
-    uint64_t most;     /* session_open_wait() donates up to this if the server wants more */
+    uint64_t most;     /* a link (link.h) donates up to this if the server wants more */
     selector base;     /* where the bundle's capability goes; unused by services that give none */
     uint64_t bits;     /* of CAP_NT, for the peer to signal */
     uint64_t client;   /* the session's client: 0 for the caller, or the path of one below */
@@ -35,12 +35,6 @@ MUST_CHECK enum error session_open(const struct session_request *request, struct
 /* ERROR_PENDING: not yet. ERROR_CLOSED: the server has gone or refused; a dataspace that it had given is there
  * still, to be freed. ERROR_NO_RAM: it wants session->bytes donated. */
 MUST_CHECK enum error session_poll(struct session *session);
-/*
- * Opens and waits until the server has answered, and opens again with what it wants donated, up to
- * request->most; on the main thread only. Other bits of CAP_NT stay for later. For a component's start: the
- * signals for news of other sessions and for requests that come meanwhile are lost.
- */
-MUST_CHECK enum error session_open_wait(const struct session_request *request, struct session *session);
 MUST_CHECK enum error session_close(uint64_t id);
 /* The same for one below: for a parent that passes on requests. */
 MUST_CHECK enum error session_close_of(uint64_t client, uint64_t id);

@@ -3,7 +3,7 @@
  * ticker: the example of a server (doc/server.md). It gives the time of one Clock, a driver's, to several
  * clients of its own. Clients' requests are served at most a hundred times a second.
  */
-#include "base/include/dataspace.h"
+#include "base/include/link.h"
 #include "base/include/log.h"
 #include "base/include/server.h"
 #include "examples/clock.h"
@@ -16,13 +16,15 @@
 #define BIT_DRIVER 1ull
 
 static struct server_place places[CLIENTS];
-static struct session driver;
-static void *page; /* the driver's */
+static struct link driver = {
+    .request = {.service = CLOCK_SERVICE, .donation = CLOCK_DONATION, .base = CAP_DRIVER, .bits = BIT_DRIVER},
+    .rights = MEM_READ,
+};
 
 static enum error opened(void *context, unsigned place)
 {
     (void)context;
-    clock_write(places[place].memory, clock_read(page));
+    clock_write(places[place].memory, clock_read(driver.memory));
     return ERROR_OK;
 }
 
@@ -41,7 +43,7 @@ static void ticked(void *context, uint64_t bits)
     (void)bits;
     for (unsigned i = 0; i < CLIENTS; i++)
         if (places[i].served) {
-            clock_write(places[i].memory, clock_read(page));
+            clock_write(places[i].memory, clock_read(driver.memory));
             server_signal(&server, i);
         }
 }
@@ -51,7 +53,7 @@ static void news(void *context, uint64_t bits)
 {
     (void)context;
     (void)bits;
-    if (session_poll(&driver) == ERROR_CLOSED) {
+    if (link_poll(&driver) == ERROR_CLOSED) {
         log_line("ticker: the driver has gone");
         component_exit(1);
     }
@@ -61,13 +63,9 @@ int component_main(void)
 {
     static struct event tick = {.bits = BIT_DRIVER, .handle = ticked};
     static struct event end = {.bits = NT_PARENT_NEWS, .handle = news};
-    struct session_request request = {
-        .service = CLOCK_SERVICE, .donation = CLOCK_DONATION, .base = CAP_DRIVER, .bits = BIT_DRIVER};
     struct pd_info info;
-    enum error error = session_open_wait(&request, &driver);
+    enum error error = link_wait(&driver);
 
-    if (!error)
-        error = dataspace_attach(driver.dataspace, 0, MEM_READ, &page);
     if (!error)
         error = pd_info(&info);
     if (error) {

@@ -4,10 +4,9 @@
  * configuration says: <config ticks="10"/>. When the server has gone, it opens its session again.
  */
 #include "base/include/config.h"
-#include "base/include/dataspace.h"
 #include "base/include/event.h"
+#include "base/include/link.h"
 #include "base/include/log.h"
-#include "base/include/session.h"
 #include "examples/clock.h"
 
 #define CAP_CLOCK CAP_FREE
@@ -17,8 +16,10 @@ static const char *const config_attributes[] = {"ticks!", NULL};
 static const struct xml_schema config_schema = {.name = "config", .attributes = config_attributes};
 
 static uint64_t ticks, last;
-static struct session session; /* id 0: none */
-static void *page;             /* NULL: the server has not answered yet */
+static struct link clock = {
+    .request = {.service = CLOCK_SERVICE, .donation = CLOCK_DONATION, .base = CAP_CLOCK, .bits = BIT_CLOCK},
+    .rights = MEM_READ,
+};
 
 static bool read_ticks(void *config, char *text, size_t bytes, struct xml_error *error)
 {
@@ -30,7 +31,7 @@ static bool read_ticks(void *config, char *text, size_t bytes, struct xml_error 
 
 static void ticked(void *context, uint64_t bits)
 {
-    uint64_t now = page ? clock_read(page) : last;
+    uint64_t now = clock.memory ? clock_read(clock.memory) : last;
     unsigned second = (unsigned)now % 86400;
 
     (void)context;
@@ -45,42 +46,20 @@ static void ticked(void *context, uint64_t bits)
     component_exit(0);
 }
 
-static enum error clock_open(void)
-{
-    return session_open(
-        &(struct session_request){
-            .service = CLOCK_SERVICE, .donation = CLOCK_DONATION, .base = CAP_CLOCK, .bits = BIT_CLOCK},
-        &session);
-}
-
-/* Both are over, whatever the one or the other says. */
-static void clock_close(void)
-{
-    enum error error = ERROR_OK;
-
-    if (page)
-        error = dataspace_free(&(struct dataspace){.handle = session.dataspace});
-    page = NULL;
-    if (!error)
-        error = session_close(session.id);
-    (void)error;
-}
-
 /* The parent has news of the session; the first time there is none. */
 static void news(void *context, uint64_t bits)
 {
-    enum error error = session.id ? session_poll(&session) : clock_open();
+    bool open = clock.memory;
+    enum error error = link_poll(&clock);
 
     (void)context;
     (void)bits;
     if (error == ERROR_CLOSED) {
-        clock_close();
-        error = clock_open();
+        link_close(&clock);
+        error = link_poll(&clock);
     }
-    if (error == ERROR_OK && !page) {
-        error = dataspace_attach(session.dataspace, 0, MEM_READ, &page);
+    if (error == ERROR_OK && !open)
         log_line("ticks: the clock is there");
-    }
     if (error == ERROR_OK || error == ERROR_PENDING)
         return;
     log_line("ticks: Clock: %s", error_text(error));

@@ -158,6 +158,14 @@ size_t ring_read(struct ring *ring, void *bytes, size_t count, bool *signal)
     return done;
 }
 
+size_t ring_untaken(struct ring *ring, void *bytes, size_t size)
+{
+    uint32_t fill = ring_fill(ring);
+    uint32_t count = fill < size ? fill : (uint32_t)size;
+    ring_copy_out(ring, 0u - fill, bytes, count);
+    return count;
+}
+
 enum ring_status ring_put(struct ring *ring, const void *record, size_t count, bool *signal)
 {
     if (ring->broken)

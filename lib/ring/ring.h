@@ -73,6 +73,12 @@ size_t ring_write(struct ring *ring, const void *bytes, size_t count, bool *sign
  */
 size_t ring_read(struct ring *ring, void *bytes, size_t count, bool *signal);
 
+/*
+ * For a producer whose consumer has gone: copies up to `size` of the bytes that it has not taken, the oldest first,
+ * and returns how many. The ring stays as it is.
+ */
+size_t ring_untaken(struct ring *ring, void *bytes, size_t size);
+
 /* Puts one record of `count` bytes, whole or not at all: RING_OK, RING_FULL, RING_TOO_BIG or RING_BROKEN. */
 enum ring_status ring_put(struct ring *ring, const void *record, size_t count, bool *signal)
     __attribute__((warn_unused_result));

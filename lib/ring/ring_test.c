@@ -77,6 +77,30 @@ static void test_bytes_across_the_wrap(void **state)
     assert_int_not_equal(next_out, 0);
 }
 
+/* What a consumer that has gone did not take: across the wrap, and bounded by a hostile index. */
+static void test_untaken(void **state)
+{
+    (void)state;
+    struct pair pair;
+    uint8_t bytes[RING_DATA_MINIMUM + 8], text[] = "0123456789abcdefghijklmnopqrstuvwxyz0123456789";
+    bool signal = false;
+    pair_init(&pair);
+    assert_int_equal(ring_untaken(&pair.in, bytes, sizeof bytes), 0);
+    assert_int_equal(ring_write(&pair.in, text, 40, &signal), 40);
+    assert_int_equal(ring_read(&pair.out, bytes, 36, &signal), 36);
+    assert_int_equal(ring_write(&pair.in, text, 46, &signal), 46);
+    assert_int_equal(ring_untaken(&pair.in, bytes, sizeof bytes), 50);
+    assert_memory_equal(bytes, text + 36, 4);
+    assert_memory_equal(bytes + 4, text, 46);
+    assert_int_equal(ring_untaken(&pair.in, bytes, 6), 6);
+    assert_memory_equal(bytes, text + 36, 4);
+    assert_memory_equal(bytes + 4, text, 2);
+    assert_int_equal(ring_available(&pair.out), 50); /* nothing was taken */
+    *pair_taken(&pair) += 51;
+    assert_int_equal(ring_untaken(&pair.in, bytes, sizeof bytes), 0);
+    assert_true(ring_is_broken(&pair.in));
+}
+
 static void test_indices_wrap_at_32_bits(void **state)
 {
     (void)state;
@@ -222,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_init_refuses),
         cmocka_unit_test(test_bytes_across_the_wrap),
+        cmocka_unit_test(test_untaken),
         cmocka_unit_test(test_indices_wrap_at_32_bits),
         cmocka_unit_test(test_signals_on_the_empty_edge),
         cmocka_unit_test(test_signals_on_the_full_edge),

@@ -7,32 +7,40 @@
 #include "base/include/dataspace.h"
 #include "base/include/session/terminal.h"
 
-enum error terminal_open(const char *label, selector base, uint64_t bits, struct terminal *terminal)
+void terminal_init(struct terminal *terminal, const char *label, selector base, uint64_t bits)
 {
-    struct session_request request = {.service = TERMINAL_SERVICE,
-                                      .label = label,
-                                      .donation = TERMINAL_DONATION,
-                                      .base = base,
-                                      .bits = bits};
-    *terminal = (struct terminal){.signal = base};
-    enum error error = session_open_wait(&request, &terminal->session);
-    if (error)
+    *terminal = (struct terminal){.link = {.request = {.service = TERMINAL_SERVICE,
+                                                       .label = label,
+                                                       .donation = TERMINAL_DONATION,
+                                                       .base = base,
+                                                       .bits = bits},
+                                           .rights = MEM_READ | MEM_WRITE}};
+}
+
+enum error terminal_poll(struct terminal *terminal)
+{
+    struct link *link = &terminal->link;
+    enum error error = link_poll(link);
+    size_t half = link->session.bytes / 2;
+    if (error || terminal->open)
         return error;
-    error = dataspace_attach(terminal->session.dataspace, 0, MEM_READ | MEM_WRITE, &terminal->memory);
-    if (error)
-        return error;
-    size_t half = terminal->session.bytes / 2;
-    if (!ring_init(&terminal->output, terminal->memory, half, true) ||
-        !ring_init(&terminal->input, (char *)terminal->memory + half, half, false))
-        return ERROR_FAULT;
-    return ERROR_OK;
+    terminal->open = ring_init(&terminal->output, link->memory, half, true) &&
+                     ring_init(&terminal->input, (char *)link->memory + half, half, false);
+    return terminal->open ? ERROR_OK : ERROR_FAULT;
+}
+
+void terminal_close(struct terminal *terminal)
+{
+    terminal->open = false;
+    terminal->output = terminal->input = (struct ring){.broken = true};
+    link_close(&terminal->link);
 }
 
 /* PARENT_POLL reports a peer that has gone; here that is harmless. */
 static void terminal_signal(const struct terminal *terminal, bool wanted)
 {
     if (wanted) {
-        enum status status = nt_signal(terminal->signal);
+        enum status status = nt_signal(terminal->link.request.base);
         (void)status;
     }
 }

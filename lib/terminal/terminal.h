@@ -4,22 +4,23 @@
  */
 #pragma once
 
-#include "base/include/session.h"
+#include "base/include/link.h"
 #include "lib/ring/ring.h"
 
 struct terminal {
-    struct session session;
-    selector signal; /* to the server */
-    void *memory;
+    struct link link;
+    bool open;
     struct ring output, input;
 };
 
+/* base: a free selector; bits: of CAP_NT, signalled when there is input or room for output. */
+void terminal_init(struct terminal *terminal, const char *label, selector base, uint64_t bits);
 /*
- * Opens and waits for the server; main thread only. base: a free selector; bits: of CAP_NT, signalled when
- * there is input or room for output.
+ * As link_poll(). When the session has ended, the rings keep what the server has not taken and what it has given,
+ * until terminal_close(); the next call asks for a new session.
  */
-MUST_CHECK enum error terminal_open(const char *label, selector base, uint64_t bits,
-                                    struct terminal *terminal);
+MUST_CHECK enum error terminal_poll(struct terminal *terminal);
+void terminal_close(struct terminal *terminal);
 /* Bytes taken, 0 to count. Never blocks. */
 size_t terminal_write(struct terminal *terminal, const void *bytes, size_t count);
 /* Bytes given, 0: nothing there. Never blocks. */

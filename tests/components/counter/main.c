@@ -5,10 +5,9 @@
  * ends it says so and ends.
  */
 #include "base/include/config.h"
-#include "base/include/dataspace.h"
 #include "base/include/event.h"
+#include "base/include/link.h"
 #include "base/include/log.h"
-#include "base/include/session.h"
 #include "tests/components/beat/beat.h"
 
 #define MESSAGES_MAX 1000000u
@@ -19,8 +18,14 @@ static const struct xml_schema count_schema = {.name = "count", .attributes = co
 static const struct xml_child_rule config_children[] = {{&count_schema, 1, 1}, {NULL, 0, 0}};
 static const struct xml_schema config_schema = {.name = "config", .children = config_children};
 
-static struct session session;
-static void *page;
+static struct link beat = {
+    .request = {.service = BEAT_SERVICE,
+                .label = "beat",
+                .donation = BEAT_DONATION,
+                .base = CAP_FREE,
+                .bits = BIT_BEAT},
+    .rights = MEM_READ,
+};
 static uint64_t messages, tsc_hz, last, at, longest, counted, missing;
 
 static bool read_count(void *config, char *text, size_t bytes, struct xml_error *error)
@@ -33,11 +38,11 @@ static bool read_count(void *config, char *text, size_t bytes, struct xml_error 
 
 static void signalled(void *context, uint64_t bits)
 {
-    uint64_t now = tsc_read(), word = __atomic_load_n((const uint64_t *)page, __ATOMIC_RELAXED);
+    uint64_t now = tsc_read(), word = __atomic_load_n((const uint64_t *)beat.memory, __ATOMIC_RELAXED);
 
     (void)context;
     if (bits & NT_PARENT_NEWS) {
-        enum error error = session_poll(&session);
+        enum error error = link_poll(&beat);
         if (error) {
             log_line("counter: the session has ended: %s", error_text(error));
             component_exit(0);
@@ -64,14 +69,7 @@ int component_main(void)
     if (!config_load(read_count, &messages) || pd_info(&info) != ERROR_OK)
         return 1;
     tsc_hz = info.tsc_hz;
-    enum error error = session_open_wait(&(struct session_request){.service = BEAT_SERVICE,
-                                                                   .label = "beat",
-                                                                   .donation = BEAT_DONATION,
-                                                                   .base = CAP_FREE,
-                                                                   .bits = BIT_BEAT},
-                                         &session);
-    if (!error)
-        error = dataspace_attach(session.dataspace, 0, MEM_READ, &page);
+    enum error error = link_wait(&beat);
     if (error) {
         log_line("counter: no session: %s", error_text(error));
         return 1;

@@ -5,8 +5,8 @@
  */
 #include "base/include/component.h"
 #include "base/include/dataspace.h"
+#include "base/include/link.h"
 #include "base/include/log.h"
-#include "base/include/session.h"
 #include "tests/components/many/take.h"
 
 #define SESSIONS 200u
@@ -93,17 +93,19 @@ static enum error sessions(unsigned count, uint64_t donation)
 
 static enum error wanted(void)
 {
-    const struct session_request request = {
-        .service = TAKE_SERVICE, .label = TAKE_LABEL, .donation = 1, .base = CAP_FREE, .bits = BIT};
-    struct session_request more = request;
-    enum error error = session_open_wait(&request, &client[0].session);
+    struct link link = {
+        .request = {
+            .service = TAKE_SERVICE, .label = TAKE_LABEL, .donation = 1, .base = CAP_FREE, .bits = BIT}};
+    enum error error = link_wait(&link);
 
-    if (error != ERROR_NO_RAM || client[0].session.bytes != TAKE_DONATION)
+    if (error != ERROR_NO_RAM || link.session.bytes != TAKE_DONATION)
         return error ? error : ERROR_FAULT; /* it does not go beyond what the client has allowed */
-    more.most = TAKE_DONATION;
-    error = session_open_wait(&more, &client[0].session);
-    log_line("many: 1 byte offered, %lu given: %s", client[0].session.bytes, error_text(error));
-    return error ? error : ended(1);
+    link_close(&link);
+    link.request.most = TAKE_DONATION;
+    error = link_wait(&link);
+    log_line("many: 1 byte offered, %lu given: %s", link.session.bytes, error_text(error));
+    link_close(&link);
+    return error;
 }
 
 int component_main(void)

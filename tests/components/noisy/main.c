@@ -44,7 +44,7 @@ static struct dataspace memory;
 
 static void noise_signals(enum phase of)
 {
-    enum status status = nt_signal(terminal.signal);
+    enum status status = nt_signal(terminal.link.request.base);
     failed = failed || status != STATUS_OK;
     counts[of]++;
 }
@@ -133,8 +133,11 @@ static enum error prepare(struct pd_info *info)
     tick = info->tsc_hz / 1000;
     for (unsigned i = 0; i < 2 && error == ERROR_OK; i++)
         error = notification_create(CAP_REST(i), NULL);
+    terminal_init(&terminal, "noisy", CAP_TERMINAL, BIT_TERMINAL);
     if (error == ERROR_OK)
-        error = terminal_open("noisy", CAP_TERMINAL, BIT_TERMINAL, &terminal);
+        error = link_wait(&terminal.link);
+    if (error == ERROR_OK)
+        error = terminal_poll(&terminal);
     if (error == ERROR_OK)
         error = dataspace_alloc(MEMORY, &memory);
     if (error == ERROR_OK)
