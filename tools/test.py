@@ -220,6 +220,9 @@ def long_jobs(report, wanted, night):
         return []
     status, output, seconds = execute(["tools/guest"], 1200)
     report.add("guest: kernel and initramfs", None if status == 0 else "failed", seconds, "", output)
+    if status:
+        return []
+    system_tests().prepare(BUILD)
     if night:
         return [(mutant_test, mutant) for mutant in mutants.read() if wanted.search(f"mutant: {mutant.name}")]
     return [(slow_test, test) for test in system_tests().SLOW_TESTS if wanted.search(test.name)]
