@@ -38,7 +38,7 @@ static enum error server_accept(const struct server *server, const struct server
 
     while (!server->choose && number < server->places && server->place[number].open)
         number++;
-    if (strcmp(request->service, server->service) != 0)
+    if (server->service && strcmp(request->service, server->service) != 0)
         return ERROR_NOT_FOUND;
     if (request->donation < server->donation) {
         enum error wanted = server_want(request->id, server->donation);
@@ -54,7 +54,8 @@ static enum error server_accept(const struct server *server, const struct server
     return server->place[number].open ? ERROR_BUSY : place_open(server, number, request->id);
 }
 
-static void server_refused(struct server *server, const char *label, uint64_t id, enum error error)
+static void server_refused(struct server *server, const char *service, const char *label, uint64_t id,
+                           enum error error)
 {
     enum error refused;
 
@@ -62,7 +63,7 @@ static void server_refused(struct server *server, const char *label, uint64_t id
         return;
     if (server->told < REFUSALS_TOLD) {
         server->told++;
-        log_line("%s '%s' refused: %s%s", server->service, label, error_text(error),
+        log_line("%s '%s' refused: %s%s", service, label, error_text(error),
                  server->told == REFUSALS_TOLD ? "; further refusals are not told" : "");
     }
     refused = server_refuse(id, error);
@@ -84,10 +85,10 @@ static void server_finish(struct server *server, unsigned number)
         server->close(server->context, number);
     error = dataspace_free(&(struct dataspace){.handle = place->session.dataspace});
     if (error)
-        log_line("%s: closing: %s", server->service, error_text(error));
+        log_line("a session is not closed: %s", error_text(error));
     *place = (struct server_place){0};
     if (waiting)
-        server_refused(server, "", waiting, place_open(server, number, waiting));
+        server_refused(server, "session", "", waiting, place_open(server, number, waiting));
 }
 
 static void server_close(struct server *server, uint64_t id)
@@ -121,7 +122,7 @@ static void server_handle(void *context, uint64_t bits)
         if (server_next(&request) != ERROR_OK)
             return;
         if (request.kind == REQUEST_OPEN)
-            server_refused(server, request.label, request.id, server_accept(server, &request));
+            server_refused(server, request.service, request.label, request.id, server_accept(server, &request));
         else
             server_close(server, request.id);
     }

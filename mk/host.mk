@@ -12,6 +12,9 @@ HOST_EXTRA := init/route.c $(filter-out core/main.c %_test.c %_fuzz.c,$(wildcard
 # Core calls the kernel and reads boot information: its tests have a model of both. It uses some of base.
 HOST_CORE := $(wildcard tests/core/*.c) base/error.c base/message.c
 
+# The readers of configurations share this.
+HOST_CONFIG := base/config_parse.c
+
 # Folders whose tests and fuzzers are built; to be narrowed on the command line: HOST_DIRS=lib/xml. What they are linked with is
 # the same then.
 HOST_ALL := lib vmm kernel base core init drivers servers
@@ -71,7 +74,8 @@ $(FUZZ)/%.a:
 # $(call part,PART): the archives of a part and what is linked with them.
 define part
 $(HOST)/parts/$(1).a $(FUZZ)/parts/$(1).a: $(sort $(dir $(filter $(1)/%,$(HOST_PART_SOURCES))))
-$(HOST)/parts/$(1).a: $(patsubst %.c,$(HOST)/obj/%.o,$(filter $(1)/%,$(HOST_PART_SOURCES)) $(if $(filter core,$(1)),$(HOST_CORE)))
+$(HOST)/parts/$(1).a: $(patsubst %.c,$(HOST)/obj/%.o,$(filter $(1)/%,$(HOST_PART_SOURCES)) $(if $(filter core,$(1)),$(HOST_CORE)) \
+	$(if $(filter drivers/% servers/%,$(1)),$(HOST_CONFIG)))
 $(FUZZ)/parts/$(1).a: $(patsubst %.c,$(FUZZ)/obj/%.o,$(filter $(1)/%,$(HOST_PART_SOURCES)))
 $(filter $(HOST)/tests/$(1)/%,$(HOST_TESTS)): $(HOST)/tests/%: $(HOST)/obj/%.o $(HOST)/parts/$(1).a $(HOST)/libhost.a
 	$$(call say,TEST,$$*)
@@ -111,7 +115,7 @@ fuzz: fuzzers
 
 # tools/check's program: the readers of scenarios, without sanitizers, as a user waits for it.
 CHECK_SOURCES := tools/check.c base/config_parse.c init/config.c init/route.c tests/init/config.c lib/elf/elf.c lib/format/format.c $(wildcard drivers/*/config.c) \
-	servers/vdi/config.c \
+	servers/vdi/config.c servers/report_rom/config.c \
 	vmm/config/config.c vmm/test/builtin.c vmm/test/builtin.S vmm/bus/ram.c vmm/firmware/e820.c \
 	vmm/firmware/linux.c vmm/firmware/load.c vmm/firmware/multiboot.c $(call no_tests,$(call sources,lib/xml,c))
 CHECK_OBJECTS := $(patsubst %,$(HOST)/check.obj/%.o,$(CHECK_SOURCES))

@@ -27,6 +27,7 @@
 #include "init/route.h"
 #include "lib/block/session.h"
 #include "lib/elf/elf.h"
+#include "servers/report_rom/config.h"
 #include "servers/vdi/config.h"
 #include "tests/init/config.h"
 #include "vmm/config/config.h"
@@ -356,23 +357,46 @@ static void check_ahci(struct check *check, const struct config_start *start)
     check_request(check, start, start->config_line, DEVICE_SERVICE, ahci.device, "");
 }
 
+/* A component's configuration, by its own reader; every component has a route for LOG. */
+static bool check_config(struct check *check, const struct config_start *start, config_reader read,
+                         void *config)
+{
+    struct xml_error error;
+    size_t bytes;
+    char *text = config_text(check, start, CONFIG_BYTES, &bytes);
+    bool good = text && read(config, text, bytes, &error);
+
+    if (text && !good)
+        refuse(check, error.line, "%s: %s", start->name, error.reason);
+    free(text);
+    check_request(check, start, start->config_line, LOG_SERVICE, "", "");
+    return good;
+}
+
+/* First contents are modules, to which there is a route. */
+static void check_report_rom(struct check *check, const struct config_start *start)
+{
+    struct kept_config kept;
+
+    if (!check_config(check, start, kept_config_read, &kept))
+        return;
+    for (unsigned i = 0; i < kept.reports; i++) {
+        if (!kept.report[i].first[0])
+            continue;
+        check_request(check, start, start->config_line, ROM_SERVICE, kept.report[i].first, "");
+        if (!module_find(check, kept.report[i].first))
+            refuse(check, start->config_line, "%s: report %s: first=\"%s\" is not among the modules",
+                   start->name, kept.report[i].label, kept.report[i].first);
+    }
+}
+
 /* Each image of the chain has a route to its disk. */
 static void check_vdi(struct check *check, const struct config_start *start)
 {
     struct vdi_config vdi;
-    struct xml_error error;
-    size_t bytes;
-    char *text = config_text(check, start, CONFIG_BYTES, &bytes);
-    bool good = text && vdi_config_read(&vdi, text, bytes, &error);
 
-    free(text);
-    if (!text)
+    if (!check_config(check, start, vdi_config_read, &vdi))
         return;
-    if (!good) {
-        refuse(check, error.line, "%s: %s", start->name, error.reason);
-        return;
-    }
-    check_request(check, start, start->config_line, LOG_SERVICE, "", "");
     for (uint32_t i = 0; i < vdi.images; i++)
         check_request(check, start, start->config_line, BLOCK_SERVICE, vdi.label[i], "");
 }
@@ -517,6 +541,8 @@ static void check_all(struct check *check)
             check_ahci(check, start);
         else if (start_is(check, start, "vdi.elf"))
             check_vdi(check, start);
+        else if (start_is(check, start, "report_rom.elf"))
+            check_report_rom(check, start);
         else if (start_is(check, start, "init.elf"))
             check_init(check, start);
     }

@@ -18,6 +18,7 @@ from scenario import BUILD, ROOT, Refused, Scenario, build_environment, build_pa
 PROMPT = "# $"
 READY = "guest: ready"
 EXITS = r"\d+ exits: "
+REPORT = r"\] report {}: \d+ lines"
 LOG_TAIL = 40
 # Seconds of silence after an unfinished line, by which a guest is taken to wait for input; and without one.
 PROMPT_QUIET, QUIET = 0.3, 5.0
@@ -53,6 +54,11 @@ Patterns are Python regular expressions, searched line by line in the log and in
   always do at a guest's end. With --headless it is waited for unless --until says otherwise.
 
     tools/run linux --headless --exits
+
+  --report NAME has report_rom show the report of this label (doc/report.md) and prints the last one when the run ends: with
+  --headless as soon as there is one, unless --until says otherwise.
+
+    tools/run report --headless --report inner
 
 Without --until, the user's terminal is connected to the first guest (or to that of the last --terminal) until the machine
 is powered off or Ctrl-] is typed. Standard output then carries this guest's terminal only; the log is in its file. What is
@@ -161,6 +167,7 @@ def parse_arguments(arguments):
                         help="count instructions for time: every run the same, for benchmarks")
     parser.add_argument("--gdb", action="store_true", help="wait for gdb (target remote :1234); no time limit")
     parser.add_argument("--exits", action="store_true", help="count the guests' exits by reason; see below")
+    parser.add_argument("--report", metavar="NAME", help="print what a component reports; see below")
     parser.add_argument("--unchecked", action="store_true", help="do not look at the scenario first; see below")
     parser.add_argument("--faulty", action="store_true", help="unchecked, and components may fail; see below")
     parser.add_argument("--no-build", action="store_true", help="boot what is built already")
@@ -184,12 +191,14 @@ def parse_arguments(arguments):
         refuse(f"--emulator {options.emulator}: --machine {options.machine} is one of Bochs")
     if options.bochs_commands and not options.bochs:
         refuse(f"--bochs: --machine {options.machine} is not one of Bochs")
-    if options.iso and (options.config or options.guest_memory or options.vcpus or options.exits):
-        refuse("--iso boots the image as it is: --config, --guest-memory, --vcpus and --exits cannot be combined with it")
-    if options.exits and options.config:
-        refuse("--exits changes the scenario's configuration: --config cannot be combined with it")
+    if options.iso and (options.config or options.guest_memory or options.vcpus or options.exits or options.report):
+        refuse("--iso boots the image as it is: --config, --guest-memory, --vcpus, --exits and --report cannot be combined with it")
+    if (options.exits or options.report) and options.config:
+        refuse("--exits and --report change the scenario's configuration: --config cannot be combined with them")
     if options.exits and options.headless and options.until is None:
         options.until = re.compile(EXITS)
+    if options.report and options.headless and options.until is None:
+        options.until = re.compile(REPORT.format(re.escape(options.report)))
     return options
 
 
@@ -214,16 +223,18 @@ def configure(scenario, options):
     highest = max([options.terminal, *(terminal for terminal, _, _ in options.type or [])])
     if highest > scenario.terminals:
         raise Refused(f"--terminal {highest}: {scenario.path} has {scenario.terminals} (<run terminals=...>)")
-    if options.guest_memory or options.vcpus or options.exits:
+    if options.guest_memory or options.vcpus or options.exits or options.report:
         if options.guest_memory:
             scenario.text = scenario.config_with_guest_memory(options.guest_memory)
         if options.vcpus:
             scenario.text = scenario.config_with_vcpus(options.vcpus)
         if options.exits:
             scenario.text = scenario.config_with_exits(READY)
+        if options.report:
+            scenario.text = scenario.config_with_report(options.report)
         options.config = build_path("run", scenario.name + (f"-{options.guest_memory}M" if options.guest_memory else "")
                                     + (f"-{options.vcpus}cpus" if options.vcpus else "")
-                                    + ("-exits" if options.exits else "") + ".xml")
+                                    + ("-exits" if options.exits else "") + ("-report" if options.report else "") + ".xml")
         os.makedirs(os.path.dirname(options.config), exist_ok=True)
         temporary = f"{options.config}.{os.getpid()}"
         with open(temporary, "w", encoding="utf-8") as file:
@@ -438,6 +449,23 @@ def print_tail(machine):
             print(f"--- last lines of the terminal ({line.path})\n" + "\n".join(tail), file=sys.stderr)
 
 
+def print_report(label, path):
+    """The last report that is whole, on standard output: report_rom shows each line, and at the end how many they were."""
+    shown = re.compile(r"\] report " + re.escape(label) + r"(?:([|+]) (.*)|: (\d+) lines)$")
+    lines, last = [], None
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for found in filter(None, (shown.search(line.rstrip("\r\n")) for line in file)):
+            if found[3] is None:
+                lines.append(found[2] + ("" if found[1] == "+" else "\n"))
+                continue
+            last = "".join(lines) if len(lines) == int(found[3]) else last
+            lines = []
+    if last is None:
+        print(f"donjon: nothing was reported as '{label}'", file=sys.stderr)
+    else:
+        print(last, end="", flush=True)
+
+
 def verdict(session, reason):
     """Prints how it went and returns the exit status."""
     machine, options = session.machine, session.options
@@ -509,7 +537,10 @@ def main():
             print(f"donjon: gdb {build_path('kernel', 'kernel.elf')} -ex 'target remote :1234'", file=sys.stderr)
         with Keyboard() if session.interactive else contextlib.nullcontext() as keyboard:
             reason = session.run(keyboard)
-        return verdict(session, reason)
+        status = verdict(session, reason)
+        if options.report:
+            print_report(options.report, machine.log.path)
+        return status
     finally:
         machine.stop()
 

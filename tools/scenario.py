@@ -22,6 +22,7 @@ FILE = re.compile(r"[A-Za-z0-9_./+-]+\Z")
 VM_MEMORY = re.compile(r"""(<vm\b[^<>]*?\bmemory\s*=\s*["'])[^"'<>]*""")
 VM_VCPUS = re.compile(r"""(<vm\b[^<>]*?)\s+vcpus\s*=\s*(?:"[^"<>]*"|'[^'<>]*')""")
 VM = re.compile(r"<vm\b(?![^<>]*\bexits\s*=)")
+REPORT = re.compile(r"""<report\b[^<>]*?\blabel\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)')[^<>]*?(?=/?>)""")
 
 
 # parents: the tags around it, from the root.
@@ -172,6 +173,16 @@ class Scenario:
         if count == 0:
             raise Refused(f"{self.path} has no <vm>: there are no exits to count")
         return text
+
+    def config_with_report(self, label):
+        """The scenario's text with report_rom told to show this report on the log."""
+        reports = {found[1] or found[2]: found for found in REPORT.finditer(self.text)}
+        if label not in reports:
+            there = f"there are {', '.join(sorted(reports))}" if reports else "there are none"
+            raise Refused(f"--report {label}: {self.path} has no such <report label=...>: {there}")
+        found = reports[label]
+        shown = re.sub(r"""\s+log\s*=\s*(?:"[^"]*"|'[^']*')""", "", found[0]) + ' log="yes"'
+        return self.text[:found.start()] + shown + self.text[found.end():]
 
     def boot_modules(self, config=None):
         """All modules in boot order as (name, path): the root task, the configuration, then the scenario's own."""

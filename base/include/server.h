@@ -23,7 +23,7 @@ struct server_place {
 #define SERVER_NO_PLACE UINT32_MAX
 
 struct server {
-    const char *service;
+    const char *service; /* NULL: choose() looks at the request's */
     struct server_place *place;
     unsigned places;
     uint64_t donation; /* bytes that it wants of each client at least */
