@@ -122,7 +122,8 @@ static void server_handle(void *context, uint64_t bits)
         if (server_next(&request) != ERROR_OK)
             return;
         if (request.kind == REQUEST_OPEN)
-            server_refused(server, request.service, request.label, request.id, server_accept(server, &request));
+            server_refused(server, request.service, request.label, request.id,
+                           server_accept(server, &request));
         else
             server_close(server, request.id);
     }
