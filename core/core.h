@@ -262,7 +262,6 @@ enum error handle_close(struct pd *pd, unsigned handle);
 /* dataspace.c */
 /* The RAM or ROM behind a handle, and its holder's rights; NULL: none. */
 struct handle *handle_memory(struct pd *pd, uint64_t handle, unsigned *rights);
-enum error dataspace_close(struct pd *pd, unsigned handle);
 MUST_CHECK enum error dataspace_create(struct pd *pd, uint64_t bytes, unsigned *result, struct reply *reply);
 MUST_CHECK enum error dataspace_clear(struct handle *handle);
 MUST_CHECK enum error dataspace_share(struct pd *owner, uint64_t handle, struct pd *to, unsigned rights,
@@ -293,7 +292,6 @@ void attachments_end(struct pd *pd, unsigned vm);
 /* A notification or a portal of the component's own. */
 MUST_CHECK enum error object_create(struct pd *pd, enum handle_kind kind, selector at, uint64_t id,
                                     struct reply *reply);
-enum error object_close(struct pd *pd, unsigned handle);
 
 /*
  * services.c: the functions by which each kind of handle is opened, asked and closed. A request names a handle,
@@ -309,33 +307,25 @@ struct request {
     uint64_t word[6];       /* behind it; 0 where the message is shorter */
     struct message message; /* the same, from the first word on */
 };
+/* The handle is there already, with nothing in it. A failure is followed by close. */
+typedef enum error open_function(struct pd *pd, const struct open_request *request, unsigned handle);
+typedef enum error request_function(struct pd *pd, unsigned handle, const struct request *request,
+                                    struct reply *reply);
+typedef enum error close_function(struct pd *pd, unsigned handle); /* a step, as handle_close() */
 struct service {
     const char *name; /* of its sessions; NULL: it has none */
-    /* The handle is there already, with nothing in it. A failure is followed by close. */
-    enum error (*open)(struct pd *pd, const struct open_request *request, unsigned handle);
-    enum error (*request)(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
-    enum error (*close)(struct pd *pd, unsigned handle); /* a step, as handle_close() */
+    open_function *open;
+    request_function *request;
+    close_function *close;
 };
 extern const struct service services[HANDLE_KINDS];
 MUST_CHECK enum error service_open(struct pd *pd, const struct open_request *request, struct reply *reply);
 MUST_CHECK enum error service_close(struct pd *pd, uint64_t handle);
 
-/* log.c, platform.c, irq.c, io_port.c, vm.c, device.c: the services */
-enum error log_open(struct pd *pd, const struct open_request *request, unsigned handle);
-enum error log_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
-enum error platform_request(struct pd *pd, unsigned handle, const struct request *request,
-                            struct reply *reply);
-enum error info_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
-enum error irq_open(struct pd *pd, const struct open_request *request, unsigned handle);
-enum error io_port_open(struct pd *pd, const struct open_request *request, unsigned handle);
-enum error io_port_close(struct pd *pd, unsigned handle);
-enum error vm_open(struct pd *pd, const struct open_request *request, unsigned handle);
-enum error vm_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
-enum error vm_close(struct pd *pd, unsigned handle);
-enum error vcpu_close(struct pd *pd, unsigned handle);
-enum error device_open(struct pd *pd, const struct open_request *request, unsigned handle);
-enum error device_request(struct pd *pd, unsigned handle, const struct request *request, struct reply *reply);
-enum error device_close(struct pd *pd, unsigned handle);
+/* log.c, platform.c, irq.c, io_port.c, vm.c, device.c: the services; and of other kinds of handle */
+open_function log_open, irq_open, io_port_open, vm_open, device_open;
+request_function log_request, platform_request, info_request, vm_request, device_request;
+close_function io_port_close, vm_close, vcpu_close, device_close, dataspace_close, object_close, child_close;
 void devices_start(void); /* before any has a driver */
 bool devices_there(void);
 void device_faults(void); /* logs what the IOMMUs have refused since the last call */
@@ -345,4 +335,3 @@ MUST_CHECK enum error request_serve(struct pd *pd, struct message *message, stru
 
 /* child.c */
 MUST_CHECK enum error child_request(struct pd *pd, const struct request *request, struct reply *reply);
-enum error child_close(struct pd *pd, unsigned handle);
