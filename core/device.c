@@ -201,10 +201,8 @@ enum error device_open(struct pd *pd, const struct open_request *request, unsign
         return ERROR_FAULT;
     pci_command(&access, id, true, false);
     enum status status = create_space(own, pd_selector(pd, SEL_ACCOUNT), SPACE_DMA, 0);
-    if (status == STATUS_OK)
-        status = unities_enter(id, own);
-    if (status == STATUS_OK)
-        status = device_assign(own + 1, own);
+    status = status ? status : unities_enter(id, own);
+    status = status ? status : device_assign(own + 1, own);
     if (status == STATUS_OK)
         status = nt_signal(CORE_NT); /* the main thread looks for faults from now on */
     return kernel_error(status);
@@ -271,13 +269,10 @@ static enum error device_interrupt(struct pd *pd, unsigned device, selector at, 
     pd->handle[index].object.vm = device;
     enum status status = create_message(own, pd_selector(pd, SEL_ACCOUNT), ROOT_PLATFORM, 0,
                                         handle_selector(pd, device) + 1, &address, &data);
-    if (status == STATUS_OK)
-        status = nt_narrow(pd_selector(pd, SEL_NT), own + 1, bits);
-    if (status == STATUS_OK)
-        status = interrupt_bind(own, own + 1);
+    status = status ? status : nt_narrow(pd_selector(pd, SEL_NT), own + 1, bits);
+    status = status ? status : interrupt_bind(own, own + 1);
     error = kernel_error(status);
-    if (!error)
-        error = pd_install(pd, own, at, PERM_INTERRUPT_ACK);
+    error = error ? error : pd_install(pd, own, at, PERM_INTERRUPT_ACK);
     if (!error) {
         pd->handle[index].object.client = at;
         if (!pci_message(&access, pd->handle[device].device.id, address, (uint32_t)data))

@@ -13,13 +13,10 @@ enum error irq_open(struct pd *pd, const struct open_request *request, unsigned 
         return ERROR_NOT_FOUND;
     uint64_t gsi = number < 16 ? BOOT_INFO->isa_gsi[number] : number | INTERRUPT_LEVEL | INTERRUPT_LOW;
     enum status status = create_interrupt(own, pd_selector(pd, SEL_ACCOUNT), ROOT_PLATFORM, gsi);
-    if (status == STATUS_OK)
-        status = nt_narrow(pd_selector(pd, SEL_NT), own + 1, request->bits);
-    if (status == STATUS_OK)
-        status = interrupt_bind(own, own + 1);
+    status = status ? status : nt_narrow(pd_selector(pd, SEL_NT), own + 1, request->bits);
+    status = status ? status : interrupt_bind(own, own + 1);
     enum error error = kernel_error(status);
-    if (!error)
-        error = pd_install(pd, own, request->at, PERM_INTERRUPT_ACK);
+    error = error ? error : pd_install(pd, own, request->at, PERM_INTERRUPT_ACK);
     if (!error)
         pd->handle[handle].object.client = request->at;
     return error;

@@ -23,16 +23,11 @@ static enum status entry_start(void)
 {
     enum status status = create_ec(CORE_ENTRY_EC, ROOT_ACCOUNT, ROOT_PD, CORE_UTCB, 0,
                                    (uintptr_t)(entry_stack + STACK), (uintptr_t)core_entry);
-    if (status == STATUS_OK)
-        status = create_nt(CORE_NT, ROOT_ACCOUNT);
-    if (status == STATUS_OK)
-        status = nt_narrow(CORE_NT, CORE_LOG, CORE_LOG_BIT);
-    if (status == STATUS_OK)
-        status = nt_narrow(CORE_NT, CORE_WATCH, CORE_DEAD_BIT);
-    if (status == STATUS_OK)
-        status = pd_watch(ROOT_PD, CORE_WATCH);
-    if (status == STATUS_OK)
-        status = create_pt(CORE_SELF, ROOT_ACCOUNT, CORE_ENTRY_EC, (uintptr_t)core_entry, 0);
+    status = status ? status : create_nt(CORE_NT, ROOT_ACCOUNT);
+    status = status ? status : nt_narrow(CORE_NT, CORE_LOG, CORE_LOG_BIT);
+    status = status ? status : nt_narrow(CORE_NT, CORE_WATCH, CORE_DEAD_BIT);
+    status = status ? status : pd_watch(ROOT_PD, CORE_WATCH);
+    status = status ? status : create_pt(CORE_SELF, ROOT_ACCOUNT, CORE_ENTRY_EC, (uintptr_t)core_entry, 0);
     return status;
 }
 

@@ -19,8 +19,8 @@ enum error object_create(struct pd *pd, enum handle_kind kind, selector at, uint
         error = kernel_error(create_nt(own, account));
     else
         error = kernel_error(create_pt(own, account, pd_selector(pd, SEL_ENTRY), pd->portal_entry, id));
-    if (!error)
-        error = pd_install(pd, own, at, kind == HANDLE_NT ? PERM_NT_WAIT | PERM_NT_SIGNAL : PERM_PT_CALL);
+    error = error ? error
+                  : pd_install(pd, own, at, kind == HANDLE_NT ? PERM_NT_WAIT | PERM_NT_SIGNAL : PERM_PT_CALL);
     if (error) {
         (void)handle_close(pd, index);
         return error;

@@ -143,22 +143,16 @@ static enum error objects_create(struct pd *pd)
     selector account = pd_selector(pd, SEL_ACCOUNT), self = pd_selector(pd, SEL_PD);
     selector payer = pd->parent ? pd_selector(pd->parent, SEL_ACCOUNT) : (selector)ROOT_ACCOUNT;
     enum status status = create_account(account, payer, pd->kernel_pages);
-    if (status == STATUS_OK)
-        status = create_pd(self, account);
-    if (status == STATUS_OK)
-        status = create_space(pd_selector(pd, SEL_OBJ), account, SPACE_OBJ, self);
-    if (status == STATUS_OK)
-        status = create_space(pd_selector(pd, SEL_HST), account, SPACE_HST, self);
-    if (status == STATUS_OK)
-        status = create_nt(pd_selector(pd, SEL_NT), account);
-    if (status == STATUS_OK)
-        status =
-            create_pt(pd_selector(pd, SEL_CORE), account, CORE_ENTRY_EC, (uintptr_t)core_entry, pd->index);
+    status = status ? status : create_pd(self, account);
+    status = status ? status : create_space(pd_selector(pd, SEL_OBJ), account, SPACE_OBJ, self);
+    status = status ? status : create_space(pd_selector(pd, SEL_HST), account, SPACE_HST, self);
+    status = status ? status : create_nt(pd_selector(pd, SEL_NT), account);
+    status = status ? status
+                    : create_pt(pd_selector(pd, SEL_CORE), account, CORE_ENTRY_EC, (uintptr_t)core_entry,
+                                pd->index);
     enum error error = kernel_error(status);
-    if (!error)
-        error = pd_install(pd, pd_selector(pd, SEL_NT), CAP_NT, PERM_NT_SIGNAL | PERM_NT_WAIT);
-    if (!error)
-        error = pd_install(pd, pd_selector(pd, SEL_CORE), CAP_CORE, PERM_PT_CALL);
+    error = error ? error : pd_install(pd, pd_selector(pd, SEL_NT), CAP_NT, PERM_NT_SIGNAL | PERM_NT_WAIT);
+    error = error ? error : pd_install(pd, pd_selector(pd, SEL_CORE), CAP_CORE, PERM_PT_CALL);
     return error;
 }
 
@@ -168,8 +162,7 @@ static enum error parent_link(struct pd *pd, const struct pd_request *request)
     selector watch = pd_selector(pd, SEL_WATCH);
     selector notification = pd->parent ? pd_selector(pd->parent, SEL_NT) : (selector)CORE_NT;
     enum status status = nt_narrow(notification, watch, request->watch_bits);
-    if (status == STATUS_OK)
-        status = pd_watch(pd_selector(pd, SEL_PD), watch);
+    status = status ? status : pd_watch(pd_selector(pd, SEL_PD), watch);
     enum error error = kernel_error(status);
     if (!error && pd->parent)
         error = pd_connect(pd->parent, request->news, pd, NT_PARENT_NEWS);
@@ -179,8 +172,7 @@ static enum error parent_link(struct pd *pd, const struct pd_request *request)
 static enum error pd_fill(struct pd *pd, const struct pd_request *request)
 {
     enum error error = objects_create(pd);
-    if (!error)
-        error = parent_link(pd, request);
+    error = error ? error : parent_link(pd, request);
     for (unsigned i = 0; i < pd->elf.segments && !error; i++)
         if (!memory_alloc(&free_memory, pd->elf.segment[i].pages, &pd->image[i], 1))
             error = ERROR_NO_RAM;
@@ -318,8 +310,7 @@ enum error pd_thread(struct pd *pd, const struct thread_request *request, struct
     memory[-2] = request->words[0];
     memory[-1] = request->words[1];
     error = pd_map(pd, top / PAGE - stack_pages, stack, MEM_READ | MEM_WRITE);
-    if (!error)
-        error = thread_objects(pd, request, top - 16);
+    error = error ? error : thread_objects(pd, request, top - 16);
     if (error) {
         enum status status = space_remove(pd_selector(pd, SEL_HST), top / PAGE - stack_pages, stack_pages);
         (void)status;
@@ -348,10 +339,8 @@ enum error pd_start(struct pd *pd, uint64_t parent_portal)
         error = kernel_error(create_pt(portal, pd_selector(pd, SEL_ACCOUNT), pd_selector(parent, SEL_ENTRY),
                                        parent->portal_entry, parent_portal));
     }
-    if (!error)
-        error = pd_install(pd, portal, CAP_PARENT, PERM_PT_CALL);
-    if (!error)
-        error = pd_thread(pd, &main_thread, &reply);
+    error = error ? error : pd_install(pd, portal, CAP_PARENT, PERM_PT_CALL);
+    error = error ? error : pd_thread(pd, &main_thread, &reply);
     pd->started = !error;
     if (error && pd->parent) {
         pd_uninstall(pd, CAP_PARENT);

@@ -37,8 +37,7 @@ enum error info_request(struct pd *pd, unsigned handle, const struct request *re
     if (request->operation != INFO_READ)
         return ERROR_BAD_OPERATION;
     enum status status = platform_control(ROOT_PLATFORM, PLATFORM_FREE_PAGES, 0, &free_pages, &pages);
-    if (status == STATUS_OK)
-        status = platform_control(ROOT_PLATFORM, PLATFORM_IDLE_TIME, 0, &idle, &now);
+    status = status ? status : platform_control(ROOT_PLATFORM, PLATFORM_IDLE_TIME, 0, &idle, &now);
     *reply =
         (struct reply){.word = {free_memory.free, memory_total, free_pages, pages, idle, now}, .words = 6};
     return kernel_error(status);

@@ -39,11 +39,10 @@ static enum error vcpu_create(struct pd *pd, unsigned vm, selector at, uint64_t 
         return error;
     selector own = handle_selector(pd, index);
     error = attachment_reserve(pd, index, 1, &page);
-    if (!error)
-        error = kernel_error(create_vcpu(own, pd_selector(pd, SEL_ACCOUNT), pd_selector(pd, SEL_PD),
-                                         handle_selector(pd, vm), page * PAGE | cpu));
-    if (!error)
-        error = pd_install(pd, own, at, PERM_VCPU_RUN);
+    error = error ? error
+                  : kernel_error(create_vcpu(own, pd_selector(pd, SEL_ACCOUNT), pd_selector(pd, SEL_PD),
+                                             handle_selector(pd, vm), page * PAGE | cpu));
+    error = error ? error : pd_install(pd, own, at, PERM_VCPU_RUN);
     if (error) {
         (void)handle_close(pd, index);
         return error;

@@ -340,8 +340,7 @@ static void check_modules(void)
         struct session session;
         enum error error = session_open(
             &(struct session_request){.service = ROM_SERVICE, .label = state.config->module[i]}, &session);
-        if (error == ERROR_OK)
-            error = session_close(session.id);
+        error = error ? error : session_close(session.id);
         if (error != ERROR_OK) {
             log_line("config:%u: module '%s': %s", state.config->module_line[i], state.config->module[i],
                      error == ERROR_NOT_FOUND ? "not among the boot modules" : error_text(error));

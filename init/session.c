@@ -176,8 +176,7 @@ enum error session_request(struct init *init, unsigned client, unsigned server,
         return error;
     struct dataspace dataspace = {.bytes = donation};
     error = session_new(init, client, &session);
-    if (error == ERROR_OK)
-        error = creator_alloc(donation, &dataspace.handle);
+    error = error ? error : creator_alloc(donation, &dataspace.handle);
     if (error != ERROR_OK && error != ERROR_MORE) {
         enum error returned = creator_quota(wanted->who, (int64_t)(donation + PAGE_SIZE));
         (void)returned;

@@ -37,12 +37,10 @@ static void create(enum call call, create_function *function, const uint64_t *a)
 
     kernel_lock();
     status = look_up(a[1], OBJECT_ACCOUNT, PERM_ACCOUNT_USE, &c.account);
-    if (status == STATUS_OK)
-        status = cap_prepare(obj, a[0]);
+    status = status ? status : cap_prepare(obj, a[0]);
     if (status == STATUS_NO_MEMORY)
         c.values[0] = PAYER_OBJECTS;
-    if (status == STATUS_OK)
-        status = function(&c);
+    status = status ? status : function(&c);
     if (status == STATUS_OK && !c.object)
         status = STATUS_NO_MEMORY;
     if (object_memory_may_come(status))
@@ -221,8 +219,7 @@ static enum status create_device(struct creation *c)
     struct object *authority;
     enum status status = look_up(platform_selector, OBJECT_PLATFORM, PERM_PLATFORM_DEVICE, &authority);
 
-    if (status == STATUS_OK)
-        status = device_create(c->account, id, &device);
+    status = status ? status : device_create(c->account, id, &device);
     c->object = device;
     return status;
 }
@@ -238,8 +235,7 @@ static enum status create_vcpu(struct creation *c)
     struct pd *pd;
     enum status status = look_up(pd_selector, OBJECT_PD, PERM_PD_BIND, &pd);
 
-    if (status == STATUS_OK)
-        status = look_up(gst_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &gst);
+    status = status ? status : look_up(gst_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &gst);
     if (status == STATUS_OK && msr_selector)
         status = look_up(msr_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &msr);
     if (status != STATUS_OK)

@@ -81,8 +81,7 @@ void syscall_pd_watch(uint64_t selector, uint64_t nt_selector, uint64_t a2, uint
     enum status status = look_up(selector, OBJECT_PD, PERM_PD_BIND, &pd);
 
     UNUSED2;
-    if (status == STATUS_OK)
-        status = look_up_nt(nt_selector, PERM_NT_SIGNAL, &nt, &bits);
+    status = status ? status : look_up_nt(nt_selector, PERM_NT_SIGNAL, &nt, &bits);
     if (status == STATUS_OK && pd->watch)
         status = STATUS_EXISTS;
     if (status == STATUS_OK) {
@@ -144,12 +143,10 @@ void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target
     uint64_t done = 0;
     enum status status = look_up(source_selector, OBJECT_SPACE, PERM_SPACE_TAKE, &source);
 
-    if (status == STATUS_OK)
-        status = look_up(target_selector, OBJECT_SPACE, PERM_SPACE_GRANT, &target);
+    status = status ? status : look_up(target_selector, OBJECT_SPACE, PERM_SPACE_GRANT, &target);
     if (status == STATUS_OK && rights > UINT32_MAX)
         status = STATUS_BAD_ARG;
-    if (status == STATUS_OK)
-        status = space_copy(source, from, target, to, count, (unsigned)rights, &done);
+    status = status ? status : space_copy(source, from, target, to, count, (unsigned)rights, &done);
     if (object_memory_may_come(status))
         status = STATUS_OK; /* and the rest is tried again */
     if (status != STATUS_OK || done == count)
@@ -215,8 +212,7 @@ void syscall_nt_narrow(uint64_t selector, uint64_t target, uint64_t bits, uint64
     enum status status = look_up_nt(selector, PERM_NT_WAIT, &nt, &has);
 
     UNUSED3;
-    if (status == STATUS_OK)
-        status = cap_prepare(space, target);
+    status = status ? status : cap_prepare(space, target);
     if (status == STATUS_OK)
         cap_insert(space, target, &nt->object, cap_permissions(cap_lookup(space->obj.table, selector)),
                    has & bits);
@@ -277,8 +273,7 @@ void syscall_interrupt_bind(uint64_t selector, uint64_t nt_selector, uint64_t a2
     enum status status = look_up(selector, OBJECT_INTERRUPT, PERM_INTERRUPT_BIND, &interrupt);
 
     UNUSED2;
-    if (status == STATUS_OK)
-        status = look_up_nt(nt_selector, PERM_NT_SIGNAL, &nt, &bits);
+    status = status ? status : look_up_nt(nt_selector, PERM_NT_SIGNAL, &nt, &bits);
     if (status == STATUS_OK)
         interrupt_bind(interrupt, nt, bits);
     finish(status);
@@ -314,8 +309,7 @@ void syscall_account_move(uint64_t from_selector, uint64_t to_selector, uint64_t
     enum status status = look_up(from_selector, OBJECT_ACCOUNT, PERM_ACCOUNT_TAKE, &from);
 
     UNUSED3;
-    if (status == STATUS_OK)
-        status = look_up(to_selector, OBJECT_ACCOUNT, PERM_ACCOUNT_USE, &to);
+    status = status ? status : look_up(to_selector, OBJECT_ACCOUNT, PERM_ACCOUNT_USE, &to);
     if (status == STATUS_OK && !account_move(from, to, pages))
         status = STATUS_NO_MEMORY;
     if (object_memory_may_come(status))
@@ -362,8 +356,7 @@ void syscall_device_assign(uint64_t selector, uint64_t space_selector, uint64_t 
         status = look_up(space_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &space);
     if (status == STATUS_OK && space && space->kind != SPACE_DMA)
         status = STATUS_BAD_ARG;
-    if (status == STATUS_OK)
-        status = device_assign(device, space);
+    status = status ? status : device_assign(device, space);
     finish(status);
 }
 

@@ -68,8 +68,7 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
     if (ec->runs) /* this call has waited, or given way, and begins anew */
         ec->runs->runner = NULL;
     ec->runs = NULL;
-    if (status == STATUS_OK)
-        status = look_up_wait(ec, nt_selector, &nt);
+    status = status ? status : look_up_wait(ec, nt_selector, &nt);
     if (status == STATUS_OK && vcpu->cpu != cpu->number)
         status = STATUS_BAD_CPU;
     if (status == STATUS_OK && vcpu->gst->object.dead)
