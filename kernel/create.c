@@ -54,28 +54,29 @@ static void create(enum call call, create_function *function, const uint64_t *a)
     kernel_unlock();
 }
 
+/* The head of the function behind a call. */
 #define CREATION(name, call)                                                                                 \
+    static create_function name;                                                                             \
     void syscall_##name(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)        \
     {                                                                                                        \
         const uint64_t arguments[] = {a0, a1, a2, a3, a4, a5};                                               \
         create(call, name, arguments);                                                                       \
-    }
+    }                                                                                                        \
+    static enum status name(struct creation *c)
 
-static enum status create_account(struct creation *c)
+CREATION(create_account, CALL_CREATE_ACCOUNT)
 {
     uint64_t pages = c->arguments[0];
 
     c->object = account_create(c->account, pages);
     return STATUS_OK;
 }
-CREATION(create_account, CALL_CREATE_ACCOUNT)
 
-static enum status create_pd(struct creation *c)
+CREATION(create_pd, CALL_CREATE_PD)
 {
     c->object = pd_create(c->account);
     return STATUS_OK;
 }
-CREATION(create_pd, CALL_CREATE_PD)
 
 /* Where a PD keeps its space of a kind; NULL for kinds that stand alone. */
 static struct space **pd_space(struct pd *pd, uint64_t kind)
@@ -92,7 +93,7 @@ static struct space **pd_space(struct pd *pd, uint64_t kind)
     }
 }
 
-static enum status create_space(struct creation *c)
+CREATION(create_space, CALL_CREATE_SPACE)
 {
     uint64_t kind = c->arguments[0], pd_selector = c->arguments[1];
     struct space **place = NULL, *space;
@@ -118,7 +119,6 @@ static enum status create_space(struct creation *c)
     }
     return STATUS_OK;
 }
-CREATION(create_space, CALL_CREATE_SPACE)
 
 /* An address that the user's half has, `bytes` long and aligned to `align`. */
 static bool user_range(uint64_t address, uint64_t bytes, uint64_t align)
@@ -126,7 +126,7 @@ static bool user_range(uint64_t address, uint64_t bytes, uint64_t align)
     return address < USER_ADDRESS_LIMIT && bytes <= USER_ADDRESS_LIMIT - address && !(address % align);
 }
 
-static enum status create_ec(struct creation *c)
+CREATION(create_ec, CALL_CREATE_EC)
 {
     uint64_t pd_selector = c->arguments[0], utcb = c->arguments[1] & ~(PAGE_SIZE - 1ul);
     uint64_t flags = c->arguments[1] % PAGE_SIZE, stack = c->arguments[2], entry = c->arguments[3];
@@ -149,9 +149,8 @@ static enum status create_ec(struct creation *c)
     c->values[0] = payer;
     return status;
 }
-CREATION(create_ec, CALL_CREATE_EC)
 
-static enum status create_sc(struct creation *c)
+CREATION(create_sc, CALL_CREATE_SC)
 {
     uint64_t ec_selector = c->arguments[0], priority = c->arguments[1], budget = c->arguments[2];
     struct ec *ec;
@@ -166,9 +165,8 @@ static enum status create_sc(struct creation *c)
     c->object = sc_create(c->account, ec, (unsigned)priority, budget);
     return STATUS_OK;
 }
-CREATION(create_sc, CALL_CREATE_SC)
 
-static enum status create_pt(struct creation *c)
+CREATION(create_pt, CALL_CREATE_PT)
 {
     uint64_t ec_selector = c->arguments[0], entry = c->arguments[1], id = c->arguments[2];
     struct ec *ec;
@@ -181,16 +179,14 @@ static enum status create_pt(struct creation *c)
     c->object = pt_create(c->account, ec, entry, id);
     return STATUS_OK;
 }
-CREATION(create_pt, CALL_CREATE_PT)
 
-static enum status create_nt(struct creation *c)
+CREATION(create_nt, CALL_CREATE_NT)
 {
     c->object = nt_create(c->account);
     return STATUS_OK;
 }
-CREATION(create_nt, CALL_CREATE_NT)
 
-static enum status create_interrupt(struct creation *c)
+CREATION(create_interrupt, CALL_CREATE_INTERRUPT)
 {
     uint64_t platform_selector = c->arguments[0], flags = c->arguments[1];
     struct interrupt *interrupt = NULL;
@@ -210,9 +206,8 @@ static enum status create_interrupt(struct creation *c)
     c->object = interrupt;
     return status;
 }
-CREATION(create_interrupt, CALL_CREATE_INTERRUPT)
 
-static enum status create_device(struct creation *c)
+CREATION(create_device, CALL_CREATE_DEVICE)
 {
     uint64_t platform_selector = c->arguments[0], id = c->arguments[1];
     struct device *device = NULL;
@@ -223,9 +218,8 @@ static enum status create_device(struct creation *c)
     c->object = device;
     return status;
 }
-CREATION(create_device, CALL_CREATE_DEVICE)
 
-static enum status create_vcpu(struct creation *c)
+CREATION(create_vcpu, CALL_CREATE_VCPU)
 {
     uint64_t pd_selector = c->arguments[0], gst_selector = c->arguments[1], msr_selector = c->arguments[3];
     uint64_t state = c->arguments[2] & ~(PAGE_SIZE - 1ul), cpu = c->arguments[2] % PAGE_SIZE;
@@ -250,4 +244,3 @@ static enum status create_vcpu(struct creation *c)
     c->values[0] = payer;
     return status;
 }
-CREATION(create_vcpu, CALL_CREATE_VCPU)
