@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define ABI_VERSION_MAJOR 1
-#define ABI_VERSION_MINOR 2
+#define ABI_VERSION_MINOR 3
 
 enum call {
     CALL_IPC_CALL,         /* portal, words -> -, words */
@@ -41,7 +41,7 @@ enum call {
     CALL_ACCOUNT_INFO,     /* account -> free pages, used pages */
     CALL_PLATFORM_CONTROL, /* platform, operation, argument -> value, value */
     CALL_ACCOUNT_MOVE,     /* from, to, pages */
-    CALL_EC_CONTROL,       /* ec, operation, argument */
+    CALL_EC_CONTROL,       /* ec, operation, argument -> value */
     CALL_CREATE_DEVICE,    /* selector, account, platform, ID */
     CALL_DEVICE_ASSIGN,    /* device, DMA space (0: none) */
     CALLS
@@ -153,6 +153,7 @@ enum space_kind {
 enum ec_operation {
     EC_STATE,   /* its registers to the caller's UTCB: words in the order of enum ec_register */
     EC_FS_BASE, /* argument: the base of FS, for thread-local storage */
+    EC_TIME,    /* -> TSC ticks that its SCs have run, without the turn that is not over */
     EC_OPERATIONS
 };
 enum ec_register {

@@ -62,6 +62,7 @@ struct ec {
     struct ec *caller;  /* local: the EC that it serves; EC_ABANDONED if that died */
     uint64_t donor;     /* local: id of the SC that ran when the call came */
     uint64_t stack;     /* local: stack pointer at a portal's entry */
+    uint64_t used;      /* global: TSC ticks that SCs of it have run; the current turn counts when it ends */
     uint64_t fs_base;
     uint64_t patience; /* TSC until which a call waits for memory; 0: none does */
     struct fpu *fpu;   /* NULL: without */

@@ -166,12 +166,14 @@ static struct ec *chain_end(struct sc *sc)
 static void charge(struct scheduler *s, uint64_t now)
 {
     struct sc *sc = s->current;
+    uint64_t ran = now - s->since;
     bool front = true;
 
     s->current = NULL;
     if (!sc)
         return;
-    sc->left = now < s->slice_end ? s->slice_end - now : 0;
+    __atomic_store_n(&sc->ec->used, sc->ec->used + ran, __ATOMIC_RELAXED); /* other CPUs read it */
+    sc->left -= ran < sc->left ? ran : sc->left;
     if (!sc->left) {
         sc->left = sc->budget;
         front = false;
@@ -260,7 +262,8 @@ void schedule(void)
             continue;
         cpu->hazard &= ~HAZARD_SCHEDULE;
         s->current = sc;
-        s->slice_end = rdtsc() + sc->left;
+        s->since = rdtsc();
+        s->slice_end = s->since + sc->left;
         sched_set_timer(cpu);
         ec_switch(chain_end(sc));
         return;

@@ -26,7 +26,8 @@ struct scheduler {
     uint64_t ready; /* bit a priority */
     struct sc *head[SC_PRIORITIES], *tail[SC_PRIORITIES];
     struct sc *current; /* NULL: none, or it was destroyed */
-    uint64_t slice_end; /* TSC when the budget of the current SC is used up */
+    uint64_t since;     /* TSC when its turn began */
+    uint64_t slice_end; /* TSC when its budget is used up */
     uint64_t ids;       /* given out to SCs */
 };
 

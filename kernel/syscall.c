@@ -333,9 +333,14 @@ void syscall_ec_control(uint64_t selector, uint64_t operation, uint64_t argument
 {
     struct ec *ec, *self = this_cpu()->ec;
     enum status status = look_up(selector, OBJECT_EC, PERM_EC_CONTROL, &ec);
+    bool there = status == STATUS_OK || status == STATUS_DEAD;
 
     UNUSED3;
-    if (operation == EC_STATE && (status == STATUS_OK || status == STATUS_DEAD))
+    if (operation == EC_TIME && there) {
+        finish_values(STATUS_OK, __atomic_load_n(&ec->used, __ATOMIC_RELAXED), 0);
+        return;
+    }
+    if (operation == EC_STATE && there)
         status = ec_state(self, ec);
     else if (status == STATUS_OK && (operation != EC_FS_BASE || argument >= USER_ADDRESS_LIMIT))
         status = STATUS_BAD_ARG;

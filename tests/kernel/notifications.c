@@ -252,6 +252,62 @@ static void time_of_an_ec(void)
     EXPECT_STATUS(create_sc(fresh(), ROOT_ACCOUNT, ec, 5, SC_BUDGET_MIN), STATUS_EXISTS);
 }
 
+static uint64_t time_used(selector ec)
+{
+    uint64_t ticks = 0, second;
+
+    EXPECT_CALL(CALL_EC_CONTROL, system_call(CALL_EC_CONTROL, ec, EC_TIME, 0, 0, 0, 0, &ticks, &second),
+                STATUS_OK);
+    return ticks;
+}
+
+static _Noreturn void serves(uint64_t index, uint64_t words)
+{
+    (void)words;
+    for (;;)
+        count[index]++;
+}
+
+static volatile selector server;
+
+static void calls(uint64_t argument)
+{
+    unsigned back;
+
+    (void)argument;
+    (void)!ipc_call(server, 0, &back);
+}
+
+/* What ECs have run: one that spins, one that another does it for, one that waits, one that has died. */
+static void time_is_counted(void)
+{
+    selector spins = thread_start(&own, 1, spin, 0, 5, 0), local = thread_local_ec(&own, 2, 0), caller,
+             sleeps, dead;
+    uint64_t begin = now(), used[2], passed;
+
+    server = portal(local, serves, 1);
+    caller = thread_start(&own, 3, calls, 0, 5, 0);
+    sleeps = start_waiter(5, notification(), DEADLINE_NEVER);
+    pass(milliseconds(40));
+    passed = now() - begin;
+    used[0] = time_used(spins);
+    used[1] = time_used(caller);
+    expect_range("both together", used[0] + used[1], passed / 2, passed);
+    expect_range("the one that spins", used[0], passed / 8, passed);
+    expect_range("the one that has called", used[1], passed / 8, passed);
+    EXPECT(time_used(local), 0);
+    expect_range("the one that waits", time_used(sleeps), 1, milliseconds(2));
+    OK(destroy(spins + 1));
+    used[0] = time_used(spins);
+    pass(milliseconds(4));
+    EXPECT(time_used(spins), used[0]);
+    dead = thread_start(&own, 4, calls, 0, 6, 0); /* its callee is busy, and it goes on */
+    OK(destroy(local));
+    pass(milliseconds(2));
+    OK(destroy(dead));
+    EXPECT_CALL(CALL_EC_CONTROL, system_call_status(CALL_EC_CONTROL, dead, EC_TIME, 0, 0, 0, 0), STATUS_OK);
+}
+
 static void idle_time(void)
 {
     uint64_t idle[2], tsc[2];
@@ -278,6 +334,7 @@ void test_notifications(void)
         {"scheduling: priorities", priorities},
         {"scheduling: a deadline above a spinner", preemption},
         {"scheduling: an EC's time goes and comes", time_of_an_ec},
+        {"scheduling: the time that ECs have run", time_is_counted},
         {"scheduling: idle time", idle_time},
     };
 
