@@ -12,8 +12,8 @@ enum error pd_info(struct pd_info *info)
     if (error)
         return error;
     const uint64_t *words = utcb();
-    *info = (struct pd_info){words[1], words[2], words[3], words[4], words[5],
-                             words[6], words[7], words[8], words[9], words[10]};
+    *info = (struct pd_info){words[1], words[2], words[3], words[4],  words[5], words[6],
+                             words[7], words[8], words[9], words[10], words[11]};
     return ERROR_OK;
 }
 

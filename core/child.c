@@ -152,7 +152,7 @@ static enum error child_operation(struct pd *pd, struct pd *child, uint64_t oper
     case CHILD_FAULT:
         return child_fault(child, reply);
     case CHILD_INFO:
-        reply->words = 4;
+        *reply = (struct reply){.word = {0, 0, 0, 0, pd_time(child)}, .words = 5};
         return quota_info(child, reply->word);
     case CHILD_QUOTA:
         return child_quota(pd, child, words[1], reply);

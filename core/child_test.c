@@ -237,6 +237,25 @@ static void test_fault(void **state)
     assert_int_equal(CALL(machine_init, 0x2f, one_handle), ERROR_BAD_OPERATION);
 }
 
+/* Of all threads; the entry EC runs on others' time. */
+static void test_time(void **state)
+{
+    (void)state;
+    assert_int_equal(CALL(one, PD_ENTRY, 0x400000, 0x1000), ERROR_OK);
+    assert_int_equal(CALL(one, PD_THREAD, 0x400000, 0, 0, 3, 0x1000, 0), ERROR_OK);
+    model_object(pd_selector(one, SEL_THREADS))->time = 1000;
+    model_object(pd_selector(one, SEL_THREADS + 4))->time = 200;
+    model_object(pd_selector(one, SEL_ENTRY))->time = 30;
+    model_object(pd_selector(two, SEL_THREADS))->time = 4;
+    assert_int_equal(CALL(one, PD_INFO), ERROR_OK);
+    assert_int_equal(answer.word[10], 1200);
+    assert_int_equal(CALL(machine_init, CHILD_INFO, one_handle), ERROR_OK);
+    assert_int_equal(answer.word[4], 1200);
+    assert_int_equal(CALL(machine_init, CHILD_INFO, two_handle), ERROR_OK);
+    assert_int_equal(answer.word[4], 4);
+    before = machine_snapshot();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_share, begin, end),
         cmocka_unit_test_setup_teardown(test_capabilities, begin, end),
         cmocka_unit_test_setup_teardown(test_fault, begin, end),
+        cmocka_unit_test_setup_teardown(test_time, begin, end),
     };
 
     return cmocka_run_group_tests(tests, machine_start, machine_end);

@@ -158,7 +158,7 @@ struct pd {
 
 /* The reply to a request. */
 struct reply {
-    uint64_t word[10]; /* behind the error */
+    uint64_t word[11]; /* behind the error */
     unsigned words;
     const char *text; /* behind these; may be NULL */
 };
@@ -214,6 +214,7 @@ void log_core(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* pd.c */
 /* word[4]: free and used bytes of RAM, free and used kernel pages. */
 MUST_CHECK enum error quota_info(const struct pd *pd, uint64_t *word);
+uint64_t pd_time(const struct pd *pd); /* TSC ticks that its threads have run */
 MUST_CHECK enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *reply);
 struct pd_request {
     const struct handle *rom; /* the program */

@@ -25,6 +25,15 @@ enum error quota_info(const struct pd *pd, uint64_t *word)
     return kernel_error(account_info(pd_selector(pd, SEL_ACCOUNT), &word[2], &word[3]));
 }
 
+uint64_t pd_time(const struct pd *pd)
+{
+    uint64_t sum = 0, ticks;
+    for (unsigned i = 0; i < THREADS; i++)
+        if (pd->stack[i].count && ec_time(pd_selector(pd, SEL_THREADS + 2 * i), &ticks) == STATUS_OK)
+            sum += ticks;
+    return sum;
+}
+
 enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *reply)
 {
     uint64_t left = pd->ram_limit - pd->ram_used;

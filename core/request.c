@@ -11,8 +11,8 @@ static enum error info(const struct pd *pd, struct reply *reply)
 {
     const struct boot_info *boot = BOOT_INFO;
     *reply = (struct reply){.word = {boot->tsc_hz, boot->wall_seconds, boot->wall_tsc, boot->features,
-                                     pd->cpus, 0, 0, 0, 0, pd->priority},
-                            .words = 10};
+                                     pd->cpus, 0, 0, 0, 0, pd->priority, pd_time(pd)},
+                            .words = 11};
     return quota_info(pd, reply->word + 5);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The state of init's components as a Report, to the server that its parent routes that to: each component's
- * state, its quotas, its sessions with other components here and how often it was started again. init does not
+ * state, its quotas and CPU time, its sessions with other components here and how often it was started again. init does not
  * wait for the server; without one there is no report.
  */
 #include "init/init.h"
@@ -21,16 +21,16 @@ static size_t report_child(struct init *init, unsigned index, char *line)
 {
     static const char *const states[] = {"ended", "stopped", "runs", "exiting"};
     struct child *child = &init->child[index];
-    uint64_t quota[4] = {0};
+    uint64_t info[5] = {0};
     if (child->handle != 0 && core_call(CHILD_INFO, child->handle, 0, 0, 0, 0) == ERROR_OK)
-        for (unsigned i = 0; i < 4; i++)
-            quota[i] = utcb()[i + 1];
+        for (unsigned i = 0; i < 5; i++)
+            info[i] = utcb()[i + 1];
     return format_text(line, LINE,
                        "  <child name=\"%s\" state=\"%s\" restarts=\"%u\" sessions=\"%u\" ram-free=\"%lu\" "
-                       "ram-used=\"%lu\" kernel-free=\"%lu\" kernel-used=\"%lu\"/>\n",
+                       "ram-used=\"%lu\" kernel-free=\"%lu\" kernel-used=\"%lu\" milliseconds=\"%lu\"/>\n",
                        init->config->start[index].name, states[child->state],
                        child->generation != 0 ? child->generation - 1 : 0, sessions_count(init, index),
-                       quota[0], quota[1], quota[2], quota[3]);
+                       info[0], info[1], info[2], info[3], info[4] / (init->tsc_hz / 1000));
 }
 
 static void report_write(struct init *init, void *memory, size_t size)

@@ -216,7 +216,8 @@ def nested_goes_on(output):
         return f"the messages had gaps: {counted}"
     if not re.search(r"^\[init -> inner\] config:5: .*2X.*\n\[init -> inner\] config: the one before stays", output, re.M):
         return "the wrong configuration was not refused"
-    reports = re.findall(r'<child name="near" state="runs" restarts="0" sessions="1" ram-free="[1-9]\d+" ram-used="[1-9]\d+" kernel-free="[1-9]', output)
+    reports = re.findall(r'<child name="near" state="runs" restarts="0" sessions="1" ram-free="[1-9]\d+" ram-used="[1-9]\d+" kernel-free="[1-9]\d*" kernel-used="[1-9]\d*" '
+                         r'milliseconds="\d', output)
     if len(reports) != 2 or '<child name="c"' in output:  # while nothing changes there is nothing to read
         return f"{len(reports)} reports of near instead of 2, or one of a component that was gone"
     ended = "[init -> inner -> moved] counter: the session has ended: denied"

@@ -55,6 +55,7 @@ struct pd_info {
     uint64_t ram_free, ram_used;       /* bytes */
     uint64_t kernel_free, kernel_used; /* pages */
     uint64_t priority;                 /* highest of its threads, and the main thread's */
+    uint64_t time; /* TSC ticks that its threads have run, without turns that are not over */
 };
 
 MUST_CHECK enum error pd_info(struct pd_info *info);

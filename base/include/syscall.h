@@ -179,6 +179,13 @@ MUST_CHECK static inline enum status vcpu_run(selector vcpu, selector nt, uint64
     return status;
 }
 
+/* *ticks: TSC ticks that it has run, without a turn that is not over. */
+MUST_CHECK static inline enum status ec_time(selector ec, uint64_t *ticks)
+{
+    uint64_t second;
+    return system_call(CALL_EC_CONTROL, ec, EC_TIME, 0, 0, 0, 0, ticks, &second);
+}
+
 MUST_CHECK static inline enum status account_info(selector account, uint64_t *free_pages,
                                                   uint64_t *used_pages)
 {

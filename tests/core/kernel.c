@@ -601,6 +601,11 @@ enum status system_call(enum call call, uint64_t a, uint64_t b, uint64_t c, uint
         return status;
     case CALL_PLATFORM_CONTROL:
         return platform_call(a, b, first, second);
+    case CALL_EC_CONTROL:
+        status = find(a, OBJECT_EC, PERM_EC_CONTROL, &object);
+        if (status == STATUS_OK && b == EC_TIME)
+            *first = object->time;
+        return status == STATUS_OK && b != EC_TIME ? STATUS_BAD_ARG : status;
     default:
         fprintf(stderr, "the model has no call %u\n", call);
         abort();

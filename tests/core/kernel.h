@@ -25,6 +25,7 @@ struct model_object {
     struct model_object *pd;        /* of a space, EC; EC of a SC and portal; space of a device */
     uint64_t id;                    /* of a portal, interrupt, device */
     uint64_t free, used;            /* account */
+    uint64_t time;                  /* EC: what EC_TIME gives */
     struct model_capability **block;
     struct model_range *range;
     unsigned ranges;

@@ -24,7 +24,7 @@ static inline uint64_t session_operation(uint64_t session, uint64_t operation)
 enum pd_operation {
     /* -> TSC Hz, wall clock in seconds since 1970, TSC value at that time, boot features (abi/boot.h), CPUs
      *    that the component may use (0 to that number - 1), free and used RAM bytes, free and used kernel
-     * pages, highest priority of its threads */
+     * pages, highest priority of its threads, TSC ticks that they have run, without turns that are not over */
     PD_INFO = 1,
     PD_DATASPACE_ALLOC, /* bytes -> handle. ERROR_MORE: to be cleared first, by the next operation */
     PD_DATASPACE_CLEAR, /* handle; ERROR_MORE: not done yet, call again */
@@ -66,7 +66,8 @@ enum child_operation {
     CHILD_DESTROY,    /* child: everything of it goes back to the caller. ERROR_MORE: call again; the child is
                        * dead,    and the handle of no other use, from the first call on */
     CHILD_FAULT,      /* child -> fault as CALL_PD_FAULT gives it (PD_FAULT_VALID clear: none), IP, address */
-    CHILD_INFO,       /* child -> free and used RAM bytes, free and used kernel pages */
+    CHILD_INFO,       /* child -> free and used RAM bytes, free and used kernel pages, TSC ticks that its
+                       * threads have run, without turns that are not over */
     CHILD_QUOTA,      /* child, bytes: RAM quota given to the child, or, where negative, taken from it; those
                        * between it and the caller have as much as before */
     CHILD_SHARE,      /* child, handle of an own dataspace, rights -> handle in the child's table */
