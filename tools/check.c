@@ -301,8 +301,10 @@ static void check_kernel(struct check *check, const struct config_start *start, 
             return;
         modules[i] = (struct multiboot_module){module->data, module->bytes, vm->module[i].cmdline};
     }
-    struct guest_ram ram = {guest_memory(map.low_size), map.low_size, guest_memory(map.high_size),
-                            map.high_size};
+    struct guest_ram ram = {.low = guest_memory(map.low_size),
+                            .low_size = map.low_size,
+                            .high = guest_memory(map.high_size),
+                            .high_size = map.high_size};
     const struct load_config config = {.kernel = kernel->data,
                                        .kernel_size = kernel->bytes,
                                        .initrd = initrd ? initrd->data : NULL,

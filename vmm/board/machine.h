@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/board/shadow.h"
 #include "vmm/bus/bus.h"
 #include "vmm/cpu/clock.h"
 #include "vmm/cpu/startup.h"
@@ -73,6 +74,8 @@ struct machine_config {
     void *wake_context;
     const struct lock *lock;
     int64_t wall_seconds; /* since 1970, at virtual time 0 */
+    /* NULL: none, and all memory below 1 MiB is RAM, but for the VGA window. Must outlive the machine. */
+    const struct machine_firmware *firmware;
     /* The far end of COM1; `irq` is ignored. `console_clock` may have NULL callbacks: none. */
     struct uart16550_wiring console;
     struct bus_clock console_clock;
@@ -88,6 +91,8 @@ struct machine {
     struct clock clock;
     struct guest_ram ram;
     struct e820_map map;
+    const struct machine_firmware *firmware; /* NULL: none */
+    struct machine_shadow shadow;
     struct bus bus;
     struct machine_cpu cpu[MACHINE_CPUS];
     struct lapic *lapics[MACHINE_CPUS];
@@ -158,10 +163,15 @@ void machine_sync_lint(struct machine *machine);
 /* First request wins until machine_reset; all processors are woken. reason: static. */
 void machine_request(struct machine *machine, enum machine_request request, const char *reason);
 
-/* Guest RAM, or NULL if not all of the range is. */
+/* Guest RAM, or NULL if not all of the range is; and what of memory can be read: RAM, ROM or their shadow. */
 static inline void *machine_ram(const struct machine *machine, uint64_t physical, uint64_t length)
 {
     return guest_ram_at(&machine->ram, physical, length);
+}
+
+static inline const void *machine_to_read(const struct machine *machine, uint64_t physical, uint64_t length)
+{
+    return guest_ram_to_read(&machine->ram, physical, length);
 }
 
 /* Virtual time of the next event of a processor's clocks, and handling all events that are due: its timer's and,

@@ -100,7 +100,7 @@ static void lapic_moved_page(void *context, struct bus_access *access)
     lapic_access_moved(&cpu->lapic, access);
 }
 
-/* Not over RAM, whose accesses do not exit, nor over another chip. */
+/* Not over memory, whose accesses do not exit, nor over another chip. */
 static bool apic_move(void *context, uint64_t base)
 {
     struct machine_cpu *cpu = context;
@@ -112,7 +112,8 @@ static bool apic_move(void *context, uint64_t base)
                                       .handler = lapic_moved_page,
                                       .device = cpu};
 
-    if (elsewhere && guest_ram_at(&machine->ram, base, 1))
+    if (elsewhere && (guest_ram_meets(&machine->ram, base, base + (LAPIC_MMIO_LENGTH - 1)) ||
+                      guest_ram_to_read(&machine->ram, base, 1)))
         return false;
     return bus_set_window(&machine->bus, cpu->number, &window) == BUS_OK;
 }
@@ -169,7 +170,8 @@ static void init_chips(struct machine *machine, const struct machine_config *con
     i8042_init(&machine->i8042, &(struct i8042_wiring){.reset = kbc_reset,
                                                        .context = machine,
                                                        .irq = {isa_line(machine, 1), isa_line(machine, 12)}});
-    i440fx_init(&machine->i440fx, &(struct i440fx_wiring){.context = machine});
+    i440fx_init(&machine->i440fx,
+                &(struct i440fx_wiring){.memory_changed = shadow_changed, .context = machine});
     piix3_init(
         &machine->piix3,
         &(struct piix3_wiring){.reset = port_cf9_reset, .context = machine, .isa = isa_line(machine, 0)});
@@ -242,12 +244,14 @@ bool machine_init(struct machine *machine, const struct machine_config *config)
     machine->clock = config->clock;
     machine->ram = config->ram;
     machine->map = config->map;
+    machine->firmware = config->firmware;
     machine->cpus = config->cpus ? config->cpus : 1;
     if (machine->cpus > MACHINE_CPUS)
         return false;
     bus_init(&machine->bus);
     machine->bus.ram = &machine->ram;
     init_lock(machine, config);
+    shadow_init(machine);
     init_apics(machine);
     init_chips(machine, config);
     kvmclock_init(&machine->kvmclock, &machine->ram, machine->cpu[0].lapic.config.tsc_khz, 0,

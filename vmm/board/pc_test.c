@@ -21,7 +21,7 @@ static unsigned get16(unsigned address)
 
 static int set_up(void **state)
 {
-    struct machine_config config = {.name = "test", .ram = {low, sizeof(low), NULL, 0}, .cpus = 2};
+    struct machine_config config = {.name = "test", .ram = {.low = low, .low_size = sizeof(low)}, .cpus = 2};
 
     (void)state;
     clock_init(&config.clock, 0, 2000000000);

@@ -20,7 +20,7 @@ struct test_machine {
 static inline bool test_machine_init(struct test_machine *test)
 {
     struct machine_config config = {.name = "test",
-                                    .ram = {test->low, sizeof(test->low), NULL, 0},
+                                    .ram = {.low = test->low, .low_size = sizeof(test->low)},
                                     .cpus = 2,
                                     .wall_seconds = 1700000000};
 

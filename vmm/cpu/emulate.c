@@ -56,8 +56,14 @@ static enum x86_result find(struct emulation *emulation, uint64_t linear, unsign
     return vcpu_translate(emulation->vcpu, linear + room, access, &place->physical[1], fault);
 }
 
+static bool is_readable(const struct machine *machine, const struct place *place)
+{
+    return machine_to_read(machine, place->physical[0], place->size[0]) &&
+           (place->size[1] == 0 || machine_to_read(machine, place->physical[1], place->size[1]));
+}
+
 /*
- * Whether an access may be made: once the one that exited has been seen, any; before it, RAM may be read.
+ * Whether an access may be made: once the one that exited has been seen, any; before it, memory may be read.
  * `kind`: MODIFY is a read that a write follows, and exits as either.
  */
 static bool may_access(struct emulation *emulation, const struct place *place, enum x86_access kind)
@@ -72,6 +78,8 @@ static bool may_access(struct emulation *emulation, const struct place *place, e
     if (machine_ram(vcpu->machine, place->physical[0], place->size[0]) &&
         (place->size[1] == 0 || machine_ram(vcpu->machine, place->physical[1], place->size[1])))
         return kind == X86_ACCESS_READ;
+    if (kind == X86_ACCESS_READ && is_readable(vcpu->machine, place))
+        return true;
     emulation->does =
         (kind == X86_ACCESS_MODIFY || write == (kind == X86_ACCESS_WRITE)) &&
         (place->physical[0] / PAGE == page || (place->size[1] && place->physical[1] / PAGE == page));
@@ -81,7 +89,7 @@ static bool may_access(struct emulation *emulation, const struct place *place, e
 static uint64_t physical_read(struct emulation *emulation, uint64_t physical, unsigned size)
 {
     struct machine *machine = emulation->vcpu->machine;
-    const uint8_t *bytes = machine_ram(machine, physical, size);
+    const uint8_t *bytes = machine_to_read(machine, physical, size);
     uint64_t value = 0;
 
     if (!bytes)
@@ -94,7 +102,7 @@ static uint64_t physical_read(struct emulation *emulation, uint64_t physical, un
 static void physical_write(struct emulation *emulation, uint64_t physical, unsigned size, uint64_t value)
 {
     struct machine *machine = emulation->vcpu->machine;
-    uint8_t *bytes = machine_ram(machine, physical, size);
+    uint8_t *bytes = guest_ram_to_write(&machine->ram, physical, size);
 
     if (bytes)
         memcpy(bytes, &value, size);
@@ -222,7 +230,7 @@ uint64_t vcpu_linear_rip(const struct vcpu *vcpu)
     return vcpu_is_64bit(state) ? state->rip : (uint32_t)(state->cs.base + state->rip);
 }
 
-/* There is no code outside of RAM: ones, which a PC's empty bus reads as, are no instruction. */
+/* There is no code outside of memory: ones, which a PC's empty bus reads as, are no instruction. */
 static void refuse_fetch(struct vcpu *vcpu, uint64_t linear, uint64_t physical)
 {
     if (!vcpu->fetched_outside)
@@ -247,7 +255,7 @@ unsigned vcpu_fetch(struct vcpu *vcpu, uint64_t linear, unsigned size, uint8_t *
         raise_fault(vcpu, &fault);
     if (result != X86_DONE)
         return 0;
-    code = machine_ram(vcpu->machine, physical, part);
+    code = machine_to_read(vcpu->machine, physical, part);
     if (!code) {
         refuse_fetch(vcpu, linear, physical);
         return 0;
@@ -284,7 +292,7 @@ const uint8_t *vcpu_code(struct vcpu *vcpu, uint64_t linear, unsigned size)
     if ((linear & (PAGE - 1)) > PAGE - size ||
         vcpu_translate(vcpu, linear, access, &physical, &fault) != X86_DONE)
         return NULL;
-    return machine_ram(vcpu->machine, physical, size);
+    return machine_to_read(vcpu->machine, physical, size);
 }
 
 /* Without calls: -ffreestanding makes one of a plain memcpy. */
@@ -441,6 +449,11 @@ static uint64_t move_address(const struct vcpu_state *state, const struct x86_in
     return insn->is_rip_relative ? address + state->rip + insn->length : address;
 }
 
+static bool is_memory(const struct guest_ram *ram, uint64_t physical, bool write)
+{
+    return (write ? guest_ram_to_write(ram, physical, 1) : guest_ram_to_read(ram, physical, 1)) != NULL;
+}
+
 /*
  * The short way for MOV. False: nothing has happened, and the executor is to do it, with all its checks and
  * faults.
@@ -462,7 +475,7 @@ static bool move(struct vcpu *vcpu)
     address = move_address(state, insn);
     if ((address & (PAGE - 1)) > PAGE - size ||
         vcpu_translate(vcpu, address, access, &physical, &fault) != X86_DONE ||
-        machine_ram(vcpu->machine, physical, 1) || physical / PAGE != state->info[0] / PAGE ||
+        is_memory(&vcpu->machine->ram, physical, access.write) || physical / PAGE != state->info[0] / PAGE ||
         access.write != ((state->info[1] & VCPU_MMIO_WRITE) != 0))
         return false;
     now = clock_now(&vcpu->machine->clock);

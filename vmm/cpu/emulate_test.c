@@ -459,6 +459,93 @@ static void test_single_steps_of_a_string(void **state)
     }
 }
 
+#define NO_READS(segment)  (1u << (segment))
+#define NO_WRITES(segment) (1u << (RAM_SEGMENTS + (segment)))
+
+/* Segment 0 is not there, 4 is RAM that cannot be written, 12 the ROM whose writes reach RAM. */
+static void prepare_shadow(struct bench *bench)
+{
+    static uint8_t rom[0x10000];
+
+    memset(rom, 0x11, sizeof(rom));
+    memset(bench->ram + RAM_ROM, 0x22, RAM_HIGH - RAM_ROM);
+    bench->machine.ram.rom = rom;
+    bench->machine.ram.rom_size = sizeof(rom);
+    bench->machine.ram.shadow = NO_READS(0) | NO_WRITES(0) | NO_WRITES(4) | NO_READS(12);
+}
+
+static void test_shadow(void **state)
+{
+    static const struct {
+        const char *code;
+        size_t length;
+        uint32_t at, eax; /* of the access that exits, and afterwards */
+        bool write;
+        uint8_t byte; /* in RAM afterwards */
+    } rows[] = {
+        {"\x89\x03", 2, 0xd0000, 0x77777777, true, 0x22},  /* mov [rbx], eax: the write vanishes */
+        {"\x89\x03", 2, 0xf0000, 0x77777777, true, 0x77},  /* reaches the RAM behind the ROM */
+        {"\x8b\x03", 2, 0xc0000, 0xffffffff, false, 0x22}, /* mov eax, [rbx]: nothing is there */
+        {"\x09\x03", 2, 0xd0000, 0x77777777, true, 0x22},  /* or [rbx], eax */
+        {"\x01\x03", 2, 0xf0000, 0x77777777, true, 0x88},  /* add: what is read is the ROM's */
+        {"\x87\x03", 2, 0xd0000, 0x22222222, true, 0x22},  /* xchg */
+    };
+    struct bench *bench = *state;
+
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        prepare_shadow(bench);
+        put_code(bench, CODE, rows[i].code, rows[i].length);
+        bench->state.rip = CODE;
+        bench->state.gpr[VCPU_RAX] = 0x77777777;
+        bench->state.gpr[VCPU_RBX] = rows[i].at;
+        bench->state.info[1] = rows[i].write ? VCPU_MMIO_WRITE : 0;
+        assert_true(leave(bench, VCPU_EXIT_MMIO, rows[i].at, 0));
+        assert_int_equal(bench->state.rip, CODE + rows[i].length);
+        assert_int_equal(bench->state.gpr[VCPU_RAX], rows[i].eax);
+        assert_int_equal(bench->ram[rows[i].at], rows[i].byte);
+    }
+}
+
+/* movsd from the ROM to a device: what is read first is not what exited. And outsb of RAM that is read only. */
+static void test_rom_operand(void **state)
+{
+    struct bench *bench = *state;
+
+    prepare_shadow(bench);
+    put_code(bench, CODE, "\xa5", 1);
+    bench->state.gpr[VCPU_RSI] = 0xf0000;
+    bench->state.gpr[VCPU_RDI] = 0xa0000;
+    assert_true(leave_write(bench, 0xa0000));
+    assert_int_equal(bench->state.rip, CODE + 1);
+    assert_int_equal(bench->state.gpr[VCPU_RSI], 0xf0004);
+    put_code(bench, CODE, "\x6e", 1);
+    bench->state.rip = CODE;
+    bench->state.gpr[VCPU_RDX] = MACHINE_COM1;
+    bench->state.gpr[VCPU_RSI] = 0xd0000;
+    bench->state.want[VCPU_EXIT_IO] = VCPU_EMULATE_GROUPS;
+    assert_true(leave(bench, VCPU_EXIT_IO, io_info(MACHINE_COM1, 1, VCPU_IO_STRING), CODE + 1));
+    assert_string_equal(console, "\x22");
+}
+
+/* Code in the ROM is fetched, at both of its places. */
+static void test_rom_code(void **state)
+{
+    struct bench *bench = *state;
+    uint8_t *rom;
+
+    prepare_shadow(bench);
+    rom = (uint8_t *)(uintptr_t)bench->machine.ram.rom;
+    memcpy(rom + 0x100, "\x89\x03", 2);
+    bench->state.gpr[VCPU_RBX] = 0xa0000;
+    bench->state.rip = 0xf0100;
+    assert_true(leave_write(bench, 0xa0000));
+    assert_int_equal(bench->state.rip, 0xf0102);
+    bench->state.rip = 0xffff0100;
+    assert_true(leave_write(bench, 0xa0000));
+    assert_int_equal(bench->state.rip, 0xffff0102);
+    assert_int_equal(bench->vcpu.exception & VCPU_EVENT_VALID, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +566,9 @@ int main(void)
         TEST(test_flushes),
         TEST(test_smsw),
         TEST(test_prefix_flood),
+        cmocka_unit_test_setup_teardown(test_shadow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rom_operand, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rom_code, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,9 +177,12 @@ static __attribute__((noinline)) void lose_event(struct vcpu *vcpu)
 static bool exit_mmio(struct vcpu *vcpu)
 {
     struct machine *machine = vcpu->machine;
+    uint64_t physical = vcpu->state->info[0];
+    bool write = vcpu->state->info[1] & VCPU_MMIO_WRITE;
 
-    /* RAM that is detached for a moment, by who holds the lock. What was interrupted is delivered again. */
-    if (__builtin_expect(machine_ram(machine, vcpu->state->info[0], 1) != NULL, 0)) {
+    /* Memory that the holder of the lock has detached for a moment. What was interrupted is delivered again. */
+    if (__builtin_expect(
+            (write ? machine_ram(machine, physical, 1) : machine_to_read(machine, physical, 1)) != NULL, 0)) {
         machine_lock(machine, vcpu->number);
         machine_unlock(machine, vcpu->number);
         return vcpu_runs(vcpu);

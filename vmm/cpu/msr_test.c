@@ -13,7 +13,7 @@
 #define RAM_SIZE 0x10000u
 
 static uint8_t low[RAM_SIZE];
-static const struct guest_ram ram = {low, RAM_SIZE, NULL, 0};
+static const struct guest_ram ram = {.low = low, .low_size = RAM_SIZE};
 static struct lapic lapic;
 static struct kvmclock clock_state;
 static struct msr_cpu cpu;

@@ -166,10 +166,21 @@ static bool extint_waits(const struct vcpu *vcpu)
            lapic_accepts_extint(vcpu->lapic);
 }
 
+/* False: the change of memory that the guest has asked for last is not done yet. */
+static bool take_memory(struct vcpu *vcpu)
+{
+    bool waits = shadow_waits(vcpu->machine, vcpu->number);
+
+    if (vcpu->waits_for_memory && !waits)
+        vcpu->state->activity = VCPU_ACTIVE; /* it executed an OUT */
+    vcpu->waits_for_memory = waits;
+    return !waits;
+}
+
 /*
  * With several processors: what others have left for this one. `attention` is cleared before all that it
- * stands for is read, so that nothing is overlooked. False: the processor waits for a STARTUP and takes
- * nothing else.
+ * stands for is read, so that nothing is overlooked. False: the processor waits for a STARTUP, or for memory that
+ * it has changed, and takes nothing else.
  */
 static bool take_messages(struct vcpu *vcpu)
 {
@@ -180,7 +191,10 @@ static bool take_messages(struct vcpu *vcpu)
     (void)__atomic_exchange_n(&cpu->attention, false, __ATOMIC_SEQ_CST);
     if (vcpu->number == 0) {
         machine_sync_lint(vcpu->machine);
+        shadow_sync(vcpu->machine);
         vcpu_update_deadline(vcpu);
+    } else if (__builtin_expect(!take_memory(vcpu), 0)) {
+        return false;
     }
     if (__builtin_expect(__atomic_load_n(&cpu->startup, __ATOMIC_RELAXED) == 0, 1))
         return true;

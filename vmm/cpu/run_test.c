@@ -268,12 +268,41 @@ static void test_fault_sets_rf(void **state)
     assert_int_equal(s->rflags & X86_RFLAGS_RF, X86_RFLAGS_RF);
 }
 
+/* The second processor has changed memory, and goes on when the first one's thread has done it. */
+static void test_waits_for_memory(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->machine.cpus = 2;
+    bench->machine.cpu[1].lapic = bench->machine.cpu[0].lapic;
+    bench->vcpu.number = 1;
+    bench->vcpu.cpu = &bench->machine.cpu[1];
+    bench->vcpu.cpu->machine = &bench->machine;
+    bench->vcpu.lapic = &bench->machine.cpu[1].lapic;
+    come_back(bench, 0);
+    bench->state.activity = VCPU_ACTIVE;
+    bench->machine.shadow.waiting = 1u << 1;
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.activity, VCPU_HALTED);
+    bench->vcpu.cpu->nmi = true;
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.activity, VCPU_HALTED);
+    bench->vcpu.cpu->nmi = false;
+    bench->machine.shadow.waiting = 0;
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.activity, VCPU_ACTIVE);
+    bench->state.activity = VCPU_HALTED; /* a HLT of its own lasts */
+    vcpu_inject(&bench->vcpu);
+    assert_int_equal(bench->state.activity, VCPU_HALTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_interrupt_ends_halt), TEST(test_halt_lasts),        TEST(test_apic_timer),
         TEST(test_decisions_stay),      TEST(test_fault_in_delivery), TEST(test_cr8_raised),
         TEST(test_cr8_lowered),         TEST(test_cr8_is_the_tpr),    TEST(test_fault_sets_rf),
+        TEST(test_waits_for_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

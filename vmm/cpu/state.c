@@ -96,6 +96,7 @@ static void reset_registers(struct vcpu *vcpu)
     vcpu->nmi_masked = false;
     vcpu->after = 0;
     vcpu->stale = false;
+    vcpu->waits_for_memory = false;
     vcpu_reload_tsc(vcpu);
 }
 

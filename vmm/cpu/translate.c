@@ -23,7 +23,7 @@ static bool table_read(void *context, uint64_t physical, unsigned size, uint64_t
 {
     struct walking *walking = context;
     struct vcpu_walk *kept = walking->kept;
-    const uint8_t *bytes = machine_ram(walking->vcpu->machine, physical, size);
+    const uint8_t *bytes = machine_to_read(walking->vcpu->machine, physical, size);
 
     if (!bytes)
         return false;
@@ -47,7 +47,7 @@ static bool table_update(void *context, uint64_t physical, unsigned size, uint64
     uint32_t expected32 = (uint32_t)expected;
 
     if (!bytes)
-        return false;
+        return true; /* it was read, so it is a ROM, where writes vanish */
     if (size == 4)
         return __atomic_compare_exchange_n((uint32_t *)(void *)bytes, &expected32, (uint32_t)desired, false,
                                            __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);

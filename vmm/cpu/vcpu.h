@@ -86,6 +86,7 @@ struct vcpu {
     bool nmi_masked;
     bool tells_nmi_return; /* the processor: the window opens behind the IRET, not before it */
     uint8_t after;         /* VCPU_AFTER_*: what the next return from the guest is to be looked at for */
+    bool waits_for_memory; /* see board/shadow.h */
     bool stale;            /* RIP and RFLAGS in the state page are not those of the guest now */
     bool has_1g_pages;
     bool tells_next_rip; /* the processor, of most exits */
@@ -277,8 +278,8 @@ enum x86_result vcpu_translate(struct vcpu *vcpu, uint64_t linear, struct x86_wa
 #define VCPU_EMULATE_GROUPS (VCPU_CS_SS | VCPU_DS_ES | VCPU_FS_GS | VCPU_CR | VCPU_EFER)
 #define VCPU_FETCH_GROUPS   (VCPU_CS_SS | VCPU_CR | VCPU_EFER)
 
-/* The code of so many bytes (15 at most) at a linear address as it stands in RAM; NULL if it does not lie in
- * one page of RAM, or something stands against fetching it: vcpu_fetch then does what is to be done. Needs
+/* The code of so many bytes (15 at most) at a linear address as it stands in memory; NULL if it does not lie in
+ * one page of it, or something stands against fetching it: vcpu_fetch then does what is to be done. Needs
  * VCPU_FETCH_GROUPS. */
 const uint8_t *vcpu_code(struct vcpu *vcpu, uint64_t linear, unsigned size);
 

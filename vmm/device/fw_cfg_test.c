@@ -29,7 +29,7 @@ static void fresh(struct fixture *f)
 {
     memset(f, 0, sizeof(*f));
     memset(f->low, 0xcc, sizeof(f->low));
-    f->ram = (struct guest_ram){f->low, sizeof(f->low), NULL, 0};
+    f->ram = (struct guest_ram){.low = f->low, .low_size = sizeof(f->low)};
     bus_init(&f->bus);
     fw_cfg_init(&f->fw, &f->ram, true);
     assert_true(fw_cfg_add_number(&f->fw, FW_CFG_CPUS, 0x0102, 2));
@@ -201,7 +201,7 @@ static void test_long_transfer(void **state)
 
     (void)state;
     fresh(&f);
-    f.ram = (struct guest_ram){low, sizeof(low), NULL, 0};
+    f.ram = (struct guest_ram){.low = low, .low_size = sizeof(low)};
     for (uint32_t more = 0; more < 2; more++) {
         put_big(low + DESCRIPTOR, (uint32_t)FW_CFG_FILE << 16 | SELECT | READ, 4);
         put_big(low + DESCRIPTOR + 4, FW_CFG_DMA_MOST + more, 4);

@@ -17,7 +17,7 @@
 #define RAM_SIZE (4u << 20)
 
 static uint8_t low[RAM_SIZE];
-static const struct guest_ram ram = {low, RAM_SIZE, NULL, 0};
+static const struct guest_ram ram = {.low = low, .low_size = RAM_SIZE};
 
 static const struct acpi_config full = {
     .rsdp = E820_RSDP,

@@ -11,7 +11,7 @@
 #include "vmm/firmware/bda.h"
 
 static uint8_t low[E820_MIN_RAM];
-static const struct guest_ram ram = {low, sizeof(low), NULL, 0};
+static const struct guest_ram ram = {.low = low, .low_size = sizeof(low)};
 
 static unsigned get16(unsigned address)
 {
@@ -63,7 +63,7 @@ static void test_low_memory(void **state)
 static void test_no_memory(void **state)
 {
     static const struct bda_config config = {0};
-    const struct guest_ram small = {low, 0x80000, NULL, 0};
+    const struct guest_ram small = {.low = low, .low_size = 0x80000};
 
     (void)state;
     assert_false(bda_write(&small, &config));

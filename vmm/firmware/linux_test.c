@@ -17,7 +17,7 @@
 #define SETUP    (5 * 512u)
 
 static uint8_t low[RAM_SIZE];
-static const struct guest_ram ram = {low, RAM_SIZE, NULL, 0};
+static const struct guest_ram ram = {.low = low, .low_size = RAM_SIZE};
 static uint8_t kernel[SETUP + PAYLOAD];
 static uint8_t initrd[MIB];
 static struct e820_map map;

@@ -19,7 +19,7 @@
 #define PLACE    (2 * MIB)
 
 static uint8_t low[RAM_SIZE];
-static const struct guest_ram ram = {low, RAM_SIZE, NULL, 0};
+static const struct guest_ram ram = {.low = low, .low_size = RAM_SIZE};
 static uint8_t image[BYTES];
 static struct e820_map map;
 static struct multiboot_config config;
