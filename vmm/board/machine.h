@@ -163,15 +163,23 @@ void machine_sync_lint(struct machine *machine);
 /* First request wins until machine_reset; all processors are woken. reason: static. */
 void machine_request(struct machine *machine, enum machine_request request, const char *reason);
 
-/* Guest RAM, or NULL if not all of the range is; and what of memory can be read: RAM, ROM or their shadow. */
+/* Guest RAM, or NULL if not all of the range is; and what of memory can be read or written: RAM, ROM or their
+ * shadow. Accesses to devices are looked for first, as they are on an exit's way. */
 static inline void *machine_ram(const struct machine *machine, uint64_t physical, uint64_t length)
 {
-    return guest_ram_at(&machine->ram, physical, length);
+    return guest_ram_is_hole(&machine->ram, physical) ? NULL : guest_ram_at(&machine->ram, physical, length);
 }
 
 static inline const void *machine_to_read(const struct machine *machine, uint64_t physical, uint64_t length)
 {
-    return guest_ram_to_read(&machine->ram, physical, length);
+    return guest_ram_is_hole(&machine->ram, physical) ? NULL
+                                                      : guest_ram_to_read(&machine->ram, physical, length);
+}
+
+static inline void *machine_to_write(const struct machine *machine, uint64_t physical, uint64_t length)
+{
+    return guest_ram_is_hole(&machine->ram, physical) ? NULL
+                                                      : guest_ram_to_write(&machine->ram, physical, length);
 }
 
 /* Virtual time of the next event of a processor's clocks, and handling all events that are due: its timer's and,

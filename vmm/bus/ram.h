@@ -45,6 +45,12 @@ void *guest_ram_at(const struct guest_ram *ram, uint64_t gpa, uint64_t length);
 const void *guest_ram_to_read(const struct guest_ram *ram, uint64_t gpa, uint64_t length);
 void *guest_ram_to_write(const struct guest_ram *ram, uint64_t gpa, uint64_t length);
 
+/* Whether an address is one of neither RAM nor ROM between RAM and 4 GiB, where devices are. */
+static inline bool guest_ram_is_hole(const struct guest_ram *ram, uint64_t gpa)
+{
+    return gpa - ram->low_size < RAM_ABOVE_4G - ram->rom_size - ram->low_size;
+}
+
 /* Whether any byte from `first` to `last` is RAM. */
 bool guest_ram_meets(const struct guest_ram *ram, uint64_t first, uint64_t last);
 

@@ -56,6 +56,13 @@ static enum x86_result find(struct emulation *emulation, uint64_t linear, unsign
     return vcpu_translate(emulation->vcpu, linear + room, access, &place->physical[1], fault);
 }
 
+/* All of it. */
+static bool is_ram(const struct machine *machine, const struct place *place)
+{
+    return machine_ram(machine, place->physical[0], place->size[0]) &&
+           (place->size[1] == 0 || machine_ram(machine, place->physical[1], place->size[1]));
+}
+
 static bool is_readable(const struct machine *machine, const struct place *place)
 {
     return machine_to_read(machine, place->physical[0], place->size[0]) &&
@@ -75,11 +82,8 @@ static bool may_access(struct emulation *emulation, const struct place *place, e
 
     if (emulation->does)
         return true;
-    if (machine_ram(vcpu->machine, place->physical[0], place->size[0]) &&
-        (place->size[1] == 0 || machine_ram(vcpu->machine, place->physical[1], place->size[1])))
+    if (kind == X86_ACCESS_READ ? is_readable(vcpu->machine, place) : is_ram(vcpu->machine, place))
         return kind == X86_ACCESS_READ;
-    if (kind == X86_ACCESS_READ && is_readable(vcpu->machine, place))
-        return true;
     emulation->does =
         (kind == X86_ACCESS_MODIFY || write == (kind == X86_ACCESS_WRITE)) &&
         (place->physical[0] / PAGE == page || (place->size[1] && place->physical[1] / PAGE == page));
@@ -102,7 +106,7 @@ static uint64_t physical_read(struct emulation *emulation, uint64_t physical, un
 static void physical_write(struct emulation *emulation, uint64_t physical, unsigned size, uint64_t value)
 {
     struct machine *machine = emulation->vcpu->machine;
-    uint8_t *bytes = guest_ram_to_write(&machine->ram, physical, size);
+    uint8_t *bytes = machine_to_write(machine, physical, size);
 
     if (bytes)
         memcpy(bytes, &value, size);
@@ -449,9 +453,9 @@ static uint64_t move_address(const struct vcpu_state *state, const struct x86_in
     return insn->is_rip_relative ? address + state->rip + insn->length : address;
 }
 
-static bool is_memory(const struct guest_ram *ram, uint64_t physical, bool write)
+static bool is_memory(const struct machine *machine, uint64_t physical, bool write)
 {
-    return (write ? guest_ram_to_write(ram, physical, 1) : guest_ram_to_read(ram, physical, 1)) != NULL;
+    return (write ? machine_to_write(machine, physical, 1) : machine_to_read(machine, physical, 1)) != NULL;
 }
 
 /*
@@ -475,7 +479,7 @@ static bool move(struct vcpu *vcpu)
     address = move_address(state, insn);
     if ((address & (PAGE - 1)) > PAGE - size ||
         vcpu_translate(vcpu, address, access, &physical, &fault) != X86_DONE ||
-        is_memory(&vcpu->machine->ram, physical, access.write) || physical / PAGE != state->info[0] / PAGE ||
+        is_memory(vcpu->machine, physical, access.write) || physical / PAGE != state->info[0] / PAGE ||
         access.write != ((state->info[1] & VCPU_MMIO_WRITE) != 0))
         return false;
     now = clock_now(&vcpu->machine->clock);

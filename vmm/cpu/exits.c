@@ -174,15 +174,23 @@ static __attribute__((noinline)) void lose_event(struct vcpu *vcpu)
     machine_request(vcpu->machine, MACHINE_RESET, "event delivery outside of memory");
 }
 
+/* Memory that the holder of the lock has detached for a moment. What was interrupted is delivered again. */
+static bool is_detached(const struct vcpu *vcpu)
+{
+    const struct vcpu_state *state = vcpu->state;
+
+    if (guest_ram_is_hole(&vcpu->machine->ram, state->info[0]))
+        return false;
+    if (state->info[1] & VCPU_MMIO_WRITE)
+        return machine_ram(vcpu->machine, state->info[0], 1) != NULL;
+    return machine_to_read(vcpu->machine, state->info[0], 1) != NULL;
+}
+
 static bool exit_mmio(struct vcpu *vcpu)
 {
     struct machine *machine = vcpu->machine;
-    uint64_t physical = vcpu->state->info[0];
-    bool write = vcpu->state->info[1] & VCPU_MMIO_WRITE;
 
-    /* Memory that the holder of the lock has detached for a moment. What was interrupted is delivered again. */
-    if (__builtin_expect(
-            (write ? machine_ram(machine, physical, 1) : machine_to_read(machine, physical, 1)) != NULL, 0)) {
+    if (__builtin_expect(is_detached(vcpu), 0)) {
         machine_lock(machine, vcpu->number);
         machine_unlock(machine, vcpu->number);
         return vcpu_runs(vcpu);
