@@ -40,6 +40,8 @@
 #define MACHINE_COM1         0x3f8u
 #define MACHINE_COM1_IRQ     4u
 #define MACHINE_PM_BASE      0x600u
+#define MACHINE_BRIDGE_SLOT  1u /* of the PIIX3 */
+#define MACHINE_PM_FUNCTION  3u
 #define MACHINE_ACPI_ENABLE  0xf1u /* at the SMI port */
 #define MACHINE_ACPI_DISABLE 0xf0u
 
@@ -123,8 +125,8 @@ __attribute__((warn_unused_result)) bool machine_init(struct machine *machine,
 /* The reset line: all chips, not RAM; takes back the request. */
 void machine_reset(struct machine *machine, uint64_t now);
 
-/* Writes the reset vector's code, the BIOS data area, ACPI and MP tables to guest RAM; the address of the
- * RSDP, 0: could not. The processors' signature and features as CPUID 1 has them in EAX and EDX. */
+/* Writes the reset vector's code, the BIOS data area, ACPI and MP tables to guest RAM, and routes the interrupts of
+ * PCI, while no vCPU runs; the address of the RSDP, 0: could not. The processors' signature and features as CPUID 1 has them in EAX and EDX. */
 __attribute__((warn_unused_result)) uint64_t machine_write_tables(struct machine *machine, uint32_t signature,
                                                                   uint32_t features);
 

@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#define BRIDGE_SLOT   1u
-#define PM_FUNCTION   3u
 #define TIMER_PIN     2u /* of the I/O APIC: the 8254, as the MADT says */
 #define PM_TIMER_BITS 24 /* as the FADT says */
 
@@ -198,8 +196,9 @@ static bool attach_chips(struct machine *machine)
                                      .unlocked = true};
 
     return bus_attach(&machine->bus, BUS_MMIO, &lapic) == BUS_OK && machine_attach(machine) &&
-           piix3_attach(&machine->piix3, &machine->i440fx, BRIDGE_SLOT) == BUS_OK &&
-           piix4_pm_attach_pci(&machine->pm, &machine->i440fx.pci, BRIDGE_SLOT, PM_FUNCTION) == BUS_OK;
+           piix3_attach(&machine->piix3, &machine->i440fx, MACHINE_BRIDGE_SLOT) == BUS_OK &&
+           piix4_pm_attach_pci(&machine->pm, &machine->i440fx.pci, MACHINE_BRIDGE_SLOT,
+                               MACHINE_PM_FUNCTION) == BUS_OK;
 }
 
 /* The console's clock follows the UART's transmitter. */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "vmm/board/machine.h"
+#include "vmm/bus/pci_device.h"
 #include "vmm/firmware/bda.h"
 
 static uint8_t low[E820_MIN_RAM];
@@ -42,6 +43,33 @@ static void test_tables(void **state)
     assert_int_equal(get16(BDA_EQUIPMENT), 0x206);
     assert_int_equal(low[BDA_DISKS], 0);
     assert_int_equal(low[0xffff0], 0xea); /* a jump */
+}
+
+static uint32_t config(unsigned slot, unsigned function, unsigned reg, uint8_t size)
+{
+    bus_write(&machine.bus, BUS_PORT, 0xcf8, 4, 1u << 31 | slot << 11 | function << 8 | (reg & 0xfc), 0, 0);
+    return (uint32_t)bus_read(&machine.bus, BUS_PORT, 0xcfc + (reg & 3), size, 0, 0);
+}
+
+/* PCI interrupts are led as firmware does it: INTA of slot 4 comes at input 11, level-triggered. */
+static void test_routes(void **state)
+{
+    static const struct pci_device_config config_space = {.name = "test", .vendor = 0x1234, .pin = 1};
+    static struct pci_device device;
+    const struct pci_device_wiring wiring = {
+        .bus = &machine.bus, .intx = {.set = piix3_set_intx, .sink = &machine.piix3, .pin = 4 * 4}};
+
+    (void)state;
+    assert_int_equal(pci_device_init(&device, &config_space, &wiring, &machine.i440fx.pci, 4, 0), BUS_OK);
+    assert_int_equal(machine_write_tables(&machine, 0, 0), E820_RSDP);
+    assert_int_equal(config(1, 0, PIIX3_PIRQRC, 4), 0x0b0b0a0a);
+    assert_int_equal(config(1, 3, PCI_INTERRUPT_LINE, 1), PIIX3_SCI_IRQ);
+    assert_int_equal(config(4, 0, PCI_INTERRUPT_LINE, 1), 11);
+    assert_int_equal(bus_read(&machine.bus, BUS_PORT, 0x4d0, 2, 0, 0), 0x0c00);
+    pci_device_set_intx(&device, true);
+    assert_int_equal(machine.piix3.reg.driven, 1u << 11);
+    pci_device_set_intx(&device, false);
+    assert_int_equal(machine.piix3.reg.driven, 0);
 }
 
 static uint32_t version(uint64_t base, uint8_t cpu)
@@ -85,6 +113,7 @@ static void test_apic_moves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_tables, set_up),
+                                       cmocka_unit_test_setup(test_routes, set_up),
                                        cmocka_unit_test_setup(test_apic_moves, set_up)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "vmm/firmware/acpi_aml.h"
+#include "vmm/firmware/irqs.h"
 
 #define HEADER_LENGTH 36
 #define RSDP_LENGTH   36
@@ -190,7 +191,9 @@ static size_t put_override(uint8_t *madt, size_t at, uint8_t irq, uint32_t gsi, 
 
 static uint8_t *build_madt(struct area *area, const struct acpi_config *config)
 {
-    size_t length = HEADER_LENGTH + 8 + 8 * (size_t)config->cpus + 12 + 10 + 10 + 6;
+    uint16_t level = (uint16_t)(config->pirq_irqs | 1u << config->sci_irq);
+    size_t overrides = 1 + irqs_count(level);
+    size_t length = HEADER_LENGTH + 8 + 8 * (size_t)config->cpus + 12 + 10 * overrides + 6;
     uint8_t *madt = take(area, length);
     size_t at = HEADER_LENGTH + 8;
 
@@ -210,7 +213,9 @@ static uint8_t *build_madt(struct area *area, const struct acpi_config *config)
     put(madt, at + 4, config->ioapic_base, 4);
     at += 12;
     at = put_override(madt, at, 0, 2, 0);
-    at = put_override(madt, at, config->sci_irq, config->sci_irq, OVERRIDE_HIGH_LEVEL);
+    for (uint8_t irq = 0; irq < 16; irq++)
+        if (level >> irq & 1)
+            at = put_override(madt, at, irq, irq, OVERRIDE_HIGH_LEVEL);
     madt[at] = 4; /* NMI on LINT1 of all processors */
     madt[at + 1] = 6;
     madt[at + 2] = 0xff;

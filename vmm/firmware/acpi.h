@@ -36,9 +36,11 @@ struct acpi_config {
     bool com1;
     uint32_t pci_base; /* PCI memory window, both included; pci_last 0: no PCI bus memory */
     uint32_t pci_last;
-    /* IOAPIC pins of PIRQ A..D. Pin INTx (0..3) of slot s is wired to PIRQ (s + x + 3) % 4 as with the PIIX3
-     * on i440fx boards. All 0: no _PRT. */
-    uint8_t pirq[4];
+    /* The ISA inputs that PIRQA to PIRQD may be routed to, a bit each; 0: no PCI interrupts. They are active high
+     * and level-triggered, at the 8259s and at the I/O APIC's pins of the same numbers. Pin INTx (0..3) of slot s
+     * is wired to PIRQ (s + x + 3) % 4 as with the PIIX3 on i440fx boards. */
+    uint16_t pirq_irqs;
+    uint8_t isa_slot; /* of the PIIX3 */
 };
 
 /* Build all tables. False if a range is not RAM, not aligned, too short, or a number is out of its range. */

@@ -9,16 +9,13 @@
 
 #include "vmm/firmware/acpi.h"
 
-#define OP_NAME    0x08
-#define OP_BYTE    0x0a
-#define OP_WORD    0x0b
-#define OP_DWORD   0x0c
-#define OP_SCOPE   0x10
-#define OP_BUFFER  0x11
-#define OP_PACKAGE 0x12
-#define OP_EXT     0x5b
-#define OP_DEVICE  0x82
-#define OP_ROOT    0x5c
+#define OP_NAME   0x08
+#define OP_BYTE   0x0a
+#define OP_WORD   0x0b
+#define OP_DWORD  0x0c
+#define OP_SCOPE  0x10
+#define OP_DEVICE 0x82
+#define OP_ROOT   0x5c
 
 void aml_byte(struct aml *aml, uint8_t byte)
 {
@@ -122,7 +119,7 @@ static void put_s5(struct aml *aml)
     size_t package;
 
     aml_name(aml, "_S5_");
-    aml_byte(aml, OP_PACKAGE);
+    aml_byte(aml, AML_PACKAGE);
     package = aml_open(aml);
     aml_byte(aml, 4);
     aml_integer(aml, ACPI_S5_TYPE);
@@ -187,7 +184,7 @@ static void put_crs(struct aml *aml, const struct aml *resources)
     size_t buffer;
 
     aml_name(aml, "_CRS");
-    aml_byte(aml, OP_BUFFER);
+    aml_byte(aml, AML_BUFFER);
     buffer = aml_open(aml);
     aml_integer(aml, (uint32_t)resources->length + 2);
     aml_bytes(aml, resources->bytes, resources->length);
@@ -198,14 +195,21 @@ static void put_crs(struct aml *aml, const struct aml *resources)
         aml->overflow = true;
 }
 
-static size_t open_device(struct aml *aml, const char segment[4], const char id[7])
+size_t aml_open_device(struct aml *aml, const char segment[4])
 {
     size_t device;
 
-    aml_byte(aml, OP_EXT);
+    aml_byte(aml, AML_EXT);
     aml_byte(aml, OP_DEVICE);
     device = aml_open(aml);
     aml_bytes(aml, segment, 4);
+    return device;
+}
+
+static size_t open_device(struct aml *aml, const char segment[4], const char id[7])
+{
+    size_t device = aml_open_device(aml, segment);
+
     aml_name(aml, "_HID");
     aml_eisa_id(aml, id);
     return device;
@@ -254,40 +258,6 @@ static void put_pci_crs(struct aml *aml, const struct acpi_config *config)
     put_crs(aml, &resources);
 }
 
-static void put_prt_entry(struct aml *aml, uint32_t slot, uint32_t pin, uint32_t gsi)
-{
-    size_t entry;
-
-    aml_byte(aml, OP_PACKAGE);
-    entry = aml_open(aml);
-    aml_byte(aml, 4);
-    aml_integer(aml, slot << 16 | 0xffff);
-    aml_integer(aml, pin);
-    aml_integer(aml, 0);
-    aml_integer(aml, gsi);
-    aml_close(aml, entry);
-}
-
-/* Interrupt routing of bus 0 (6.2.13); slot 0 is the host bridge and has no pin. */
-static void put_prt(struct aml *aml, const struct acpi_config *config)
-{
-    size_t package;
-
-    aml_name(aml, "_PRT");
-    aml_byte(aml, OP_PACKAGE);
-    package = aml_open(aml);
-    aml_byte(aml, 31 * 4);
-    for (uint32_t slot = 1; slot < 32; slot++)
-        for (uint32_t pin = 0; pin < 4; pin++)
-            put_prt_entry(aml, slot, pin, config->pirq[(slot + pin + 3) % 4]);
-    aml_close(aml, package);
-}
-
-static bool has_pirq(const struct acpi_config *config)
-{
-    return (config->pirq[0] | config->pirq[1] | config->pirq[2] | config->pirq[3]) != 0;
-}
-
 void acpi_dsdt(struct aml *aml, const struct acpi_config *config)
 {
     static const struct legacy com1 = {"COM1", "PNP0501", {0x3f8, 0}, 8, 4};
@@ -305,8 +275,10 @@ void acpi_dsdt(struct aml *aml, const struct acpi_config *config)
     aml_name(aml, "_UID");
     aml_integer(aml, 0);
     put_pci_crs(aml, config);
-    if (has_pirq(config))
-        put_prt(aml, config);
+    if (config->pirq_irqs) {
+        acpi_prt(aml);
+        acpi_isa_bridge(aml, config->isa_slot, config->pirq_irqs);
+    }
     put_legacy(aml, &rtc);
     if (config->com1)
         put_legacy(aml, &com1);

@@ -11,6 +11,10 @@
 
 struct acpi_config;
 
+#define AML_EXT     0x5b /* the first byte of two-byte opcodes */
+#define AML_BUFFER  0x11
+#define AML_PACKAGE 0x12
+
 struct aml {
     uint8_t *bytes;
     size_t length;
@@ -35,6 +39,14 @@ void aml_eisa_id(struct aml *aml, const char id[7]);
 /* An object that has a package length: open after its opcode, close when its contents are written. */
 size_t aml_open(const struct aml *aml);
 void aml_close(struct aml *aml, size_t start);
+
+/* A device with a four-letter name, to be closed. */
+size_t aml_open_device(struct aml *aml, const char segment[4]);
+
+/* PCI interrupts (acpi_links.c): _PRT of the host bridge, and the PIIX3 at a slot with its link devices, which
+ * may be set to the ISA inputs of a mask. */
+void acpi_prt(struct aml *aml);
+void acpi_isa_bridge(struct aml *aml, uint8_t slot, uint16_t irqs);
 
 /* The definition block of the DSDT (without its table header). */
 void acpi_dsdt(struct aml *aml, const struct acpi_config *config);

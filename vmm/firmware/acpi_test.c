@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/firmware/acpi.h"
@@ -37,7 +39,8 @@ static const struct acpi_config full = {
     .com1 = true,
     .pci_base = 0xc0000000,
     .pci_last = 0xfebfffff,
-    .pirq = {10, 11, 10, 11},
+    .pirq_irqs = 1u << 5 | 1u << 10 | 1u << 11,
+    .isa_slot = 1,
 };
 
 static uint64_t get(const uint8_t *bytes, unsigned width)
@@ -129,8 +132,13 @@ static void fadt(void **state)
 
 static void madt(void **state)
 {
-    static const uint8_t tail[] = {1, 12, 0, 0, 0,  0, 0xc0, 0xfe, 0, 0, 0, 0,   2, 10, 0, 0,    2, 0, 0,
-                                   0, 0,  0, 2, 10, 0, 9,    9,    0, 0, 0, 0xd, 0, 4,  6, 0xff, 0, 0, 1};
+    static const uint8_t tail[] = {1, 12, 0,    0,  0,  0, 0xc0, 0xfe, 0,   0, 0, 0, /* I/O APIC */
+                                   2, 10, 0,    0,  2,  0, 0,    0,    0,   0,       /* IRQ 0 is pin 2 */
+                                   2, 10, 0,    5,  5,  0, 0,    0,    0xd, 0, /* level-triggered ones */
+                                   2, 10, 0,    9,  9,  0, 0,    0,    0xd, 0, /* */
+                                   2, 10, 0,    10, 10, 0, 0,    0,    0xd, 0, /* */
+                                   2, 10, 0,    11, 11, 0, 0,    0,    0xd, 0, /* */
+                                   4, 6,  0xff, 0,  0,  1};
     const uint8_t *bytes;
 
     (void)state;
@@ -165,6 +173,58 @@ static void dsdt(void **state)
     assert_memory_equal(bytes + 3, "\\_SB_", 5);
     assert_memory_equal(bytes + 8, "\x5b\x82", 2);
     assert_memory_equal(bytes + 12, "PCI0\x08_HID\x0c\x41\xd0\x0a\x03", 14);
+}
+
+/* Finds `bytes` in the DSDT; their number in *times. */
+static const uint8_t *find_aml(const uint8_t *dsdt, const void *bytes, size_t length, unsigned *times)
+{
+    const uint8_t *found = NULL;
+
+    *times = 0;
+    for (uint64_t at = 36; at + length <= get(dsdt + 4, 4); at++)
+        if (memcmp(dsdt + at, bytes, length) == 0) {
+            found = found ? found : dsdt + at;
+            ++*times;
+        }
+    return found;
+}
+
+/* What a guest needs to route PCI interrupts: entries for all pins, and links with their registers. iasl found no
+ * fault in the table (tools: ACPI_DUMP names a file that it is written to). */
+static void links(void **state)
+{
+    static const uint8_t slot4_intb[] = {0x12, 0x12, 4, 0x0c, 0xff, 0xff, 4, 0, 1, 0x2e, 'I', 'S', 'A', '_'};
+    static const uint8_t region[] = {0x5b, 0x80, 'P', 'I', 'R', 'Q', 2, 0x0a, 0x60, 0x0a, 4};
+    static const uint8_t possible[] = {0x89, 14, 0, 9, 3, 5, 0, 0, 0, 10, 0, 0, 0, 11, 0, 0, 0, 0x79, 0};
+    struct acpi_config none = full;
+    const uint8_t *bytes, *at;
+    const char *dump = getenv("ACPI_DUMP");
+    unsigned times;
+
+    (void)state;
+    assert_true(acpi_build(&ram, &full));
+    bytes = table(get(xsdt_entry(0, "FACP") + 40, 4), "DSDT");
+    at = find_aml(bytes, slot4_intb, sizeof slot4_intb, &times);
+    assert_int_equal(times, 1);
+    assert_memory_equal(at + sizeof slot4_intb, "LNKA", 4); /* PIRQ (4 + 1 + 3) % 4 */
+    (void)find_aml(bytes, region, sizeof region, &times);
+    assert_int_equal(times, 1);
+    (void)find_aml(bytes, possible, sizeof possible, &times);
+    assert_int_equal(times, 4);
+    (void)find_aml(bytes, "_SRS", 4, &times);
+    assert_int_equal(times, 4);
+    if (dump) {
+        FILE *file = fopen(dump, "wb");
+
+        assert_non_null(file);
+        assert_int_equal(fwrite(bytes, get(bytes + 4, 4), 1, file), 1);
+        assert_int_equal(fclose(file), 0);
+    }
+    none.pirq_irqs = 0;
+    assert_true(acpi_build(&ram, &none));
+    bytes = table(get(xsdt_entry(0, "FACP") + 40, 4), "DSDT");
+    (void)find_aml(bytes, "_PRT", 4, &times);
+    assert_int_equal(times, 0);
 }
 
 static void package_lengths(void **state)
@@ -237,7 +297,7 @@ static void room(void **state)
     unsigned built = 0;
 
     (void)state;
-    for (uint64_t length = 1; length < 4096; length += 7) {
+    for (uint64_t length = 1; length < 8192; length += 7) {
         struct acpi_config c = full;
 
         c.length = length;
@@ -252,14 +312,9 @@ static void room(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rsdp),
-        cmocka_unit_test(fadt),
-        cmocka_unit_test(madt),
-        cmocka_unit_test(dsdt),
-        cmocka_unit_test(package_lengths),
-        cmocka_unit_test(integers),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(room),
+        cmocka_unit_test(rsdp),     cmocka_unit_test(fadt),     cmocka_unit_test(madt),
+        cmocka_unit_test(dsdt),     cmocka_unit_test(links),    cmocka_unit_test(package_lengths),
+        cmocka_unit_test(integers), cmocka_unit_test(refusals), cmocka_unit_test(room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ static unsigned sum(const uint8_t *at, unsigned length)
 
 static void test_reads(void **state)
 {
+    static const struct mptable_pci pci[] = {{4, 1, 10}, {1, 1, 9}};
     uint8_t *memory = malloc(RAM_SIZE);
     struct guest_ram ram = {.low = memory, .low_size = RAM_SIZE};
     struct mptable_config config = {.cpus = 3,
@@ -41,7 +42,9 @@ static void test_reads(void **state)
                                     .features = 0x78bfbff,
                                     .lapic_base = 0xfee00000,
                                     .ioapic_base = 0xfec00000,
-                                    .sci_irq = 9};
+                                    .sci_irq = 9,
+                                    .pci = pci,
+                                    .pci_count = 2};
     const uint8_t *pointer = memory + MPTABLE_BASE, *table = pointer + 16, *at = table + 44;
     unsigned of_type[5] = {0};
 
@@ -64,18 +67,28 @@ static void test_reads(void **state)
         }
         if (at[0] == 2)
             assert_int_equal(word(at + 4, 4), 0xfec00000);
-        if (at[0] == 3) {
+        if (at[0] == 1) {
+            assert_int_equal(at[1], of_type[1]);
+            assert_memory_equal(at + 2, at[1] ? "ISA" : "PCI", 3);
+        }
+        if (at[0] == 3 && at[4] == 1) {
             assert_int_equal(at[7], at[5] == 0 ? 2 : at[5]);
             assert_int_equal(word(at + 2, 2), at[5] == 9 ? 0xd : 0);
+            assert_int_not_equal(at[5], 10); /* PCI's */
+        }
+        if (at[0] == 3 && at[4] == 0) {
+            assert_int_equal(word(at + 2, 2), 0xd);
+            assert_int_equal(at[5], of_type[3] == 14 ? 4 << 2 : 1 << 2);
+            assert_int_equal(at[7], of_type[3] == 14 ? 10 : 9);
         }
         of_type[at[0]]++;
         at += at[0] == 0 ? 20 : 8;
     }
     assert_int_equal(at - table, word(table + 4, 2));
     assert_int_equal(of_type[0], 3);
-    assert_int_equal(of_type[1], 1);
+    assert_int_equal(of_type[1], 2);
     assert_int_equal(of_type[2], 1);
-    assert_int_equal(of_type[3], 15);
+    assert_int_equal(of_type[3], 14 + 2);
     assert_int_equal(of_type[4], 2);
     assert_int_equal(*at, 0xa5);
     free(memory);
@@ -91,6 +104,8 @@ static void test_refuses(void **state)
     ram = (struct guest_ram){.low = memory, .low_size = RAM_SIZE};
     assert_false(mptable_build(&ram, &(struct mptable_config){.cpus = 0}));
     assert_false(mptable_build(&ram, &(struct mptable_config){.cpus = 65}));
+    assert_false(mptable_build(
+        &ram, &(struct mptable_config){.cpus = 1, .pci = NULL, .pci_count = MPTABLE_PCI_MAX + 1}));
 }
 
 int main(void)
