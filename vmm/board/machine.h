@@ -20,10 +20,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/board/shadow.h"
+#include "vmm/board/firmware.h"
 #include "vmm/bus/bus.h"
 #include "vmm/cpu/clock.h"
 #include "vmm/cpu/startup.h"
+#include "vmm/device/debug_port.h"
+#include "vmm/device/fw_cfg.h"
 #include "vmm/device/i440fx.h"
 #include "vmm/device/i8042.h"
 #include "vmm/device/i82093aa.h"
@@ -78,6 +80,7 @@ struct machine_config {
     int64_t wall_seconds; /* since 1970, at virtual time 0 */
     /* NULL: none, and all memory below 1 MiB is RAM, but for the VGA window. Must outlive the machine. */
     const struct machine_firmware *firmware;
+    struct debug_port debug; /* transmit NULL: none */
     /* The far end of COM1; `irq` is ignored. `console_clock` may have NULL callbacks: none. */
     struct uart16550_wiring console;
     struct bus_clock console_clock;
@@ -115,10 +118,13 @@ struct machine {
     struct piix3 piix3;
     struct piix4_pm pm;
     struct kvmclock kvmclock;
+    struct fw_cfg fw_cfg;
+    struct debug_port debug;
+    struct firmware_tables firmware_tables; /* what fw_cfg gives */
 };
 
-/* Puts the machine together and switches it on. False: a device does not fit on the bus (our own mistake).
- */
+/* Puts the machine together and switches it on. False: a device does not fit on the bus (our own mistake), or a file
+ * cannot be offered to the firmware. */
 __attribute__((warn_unused_result)) bool machine_init(struct machine *machine,
                                                       const struct machine_config *config);
 
@@ -129,6 +135,9 @@ void machine_reset(struct machine *machine, uint64_t now);
  * PCI, while no vCPU runs; the address of the RSDP, 0: could not. The processors' signature and features as CPUID 1 has them in EAX and EDX. */
 __attribute__((warn_unused_result)) uint64_t machine_write_tables(struct machine *machine, uint32_t signature,
                                                                   uint32_t features);
+
+/* The machine as ACPI tables describe it; where they are is left out. */
+struct acpi_config machine_acpi(const struct machine *machine);
 
 /* The chips' lock, for accesses that do not come by the bus; `cpu` is the caller's number. */
 static inline void machine_lock(struct machine *machine, unsigned cpu)

@@ -196,6 +196,7 @@ static bool attach_chips(struct machine *machine)
                                      .unlocked = true};
 
     return bus_attach(&machine->bus, BUS_MMIO, &lapic) == BUS_OK && machine_attach(machine) &&
+           debug_port_attach(&machine->debug, &machine->bus) == BUS_OK &&
            piix3_attach(&machine->piix3, &machine->i440fx, MACHINE_BRIDGE_SLOT) == BUS_OK &&
            piix4_pm_attach_pci(&machine->pm, &machine->i440fx.pci, MACHINE_BRIDGE_SLOT,
                                MACHINE_PM_FUNCTION) == BUS_OK;
@@ -244,6 +245,7 @@ bool machine_init(struct machine *machine, const struct machine_config *config)
     machine->ram = config->ram;
     machine->map = config->map;
     machine->firmware = config->firmware;
+    machine->debug = config->debug;
     machine->cpus = config->cpus ? config->cpus : 1;
     if (machine->cpus > MACHINE_CPUS)
         return false;
@@ -253,6 +255,8 @@ bool machine_init(struct machine *machine, const struct machine_config *config)
     shadow_init(machine);
     init_apics(machine);
     init_chips(machine, config);
+    if (!firmware_offer(machine))
+        return false;
     kvmclock_init(&machine->kvmclock, &machine->ram, machine->cpu[0].lapic.config.tsc_khz, 0,
                   (uint64_t)config->wall_seconds * CLOCK_NS_PER_S, true);
     if (config->console_clock.advance && bus_attach_clock(&machine->bus, &config->console_clock) != BUS_OK)

@@ -208,6 +208,7 @@ static void test_refused(void **context)
         {&piix4_pm_class, 2, 2, 0xffff},       /* enables */
         {&kvmclock_class, 16, 8, 1},           /* address */
         {&kvmclock_class, 24, 4, 1},           /* version: odd */
+        {&fw_cfg_class, 2, 4, 5},              /* behind the item's end */
     };
 
     (void)context;

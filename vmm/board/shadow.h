@@ -22,15 +22,6 @@ enum machine_memory {
     MEMORY_ROM            /* the ROM's end; writes exit */
 };
 
-struct machine_firmware {
-    const uint8_t *rom; /* stays the caller's */
-    uint32_t rom_size;  /* a multiple of 64 KiB */
-    /* Changes what the guest finds from an address on. With the lock, by the thread of processor 0. False: it
-     * cannot, and a line was logged; the machine then fails. */
-    bool (*map)(void *context, uint64_t gpa, uint64_t bytes, enum machine_memory what);
-    void *context;
-};
-
 struct machine_shadow {
     uint32_t mapped;  /* as guest_ram.shadow, of what the guest finds */
     uint32_t waiting; /* atomic; a bit a processor that does not run on */

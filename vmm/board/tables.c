@@ -71,24 +71,9 @@ static unsigned route_interrupts(struct machine *machine, struct mptable_pci pin
     return count;
 }
 
-uint64_t machine_write_tables(struct machine *machine, uint32_t signature, uint32_t features)
+struct acpi_config machine_acpi(const struct machine *machine)
 {
-    struct mptable_pci pins[MPTABLE_PCI_MAX];
-    const struct bda_config bda = {.com1 = MACHINE_COM1, .mouse = true};
-    const struct mptable_config mp = {
-        .cpus = machine->cpus,
-        .signature = signature,
-        .features = features,
-        .lapic_base = LAPIC_MMIO_BASE,
-        .ioapic_base = I82093AA_MMIO_BASE,
-        .sci_irq = PIIX3_SCI_IRQ,
-        .pci = pins,
-        .pci_count = route_interrupts(machine, pins),
-    };
-    const struct acpi_config config = {
-        .rsdp = E820_RSDP,
-        .tables = machine->map.acpi_base,
-        .length = E820_ACPI_LENGTH,
+    return (struct acpi_config){
         .cpus = machine->cpus,
         .lapic_base = LAPIC_MMIO_BASE,
         .ioapic_base = I82093AA_MMIO_BASE,
@@ -105,7 +90,27 @@ uint64_t machine_write_tables(struct machine *machine, uint32_t signature, uint3
         .pirq_irqs = PCI_IRQS,
         .isa_slot = MACHINE_BRIDGE_SLOT,
     };
+}
 
+uint64_t machine_write_tables(struct machine *machine, uint32_t signature, uint32_t features)
+{
+    struct mptable_pci pins[MPTABLE_PCI_MAX];
+    const struct bda_config bda = {.com1 = MACHINE_COM1, .mouse = true};
+    const struct mptable_config mp = {
+        .cpus = machine->cpus,
+        .signature = signature,
+        .features = features,
+        .lapic_base = LAPIC_MMIO_BASE,
+        .ioapic_base = I82093AA_MMIO_BASE,
+        .sci_irq = PIIX3_SCI_IRQ,
+        .pci = pins,
+        .pci_count = route_interrupts(machine, pins),
+    };
+    struct acpi_config config = machine_acpi(machine);
+
+    config.rsdp = E820_RSDP;
+    config.tables = machine->map.acpi_base;
+    config.length = E820_ACPI_LENGTH;
     if (!bda_write(&machine->ram, &bda) || !mptable_build(&machine->ram, &mp) ||
         !acpi_build(&machine->ram, &config) || !reset_vector_write(&machine->ram))
         return 0;
