@@ -241,6 +241,8 @@ static void config_access(void *device, struct bus_access *access)
     move_bars(pci);
     drive_intx(pci);
     send_waiting(pci);
+    if (pci->wiring.configured)
+        pci->wiring.configured(pci->wiring.device);
 }
 
 void pci_device_set_intx(struct pci_device *pci, bool level)

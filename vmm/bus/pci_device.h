@@ -54,13 +54,17 @@ struct pci_device_wiring {
     /* A message-signalled interrupt: a write of `data` to `address`. May be NULL. */
     void (*message)(void *context, uint64_t address, uint32_t data);
     void *context;
+    /* Software has written to the configuration space, and what the header stands for has followed. May be
+     * NULL. */
+    void (*configured)(void *device);
 };
 
 struct pci_device {
     struct pci_device_registers reg;
     struct pci_device_config config;
     struct pci_device_wiring wiring;
-    /* Made of the configuration at the start. The regions' places follow from the registers. */
+    /* Made of the configuration at the start; a device with registers of its own behind the header adds them
+     * before its first reset. The regions' places follow from the registers. */
     uint8_t initial[PCI_SPACE_SIZE];
     struct pci_masks masks;
     struct bus_region region[PCI_BARS + 1];
