@@ -625,8 +625,29 @@ def reboots(count):
 REBOOT = ["--after", READY, "--type", "reboot -f\\n"]
 POWEROFF = ["--after", READY, "--type", "poweroff -f\\n"]
 
+def firmware_starts(cpus, times):
+    """SeaBIOS has found the machine as it is, so often, and nothing that we had to refuse."""
+    found = (r"Running on QEMU \(i440fx\)", "kvmclock: stable tsc", "fw_cfg DMA interface supported", "len 0x0000000004000000 .RAM.",
+             r"ACPI: parse DSDT", rf"Found {cpus} cpu\(s\)", "e820 map has 6 items")
+
+    def check(output):
+        for line in found:
+            count = len(re.findall(rf"vm pc: debug: .*{line}", output))
+            if count != times:
+                return f"{count} lines with '{line}' instead of {times}"
+        wrong = re.search("outside of memory|refused|cannot be changed|unknown MSR.*|WARNING.*", output)
+        return wrong.group(0) if wrong else None
+    return check
+
+
+BIOS = "tests/bios/bios.xml"
+
 TESTS = [
     reboots(8),
+    run("bios: POST, reset, POST", BIOS, "--after", r"log:guest reset \(port 0xcf9\)", "--type", " ", "--until",
+        "debug: No bootable device", check=firmware_starts(1, 2)),
+    run("bios: 4 processors", BIOS, "--vcpus", "4", "--until", "debug: No bootable device", check=firmware_starts(4, 1)),
+    run("bios: boot menu by key", BIOS, "--after", "Press ESC", "--type", r"\x1b", "--until", "^Select boot device"),
     run("linux: reboot=b", "linux", "--config", "tests/linux/reboot-bios.xml", *REBOOT, *POWEROFF, "--until", "guest powered off",
         check=says(r"guest reset \(port 0xcf9\)")),
     run("evil", "evil", "--deterministic", "--until", "evil: done", check=evil_is_contained),
@@ -787,6 +808,7 @@ TESTS = [
 
 # make test-slow
 SLOW_TESTS = [
+    vtx("bios: POST on VT-x", BIOS, "debug: No bootable device", check=firmware_starts(1, 1)),
     # On two CPUs, where no run is as the one before, and a loaded machine makes them late.
     reboots(50),
     backports(dma("amd", "--smp", "2")),

@@ -413,6 +413,15 @@ static bool offers_terminals(const struct check *check)
     return false;
 }
 
+static void check_rom(struct check *check, const struct config_start *start, const char *vm, const char *what,
+                      const char *rom)
+{
+    check_request(check, start, start->config_line, ROM_SERVICE, rom, "");
+    if (!module_find(check, rom))
+        refuse(check, start->config_line, "%s: vm %s: %s=\"%s\" is not among the modules", start->name, vm,
+               what, rom);
+}
+
 static void check_vmm(struct check *check, const struct config_start *start)
 {
     struct vm_description vm;
@@ -435,12 +444,13 @@ static void check_vmm(struct check *check, const struct config_start *start)
         check_request(check, start, line, ROM_SERVICE, vm.kernel, "");
     if (vm.initrd[0])
         check_request(check, start, line, ROM_SERVICE, vm.initrd, "");
-    for (size_t i = 0; i < vm.modules; i++) {
-        check_request(check, start, line, ROM_SERVICE, vm.module[i].rom, "");
-        if (!module_find(check, vm.module[i].rom))
-            refuse(check, line, "%s: vm %s: module rom=\"%s\" is not among the modules", start->name, vm.name,
-                   vm.module[i].rom);
-    }
+    if (vm.firmware[0])
+        check_rom(check, start, vm.name, "firmware", vm.firmware);
+    for (size_t i = 0; i < vm.modules; i++)
+        check_rom(check, start, vm.name, "module rom", vm.module[i].rom);
+    for (size_t i = 0; i < vm.files; i++)
+        if (vm.file[i].rom[0])
+            check_rom(check, start, vm.name, "file rom", vm.file[i].rom);
     if (offers_terminals(check))
         check_request(check, start, line, TERMINAL_SERVICE, vm.terminal, "");
     if (vm.guest[0] && !builtin_find(vm.guest))

@@ -15,6 +15,7 @@ import xml.parsers.expat
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("BUILD") or "build"
+SEABIOS = "/usr/share/seabios"
 
 # QEMU's loader separates modules by commas and file from name by a space.
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,31}\Z")
@@ -146,11 +147,14 @@ class Scenario:
 
     @staticmethod
     def module_path(file):
-        """Where a module's file stands: 'guest:X' and 'tree:X' name the guest's folder and the repository's root."""
+        """Where a module's file stands: 'guest:X', 'tree:X' and 'seabios:X' name the guest's folder, the repository's root, and
+        the folder of Debian's package."""
         if file.startswith("guest:"):
             return build_path("guest", file[len("guest:"):])
         if file.startswith("tree:"):
             return file[len("tree:"):]
+        if file.startswith("seabios:"):
+            return os.path.join(SEABIOS, file[len("seabios:"):])
         return build_path("target", file)
 
     def config_with_guest_memory(self, mebibytes):

@@ -31,6 +31,10 @@ static bool build_machine(struct monitor *m)
         (struct uart16550_wiring){.transmit = console_transmit, .room = console_room, .context = &m->console};
     config.console_clock =
         (struct bus_clock){.deadline = console_deadline, .advance = console_advance, .device = &m->console};
+    config.firmware = m->description.firmware[0] ? &m->firmware.machine : NULL;
+    if (m->description.debug)
+        config.debug = (struct debug_port){.transmit = host_firmware_debug, .context = &m->firmware.debug};
+    lines_await(&m->firmware.debug, m->description.exits, monitor_log_exits, m);
     crew_wire(&m->crew, &config);
     console_wire(&m->console, &m->machine.clock, &m->machine.uart);
     console_await(&m->console, m->description.exits, monitor_log_exits, m);
@@ -63,7 +67,8 @@ static bool prepare(struct monitor *m)
         return false;
     crew_init(&m->crew, m->vcpu, (unsigned)m->description.vcpus, (unsigned)m->info.cpus);
     if (!host_open_roms(&m->roms, &m->description) ||
-        !host_memory_alloc(&m->memory, m->description.name, m->description.memory) || !monitor_open_vm(m))
+        !host_memory_alloc(&m->memory, m->description.name, m->description.memory) ||
+        !host_firmware_open(&m->firmware, &m->description, &m->memory) || !monitor_open_vm(m))
         return false;
     console_open(&m->console, m->description.name, m->description.terminal);
     return build_machine(m);

@@ -9,14 +9,18 @@
 
 #include <string.h>
 
-#define NODES      16
-#define ATTRIBUTES 32
+#define NODES      32
+#define ATTRIBUTES 64
 
-static const char *const vm_attributes[] = {"name!",    "memory!", "kernel", "initrd", "cmdline", "guest",
-                                            "terminal", "vcpus",   "exits",  "churn",  NULL};
+static const char *const vm_attributes[] = {"name!",    "memory!",  "kernel", "initrd", "cmdline",
+                                            "guest",    "terminal", "vcpus",  "exits",  "churn",
+                                            "firmware", "boot",     "menu",   "debug",  NULL};
 static const char *const module_attributes[] = {"rom!", "cmdline", NULL};
 static const struct xml_schema module_schema = {.name = "module", .attributes = module_attributes};
-static const struct xml_child_rule vm_children[] = {{&module_schema, 0, DESCRIPTION_MODULES}, {NULL, 0, 0}};
+static const char *const file_attributes[] = {"name!", "rom", "number", NULL};
+static const struct xml_schema file_schema = {.name = "file", .attributes = file_attributes};
+static const struct xml_child_rule vm_children[] = {
+    {&module_schema, 0, DESCRIPTION_MODULES}, {&file_schema, 0, DESCRIPTION_FILES}, {NULL, 0, 0}};
 static const struct xml_schema vm_schema = {
     .name = "vm", .attributes = vm_attributes, .children = vm_children};
 static const struct xml_child_rule config_children[] = {{&vm_schema, 1, 1}, {NULL, 0, 0}};
@@ -66,9 +70,82 @@ static bool read_modules(struct vm_description *config, const struct xml_node *v
     return true;
 }
 
+static bool read_files(struct vm_description *config, const struct xml_node *vm, struct xml_error *error)
+{
+    static const struct xml_range any = {.max = UINT64_MAX};
+
+    for (const struct xml_node *node = xml_child(vm, "file"); node; node = xml_next(node, "file")) {
+        struct vm_file *file = &config->file[config->files];
+        bool rom = xml_get_string_or(node, "rom", "")[0], number = xml_get_string_or(node, "number", "")[0];
+
+        if (!copy(node, "name", file->name, sizeof(file->name), error) ||
+            !copy(node, "rom", file->rom, sizeof(file->rom), error) ||
+            !xml_get_unsigned_or(node, "number", &any, 0, &file->number, error))
+            return false;
+        if (!file->name[0] || rom == number)
+            return xml_fail(error, node->line, "<file>: expected a name and either rom or number");
+        for (size_t i = 0; i < config->files; i++)
+            if (strcmp(config->file[i].name, file->name) == 0)
+                return xml_fail(error, node->line, "<file>: the name % is there twice", file->name);
+        config->files++;
+    }
+    return true;
+}
+
+static size_t word_length(const char *word)
+{
+    size_t length = 0;
+
+    while (word[length] && word[length] != ' ')
+        length++;
+    return length;
+}
+
+/* Words in the order in which they are tried. */
+static bool read_boot(struct vm_description *config, const struct xml_node *vm, struct xml_error *error)
+{
+    static const char *const words[CMOS_BOOT_DEVICES] = {"", "floppy", "disk", "dvd", "network"};
+    const char *text = xml_get_string_or(vm, "boot", "disk dvd"), *word = text;
+    unsigned count = 0;
+
+    while (*word) {
+        size_t length = word_length(word);
+        unsigned device = CMOS_BOOT_FLOPPY;
+
+        while (device < CMOS_BOOT_DEVICES &&
+               (strlen(words[device]) != length || memcmp(words[device], word, length) != 0))
+            device++;
+        if (device == CMOS_BOOT_DEVICES || count == CMOS_BOOT_ORDER)
+            return xml_fail(error, vm->line,
+                            "<vm>: boot: expected up to three of floppy, disk, dvd, network, "
+                            "found \"%\"",
+                            text);
+        config->boot[count++] = device;
+        word += length;
+        word += *word == ' ';
+    }
+    return true;
+}
+
+static bool read_firmware(struct vm_description *config, const struct xml_node *vm, struct xml_error *error)
+{
+    return copy(vm, "firmware", config->firmware, sizeof(config->firmware), error) &&
+           read_boot(config, vm, error) && xml_get_bool_or(vm, "menu", false, &config->boot_menu, error) &&
+           xml_get_bool_or(vm, "debug", false, &config->debug, error) && read_files(config, vm, error);
+}
+
 static bool check_boot(const struct vm_description *config, const struct xml_node *vm,
                        struct xml_error *error)
 {
+    if (config->firmware[0]) {
+        if (config->guest[0] || config->kernel[0] || config->initrd[0] || config->cmdline[0] ||
+            config->modules)
+            return xml_fail(error, vm->line,
+                            "<vm>: expected either firmware or what is started without it, found both");
+        return true;
+    }
+    if (config->files)
+        return xml_fail(error, vm->line, "<vm>: expected firmware, which reads <file>s, found none");
     if (config->guest[0] && (config->kernel[0] || config->initrd[0] || config->cmdline[0]))
         return xml_fail(error, vm->line,
                         "<vm>: expected either guest or kernel with initrd and cmdline, found both");
@@ -76,7 +153,7 @@ static bool check_boot(const struct vm_description *config, const struct xml_nod
         return xml_fail(error, vm->line, "<vm>: expected <module> with a Multiboot kernel, found % too",
                         config->guest[0] ? "guest" : "initrd");
     if (!config->guest[0] && !config->kernel[0])
-        return xml_fail(error, vm->line, "<vm>: expected attribute kernel or guest, found neither");
+        return xml_fail(error, vm->line, "<vm>: expected attribute firmware, kernel or guest, found neither");
     return true;
 }
 
@@ -98,6 +175,7 @@ static bool read_vm(struct vm_description *config, const struct xml_node *vm, st
     if (!config->name[0])
         return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"");
     return read_memory(config, vm, error) && read_modules(config, vm, error) &&
+           read_firmware(config, vm, error) &&
            xml_get_unsigned_or(vm, "vcpus", &vcpus, 1, &config->vcpus, error) &&
            xml_get_unsigned_or(vm, "churn", &churn, 0, &config->churn, error) &&
            check_boot(config, vm, error);

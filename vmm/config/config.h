@@ -14,6 +14,17 @@
  *         <module rom="initrd"/>
  *       </vm>
  *
+ * firmware="..." instead of kernel names a ROM that the guest begins with, as a PC does: SeaBIOS, for example.
+ *
+ *       <vm name="pc" memory="256" firmware="bios" boot="dvd disk" menu="yes" debug="yes">
+ *         <file name="vgaroms/vgabios.bin" rom="vgabios"/>
+ *         <file name="etc/boot-fail-wait" number="5000"/>
+ *       </vm>
+ *
+ * boot: what it tries, in this order: up to three of floppy, disk, dvd and network, by default "disk dvd".
+ * menu: whether it offers a boot menu. file: what it finds by fw_cfg, the bytes of a ROM or a number of eight bytes.
+ * debug: the guest has ports 0x402 and 0xe9, whose output goes to the log.
+ *
  * vcpus: how many processors the guest has, 1 (default) to 8. guest="..." instead of kernel runs one of the
  * guests that are part of the monitor (builtin.h). exits="TEXT": when the guest prints a line with
  * this text, the log gets the number of its exits by reason, as it always does at the guest's end.

@@ -71,7 +71,36 @@ static void test_modules(void **state)
     assert_string_equal(config.module[1].cmdline, "");
 }
 
-#define VM_OPENS "<config>\n<vm name='a' memory='64' kernel='k'"
+static void test_firmware(void **state)
+{
+    struct vm_description config;
+    struct xml_error error;
+
+    (void)state;
+    assert_true(read_text("<config><vm name='a' memory='64' firmware='bios' boot='dvd floppy' menu='yes' "
+                          "debug='yes'><file name='genroms/a.bin' rom='a'/>"
+                          "<file name='etc/boot-fail-wait' number='5000'/></vm></config>",
+                          &config, &error));
+    assert_string_equal(config.firmware, "bios");
+    assert_int_equal(config.boot[0], CMOS_BOOT_DVD);
+    assert_int_equal(config.boot[1], CMOS_BOOT_FLOPPY);
+    assert_int_equal(config.boot[2], CMOS_BOOT_NONE);
+    assert_true(config.boot_menu);
+    assert_true(config.debug);
+    assert_int_equal(config.files, 2);
+    assert_string_equal(config.file[0].name, "genroms/a.bin");
+    assert_string_equal(config.file[0].rom, "a");
+    assert_string_equal(config.file[1].rom, "");
+    assert_int_equal(config.file[1].number, 5000);
+    assert_true(read_text("<config><vm name='a' memory='64' firmware='bios'/></config>", &config, &error));
+    assert_int_equal(config.boot[0], CMOS_BOOT_DISK);
+    assert_int_equal(config.boot[1], CMOS_BOOT_DVD);
+    assert_false(config.boot_menu);
+    assert_false(config.debug);
+}
+
+#define BIOS_OPENS "<config>\n<vm name='a' memory='64' firmware='b'"
+#define VM_OPENS   "<config>\n<vm name='a' memory='64' kernel='k'"
 
 /* What is wrong, the line it is told for, and a word that the reason must have. */
 static const struct {
@@ -95,6 +124,22 @@ static const struct {
     {"<config>\n<vm name='0123456789012345678901234567890123456789' memory='64' kernel='k'/></config>", 2,
      "name"},
     {"<other/>", 1, "config"},
+    {BIOS_OPENS " kernel='k'/></config>", 2, "both"},
+    {BIOS_OPENS " guest='spin'/></config>", 2, "both"},
+    {BIOS_OPENS ">\n<module rom='m'/></vm></config>", 2, "both"},
+    {BIOS_OPENS " boot='disk tape'/></config>", 2, "tape"},
+    {BIOS_OPENS " boot='disk  dvd'/></config>", 2, "boot"},
+    {BIOS_OPENS " boot='disk dvd disk dvd'/></config>", 2, "three"},
+    {BIOS_OPENS " menu='perhaps'/></config>", 2, "menu"},
+    {BIOS_OPENS ">\n<file rom='m'/></vm></config>", 3, "name"},
+    {BIOS_OPENS ">\n<file name='n'/></vm></config>", 3, "either"},
+    {BIOS_OPENS ">\n<file name='n' rom='m' number='1'/></vm></config>", 3, "either"},
+    {BIOS_OPENS ">\n<file name='n' number='x'/></vm></config>", 3, "number"},
+    {BIOS_OPENS "><file name='n' rom='m'/>\n<file name='n' rom='o'/></vm></config>", 3, "twice"},
+    {BIOS_OPENS ">\n<file name='0123456789012345678901234567890123456789012345678901234567890' rom='m'/></vm>"
+                "</config>",
+     3, "name"},
+    {VM_OPENS ">\n<file name='n' rom='m'/></vm></config>", 2, "firmware"},
     {VM_OPENS ">\n<module/></vm></config>", 3, "rom"},
     {VM_OPENS ">\n<module rom=''/></vm></config>", 3, "ROM"},
     {VM_OPENS ">\n<module rom='m' line='x'/></vm></config>", 3, "line"},
@@ -123,10 +168,8 @@ static void test_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linux),
-        cmocka_unit_test(test_memory_units),
-        cmocka_unit_test(test_modules),
-        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_linux),    cmocka_unit_test(test_memory_units), cmocka_unit_test(test_modules),
+        cmocka_unit_test(test_firmware), cmocka_unit_test(test_wrong),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,24 +5,42 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "vmm/firmware/cmos.h"
 
 #define DESCRIPTION_NAME    32u
 #define DESCRIPTION_ROM     64u
 #define DESCRIPTION_COMMAND 2048u /* Linux: COMMAND_LINE_SIZE */
 #define DESCRIPTION_MODULES 8u
 #define DESCRIPTION_VCPUS   8u
+#define DESCRIPTION_FILES   8u
+#define DESCRIPTION_FILE    56u
 
 struct vm_module {
     char rom[DESCRIPTION_ROM];
     char cmdline[DESCRIPTION_COMMAND];
 };
 
+/* What firmware finds under a name. */
+struct vm_file {
+    char name[DESCRIPTION_FILE];
+    char rom[DESCRIPTION_ROM]; /* "": the number */
+    uint64_t number;
+};
+
 struct vm_description {
     char name[DESCRIPTION_NAME];
-    uint64_t memory;              /* bytes, a multiple of 4096 */
-    uint64_t vcpus;               /* 1 to DESCRIPTION_VCPUS */
+    uint64_t memory;                /* bytes, a multiple of 4096 */
+    uint64_t vcpus;                 /* 1 to DESCRIPTION_VCPUS */
+    char firmware[DESCRIPTION_ROM]; /* "": none, the guest is started directly */
+    enum cmos_boot boot[CMOS_BOOT_ORDER];
+    bool boot_menu;
+    bool debug; /* port */
+    size_t files;
+    struct vm_file file[DESCRIPTION_FILES];
     char kernel[DESCRIPTION_ROM]; /* "": a built-in guest */
     char initrd[DESCRIPTION_ROM]; /* "": none */
     char cmdline[DESCRIPTION_COMMAND];

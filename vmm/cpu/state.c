@@ -24,6 +24,9 @@
 
 #define TSS_LIMIT      0x67u
 #define REAL_IDT_LIMIT 0x3ffu
+#define RESET_SEGMENT  0xf000u
+#define RESET_OFFSET   0xfff0u
+#define RESET_BASE     0xffff0000u
 #define REAL_STACK     0x7000u
 #define BOOT_CS        0x10u /* of the Linux boot protocol */
 #define BOOT_DS        0x18u
@@ -188,6 +191,17 @@ struct guest_entry vcpu_entry_real(uint64_t address)
         .tr = {.attributes = BUSY_TSS_32, .limit = TSS_LIMIT},
         .gdt_limit = 0xffff,
     };
+}
+
+/* CS has the base that no selector gives in real mode, until the first far jump. */
+struct guest_entry vcpu_entry_reset(void)
+{
+    struct guest_entry entry = vcpu_entry_real(RESET_SEGMENT << 4);
+
+    entry.rip = RESET_OFFSET;
+    entry.rsp = 0;
+    entry.cs.base = RESET_BASE;
+    return entry;
 }
 
 struct guest_entry vcpu_entry_protected(uint64_t address)

@@ -133,6 +133,7 @@ void vcpu_startup(struct vcpu *vcpu, uint8_t vector);
 /* Entries for other guests than Linux: real mode at an address below 1 MiB; flat 32-bit protected mode
  * without a GDT. */
 struct guest_entry vcpu_entry_real(uint64_t address);
+struct guest_entry vcpu_entry_reset(void); /* at the ROM's last 16 bytes below 4 GiB */
 struct guest_entry vcpu_entry_protected(uint64_t address);
 
 /* Runs the guest until something else is to be done. */

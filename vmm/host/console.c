@@ -12,8 +12,6 @@
 #define FLUSH_BYTES 1024u      /* so many bytes are sent at once */
 #define AGAIN_NS    200000000u /* from one request for a terminal to the next */
 
-enum { ESCAPE_NONE, ESCAPE_BEGIN, ESCAPE_CSI, ESCAPE_STRING };
-
 void console_wire(struct console *console, const struct clock *clock, struct uart16550 *uart)
 {
     console->clock = clock;
@@ -22,71 +20,7 @@ void console_wire(struct console *console, const struct clock *clock, struct uar
 
 void console_await(struct console *console, const char *text, void (*seen)(void *context), void *context)
 {
-    console->awaited = text;
-    console->seen = seen;
-    console->seen_context = context;
-}
-
-static bool contains(const char *line, const char *text)
-{
-    size_t length = strlen(text);
-
-    for (; *line; line++)
-        if (strncmp(line, text, length) == 0)
-            return true;
-    return false;
-}
-
-static void log_flush(struct console *console)
-{
-    console->line[console->length] = '\0';
-    log_line("vm %s: %s", console->name, console->line);
-    console->length = 0;
-    if (console->awaited[0] && contains(console->line, console->awaited))
-        console->seen(console->seen_context);
-}
-
-/* True while the byte belongs to an escape sequence (ECMA-48: CSI ends with 0x40 to 0x7e, OSC with BEL or
- * ST). */
-static bool is_escape(struct console *console, uint8_t byte)
-{
-    switch (console->escape) {
-    case ESCAPE_NONE:
-        if (byte == 0x1b)
-            console->escape = ESCAPE_BEGIN;
-        return byte == 0x1b;
-    case ESCAPE_BEGIN:
-        console->escape = byte == '[' ? ESCAPE_CSI : byte == ']' ? ESCAPE_STRING : ESCAPE_NONE;
-        return true;
-    case ESCAPE_CSI:
-        if (byte >= 0x40 && byte <= 0x7e)
-            console->escape = ESCAPE_NONE;
-        return true;
-    default:
-        /* A line end ends it too: a lost terminator must not swallow the rest of the log. */
-        if (byte == 0x07 || byte == 0x1b || byte == '\n')
-            console->escape = byte == 0x1b ? ESCAPE_BEGIN : ESCAPE_NONE;
-        return byte != '\n';
-    }
-}
-
-static void log_byte(struct console *console, uint8_t byte)
-{
-    if (is_escape(console, byte))
-        return;
-    if (byte == '\n') {
-        log_flush(console);
-        return;
-    }
-    if (byte == '\b' && console->length > 0)
-        console->length--;
-    if (byte == '\t')
-        byte = ' ';
-    if (byte < 0x20 || byte == 0x7f)
-        return;
-    console->line[console->length++] = byte < 0x80 ? (char)byte : '?';
-    if (console->length == CONSOLE_LINE - 1)
-        log_flush(console);
+    lines_await(&console->log, text, seen, context);
 }
 
 static void flush(struct console *console)
@@ -162,7 +96,7 @@ void console_open(struct console *console, const char *name, const char *label)
     memset(console, 0, sizeof(*console));
     console->name = name;
     console->flush_at = BUS_NEVER;
-    console->awaited = "";
+    lines_init(&console->log, name, "");
     terminal_init(&console->terminal, label, CONSOLE_CAPS, CONSOLE_BIT);
     error = link_wait(&console->terminal.link);
     (void)error; /* is said now */
@@ -173,7 +107,7 @@ void console_transmit(void *context, uint8_t byte)
 {
     struct console *console = context;
 
-    log_byte(console, byte);
+    lines_put(&console->log, byte);
     if (console->never)
         return;
     if (console->count == CONSOLE_BUFFER) {
@@ -242,6 +176,5 @@ void console_signal(struct console *console, uint64_t bits, uint64_t now)
 void console_finish(struct console *console)
 {
     flush(console);
-    if (console->length)
-        log_flush(console);
+    lines_finish(&console->log);
 }

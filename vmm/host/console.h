@@ -5,9 +5,8 @@
  * Output is gathered for up to a millisecond, so that not every byte costs a signal, and kept when the
  * terminal's ring is full. Beyond CONSOLE_BUFFER bytes it is dropped, since the guest must not wait for a
  * person. When the terminal's server has gone, what it has not taken goes to the next one, and what it has given
- * still reaches the guest. For the log the bytes become lines, without escape sequences and control characters, with the VM's
- * name in front. Input is taken from the ring only when the guest's receiver has room, so only the ring fills
- * up.
+ * still reaches the guest. For the log the bytes become lines (lines.h). Input is taken from the ring only when the
+ * guest's receiver has room, so only the ring fills up.
  */
 #pragma once
 
@@ -19,11 +18,11 @@
 #include "lib/terminal/terminal.h"
 #include "vmm/cpu/clock.h"
 #include "vmm/device/uart16550.h"
+#include "vmm/host/lines.h"
 
 #define CONSOLE_CAPS   CAP_FREE
 #define CONSOLE_BIT    1ull /* of CAP_NT */
 #define CONSOLE_BUFFER 65536u
-#define CONSOLE_LINE   200u
 #define CONSOLE_RING   (TERMINAL_DONATION / 2) /* more than a terminal's ring holds */
 
 struct console {
@@ -45,13 +44,7 @@ struct console {
         input[CONSOLE_RING]; /* taken from the terminal, refused by the UART: from input_at to input_end */
     uint32_t input_at, input_end;
 
-    char line[CONSOLE_LINE];
-    uint32_t length;
-    uint8_t escape; /* state of an escape sequence; 0: none */
-
-    const char *awaited; /* "": none; see console_await */
-    void (*seen)(void *context);
-    void *seen_context;
+    struct lines log;
 };
 
 /* Opens the Terminal session of this label and waits for its server, on the main thread. While there is none, the
@@ -61,8 +54,7 @@ void console_open(struct console *console, const char *name, const char *label);
 /* The UART's wiring (transmit, room) and clock lead here. */
 void console_wire(struct console *console, const struct clock *clock, struct uart16550 *uart);
 
-/* Calls seen(context) for each line of the guest that has `text` in it, after the line has gone to the log.
- * `text` stays the caller's; "": none. */
+/* As lines_await. */
 void console_await(struct console *console, const char *text, void (*seen)(void *context), void *context);
 
 /* uart16550_wiring callbacks. */

@@ -25,9 +25,8 @@ void monitor_log_exits(void *context)
              (unsigned long)(clock_now(&m->machine.clock) / NS_PER_MS));
 }
 
-bool monitor_boot(struct monitor *m)
+static bool write_guest(struct monitor *m, struct guest_entry *entry)
 {
-    struct guest_entry entry;
     struct cpuid_regs features;
     uint64_t rsdp;
 
@@ -38,7 +37,14 @@ bool monitor_boot(struct monitor *m)
         log_line("vm %s: ACPI tables do not fit", m->description.name);
         return false;
     }
-    if (!host_load_guest(&m->roms, &m->description, &m->memory, rsdp, &entry))
+    return host_load_guest(&m->roms, &m->description, &m->memory, rsdp, entry);
+}
+
+bool monitor_boot(struct monitor *m)
+{
+    struct guest_entry entry = vcpu_entry_reset();
+
+    if (!m->description.firmware[0] && !write_guest(m, &entry))
         return false;
     machine_start_tsc(&m->machine, clock_read_tsc());
     for (unsigned i = 0; i < m->machine.cpus; i++)
@@ -56,6 +62,7 @@ bool monitor_answer(struct monitor *m)
         return false;
     if (m->machine.request == MACHINE_POWER_OFF) {
         console_finish(&m->console);
+        lines_finish(&m->firmware.debug);
         log_line("vm %s: guest powered off", m->description.name);
         return false;
     }

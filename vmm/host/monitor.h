@@ -9,6 +9,7 @@
 #include "vmm/cpu/vcpu.h"
 #include "vmm/host/console.h"
 #include "vmm/host/crew.h"
+#include "vmm/host/firmware.h"
 #include "vmm/host/memory.h"
 #include "vmm/host/roms.h"
 #include "vmm/test/churn.h"
@@ -20,6 +21,7 @@ struct monitor {
     struct pd_info info;
     struct host_roms roms;
     struct host_memory memory;
+    struct host_firmware firmware;
     struct vm vm;
     struct vcpu_state *state[MACHINE_CPUS];
     struct machine machine;
@@ -34,8 +36,8 @@ struct monitor {
 /* Opens the VM, attaches the memory, creates the vCPUs. False: a line was logged. */
 MUST_CHECK bool monitor_open_vm(struct monitor *monitor);
 
-/* As after power-up or reset: the first MiB cleared, tables and guest written, the first vCPU at its entry,
- * the others waiting. False: a line was logged. */
+/* As after power-up or reset: the first vCPU at the firmware, the others waiting. Without firmware the first MiB is
+ * cleared, tables and guest are written, and the first vCPU is at the guest's entry. False: a line was logged. */
 MUST_CHECK bool monitor_boot(struct monitor *monitor);
 
 /* Handles a request of the machine: logs it, and resets the machine for a reset. True: boot the guest
