@@ -34,6 +34,7 @@
 #include "vmm/device/lapic.h"
 #include "vmm/device/mc146818.h"
 #include "vmm/device/piix3.h"
+#include "vmm/device/piix4_ide.h"
 #include "vmm/device/piix4_pm.h"
 #include "vmm/device/uart16550.h"
 #include "vmm/firmware/e820.h"
@@ -43,6 +44,7 @@
 #define MACHINE_COM1_IRQ     4u
 #define MACHINE_PM_BASE      0x600u
 #define MACHINE_BRIDGE_SLOT  1u /* of the PIIX3 */
+#define MACHINE_IDE_FUNCTION 1u
 #define MACHINE_PM_FUNCTION  3u
 #define MACHINE_ACPI_ENABLE  0xf1u /* at the SMI port */
 #define MACHINE_ACPI_DISABLE 0xf0u
@@ -84,6 +86,7 @@ struct machine_config {
     /* The far end of COM1; `irq` is ignored. `console_clock` may have NULL callbacks: none. */
     struct uart16550_wiring console;
     struct bus_clock console_clock;
+    struct ata_config ide[PIIX4_IDE_CHANNELS][ATA_DRIVES]; /* without drives there is no controller */
 };
 
 struct machine {
@@ -117,6 +120,7 @@ struct machine {
     struct i440fx i440fx;
     struct piix3 piix3;
     struct piix4_pm pm;
+    struct piix4_ide ide;
     struct kvmclock kvmclock;
     struct fw_cfg fw_cfg;
     struct debug_port debug;

@@ -155,6 +155,18 @@ static void init_apics(struct machine *machine)
     i82093aa_init(&machine->ioapic, &(struct i82093aa_wiring){.send = ioapic_send, .context = machine});
 }
 
+static void init_ide(struct machine *machine, const struct machine_config *config)
+{
+    struct piix4_ide_config drives = {.slot = MACHINE_BRIDGE_SLOT, .function = MACHINE_IDE_FUNCTION};
+
+    memcpy(drives.drive, config->ide, sizeof(drives.drive));
+    piix4_ide_init(&machine->ide, &drives,
+                   &(struct piix4_ide_wiring){.bus = &machine->bus,
+                                              .pci = &machine->i440fx.pci,
+                                              .ram = &machine->ram,
+                                              .irq = {isa_line(machine, 14), isa_line(machine, 15)}});
+}
+
 static void init_chips(struct machine *machine, const struct machine_config *config)
 {
     struct uart16550_wiring console = config->console;
@@ -183,6 +195,7 @@ static void init_chips(struct machine *machine, const struct machine_config *con
         &(struct piix4_pm_wiring){.power_off = power_off,
                                   .context = machine,
                                   .sci = {.set = piix3_set_irq, .sink = &machine->piix3, .pin = PIIX3_SCI}});
+    init_ide(machine, config);
 }
 
 /* What the parts cannot attach themselves: the page that is each processor's own, and PCI functions. */

@@ -7,7 +7,7 @@
 
 #include "vmm/board/machine.h"
 
-#define MACHINE_SAVED_MAX 8192u /* bytes; suffices for every machine */
+#define MACHINE_SAVED_MAX 49152u /* bytes; suffices for every machine */
 
 struct machine_saved {
     enum device_status status;

@@ -206,6 +206,14 @@ static void test_refused(void **context)
         {&piix3_class, 257, 4, 1u << 2},       /* a slot holds a PIRQ up that is down */
         {&piix3_class, 278, 2, 1u << 9},       /* ISA inputs driven */
         {&piix4_pm_class, 2, 2, 0xffff},       /* enables */
+        {&piix4_ide_class, 0, 1, 0},           /* vendor */
+        {&piix4_ide_class, 256, 1, 2},         /* bus master: reserved command bit */
+        {&piix4_ide_class, 257, 1, 1},         /* active, not started */
+        {&piix4_ide_class, 258, 4, 1},         /* table: unaligned */
+        {&piix4_ide_class, 280, 1, 2},         /* drive selected */
+        {&piix4_ide_class, 281, 1, 1},         /* line: the drive does not ask */
+        {&piix4_ide_class, 293, 1, 0x80},      /* status: BSY is the phase's */
+        {&piix4_ide_class, 297, 1, 2},         /* phase: data for no command */
         {&kvmclock_class, 16, 8, 1},           /* address */
         {&kvmclock_class, 24, 4, 1},           /* version: odd */
         {&fw_cfg_class, 2, 4, 5},              /* behind the item's end */

@@ -16,8 +16,6 @@
 #define PORT_ELCR           0x4d0u
 #define NO_VENDOR           0xffffu
 #define PCI_IRQS            (1u << 5 | 1u << 10 | 1u << 11) /* that links may be set to */
-#define MACHINE_BRIDGE_SLOT 1u
-#define MACHINE_PM_FUNCTION 3u
 
 /* Where firmware for this chip set leads PIRQA to PIRQD. */
 static const uint8_t routes[] = {10, 10, 11, 11};

@@ -14,8 +14,15 @@
 struct test_machine {
     struct machine machine;
     uint64_t now;
+    struct disk disk; /* does not answer */
     uint8_t low[E820_MIN_RAM];
 };
+
+static inline void test_machine_ask(void *context, struct disk_request *request)
+{
+    (void)context;
+    (void)request;
+}
 
 static inline bool test_machine_init(struct test_machine *test)
 {
@@ -25,8 +32,15 @@ static inline bool test_machine_init(struct test_machine *test)
                                     .wall_seconds = 1700000000};
 
     test->now = 0;
+    test->disk = (struct disk){.sectors = 1000000, .discards = true, .submit = test_machine_ask};
+    config.ide[0][0] = (struct ata_config){.kind = ATA_DISK, .disk = &test->disk};
+    config.ide[1][1] = (struct ata_config){.kind = ATA_CD, .disk = &test->disk};
     clock_init(&config.clock, 0, TEST_HZ);
-    return e820_layout(sizeof(test->low), &config.map) && machine_init(&test->machine, &config);
+    if (!e820_layout(sizeof(test->low), &config.map) || !machine_init(&test->machine, &config))
+        return false;
+    bus_write(&test->machine.bus, BUS_PORT, 0xcf8, 4, 0x80000904, 0, 0); /* the IDE controller's ports */
+    bus_write(&test->machine.bus, BUS_PORT, 0xcfc, 2, PCI_COMMAND_IO | PCI_COMMAND_MASTER, 0, 0);
+    return true;
 }
 
 /* xorshift64 */
@@ -41,10 +55,10 @@ static inline uint64_t test_random(uint64_t *seed)
 /* Time goes on, due events happen, and one access is made, mostly to a register of a chip. Returns what is read. */
 static inline uint64_t test_machine_access(struct test_machine *test, uint64_t *seed)
 {
-    static const uint16_t ports[] = {0x20,  0x21,  0xa0,  0xa1,  0x4d0, 0x4d1, 0x40,  0x41,  0x42,
-                                     0x43,  0x61,  0x70,  0x71,  0x72,  0x73,  0x60,  0x64,  0x92,
-                                     0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0xcf8,
-                                     0xcf9, 0xcfc, 0x600, 0x602, 0x604, 0xb2};
+    static const uint16_t ports[] = {
+        0x20,  0x21,  0xa0,  0xa1,  0x4d0, 0x4d1, 0x40,  0x41,  0x42,  0x43,  0x61,  0x70,  0x71,  0x72,
+        0x73,  0x60,  0x64,  0x92,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0xcf8, 0xcf9,
+        0xcfc, 0x600, 0x602, 0x604, 0xb2,  0x1f0, 0x1f2, 0x1f6, 0x1f7, 0x3f6, 0x170, 0x176, 0x177, 0x376};
     static const uint16_t registers[] = {0x20,  0x80,  0xb0,  0xd0,  0xe0,  0xf0,  0x280, 0x300,
                                          0x310, 0x320, 0x350, 0x360, 0x370, 0x380, 0x3e0, 0x3f0};
     struct machine *machine = &test->machine;
