@@ -451,6 +451,9 @@ static void check_vmm(struct check *check, const struct config_start *start)
     for (size_t i = 0; i < vm.files; i++)
         if (vm.file[i].rom[0])
             check_rom(check, start, vm.name, "file rom", vm.file[i].rom);
+    for (size_t i = 0; i < vm.disks; i++)
+        if (vm.disk[i].label[0])
+            check_request(check, start, line, BLOCK_SERVICE, vm.disk[i].label, "");
     if (offers_terminals(check))
         check_request(check, start, line, TERMINAL_SERVICE, vm.terminal, "");
     if (vm.guest[0] && !builtin_find(vm.guest))

@@ -35,10 +35,11 @@ static bool build_machine(struct monitor *m)
     if (m->description.debug)
         config.debug = (struct debug_port){.transmit = host_firmware_debug, .context = &m->firmware.debug};
     lines_await(&m->firmware.debug, m->description.exits, monitor_log_exits, m);
+    host_disks_wire(&m->disks, &config);
     crew_wire(&m->crew, &config);
     console_wire(&m->console, &m->machine.clock, &m->machine.uart);
     console_await(&m->console, m->description.exits, monitor_log_exits, m);
-    if (machine_init(&m->machine, &config) &&
+    if (machine_init(&m->machine, &config) && host_disks_start(&m->disks, &m->machine) &&
         (!m->churn.bytes ||
          churn_start(&m->churn, &m->machine.bus, m->description.name, m->description.churn * NS_PER_MS)))
         return true;
@@ -51,10 +52,11 @@ static bool signalled(void *context, uint64_t bits)
     struct monitor *m = context;
 
     crew_flush_log(&m->crew);
-    if (!console_is_signal(bits))
+    if (!console_is_signal(bits) && !(bits & HOST_DISK_BITS))
         return true;
     machine_lock(&m->machine, 0);
     console_signal(&m->console, bits, clock_now(&m->machine.clock));
+    host_disks_signal(&m->disks, bits);
     bus_update(&m->machine.bus);
     machine_unlock(&m->machine, 0);
     return true;
@@ -69,6 +71,8 @@ static bool prepare(struct monitor *m)
     if (!host_open_roms(&m->roms, &m->description) ||
         !host_memory_alloc(&m->memory, m->description.name, m->description.memory) ||
         !host_firmware_open(&m->firmware, &m->description, &m->memory) || !monitor_open_vm(m))
+        return false;
+    if (!host_disks_open(&m->disks, &m->description)) /* first: it drops other signals */
         return false;
     console_open(&m->console, m->description.name, m->description.terminal);
     return build_machine(m);

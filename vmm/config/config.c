@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#define NODES      32
-#define ATTRIBUTES 64
+#define NODES      48
+#define ATTRIBUTES 128
 
 static const char *const vm_attributes[] = {"name!",    "memory!",  "kernel", "initrd", "cmdline",
                                             "guest",    "terminal", "vcpus",  "exits",  "churn",
@@ -19,8 +19,12 @@ static const char *const module_attributes[] = {"rom!", "cmdline", NULL};
 static const struct xml_schema module_schema = {.name = "module", .attributes = module_attributes};
 static const char *const file_attributes[] = {"name!", "rom", "number", NULL};
 static const struct xml_schema file_schema = {.name = "file", .attributes = file_attributes};
-static const struct xml_child_rule vm_children[] = {
-    {&module_schema, 0, DESCRIPTION_MODULES}, {&file_schema, 0, DESCRIPTION_FILES}, {NULL, 0, 0}};
+static const char *const disk_attributes[] = {"controller!", "label", "type", "port", "device", NULL};
+static const struct xml_schema disk_schema = {.name = "disk", .attributes = disk_attributes};
+static const struct xml_child_rule vm_children[] = {{&module_schema, 0, DESCRIPTION_MODULES},
+                                                    {&file_schema, 0, DESCRIPTION_FILES},
+                                                    {&disk_schema, 0, DESCRIPTION_DISKS},
+                                                    {NULL, 0, 0}};
 static const struct xml_schema vm_schema = {
     .name = "vm", .attributes = vm_attributes, .children = vm_children};
 static const struct xml_child_rule config_children[] = {{&vm_schema, 1, 1}, {NULL, 0, 0}};
@@ -88,6 +92,44 @@ static bool read_files(struct vm_description *config, const struct xml_node *vm,
             if (strcmp(config->file[i].name, file->name) == 0)
                 return xml_fail(error, node->line, "<file>: the name % is there twice", file->name);
         config->files++;
+    }
+    return true;
+}
+
+static bool check_disk(const struct vm_description *config, const struct vm_disk *disk,
+                       const struct xml_node *node, struct xml_error *error)
+{
+    if (!disk->label[0] && disk->type != VM_DVD)
+        return xml_fail(error, node->line, "<disk>: expected the label of a Block session, found none");
+    for (const struct vm_disk *other = config->disk; other < disk; other++) {
+        if (other->port == disk->port && other->device == disk->device)
+            return xml_fail(error, node->line, "<disk>: expected a place of its own, found % there",
+                            other->label[0] ? other->label : "a DVD drive");
+        if (disk->label[0] && strcmp(other->label, disk->label) == 0)
+            return xml_fail(error, node->line, "<disk>: expected a label of its own, found % twice",
+                            disk->label);
+    }
+    return true;
+}
+
+static bool read_disks(struct vm_description *config, const struct xml_node *vm, struct xml_error *error)
+{
+    static const struct xml_range place = {.min = 0, .max = 1};
+    static const char *const types[] = {"disk", "dvd", NULL}, *const controllers[] = {"ide", NULL};
+
+    for (const struct xml_node *node = xml_child(vm, "disk"); node; node = xml_next(node, "disk")) {
+        struct vm_disk *disk = &config->disk[config->disks++];
+        unsigned type, controller;
+
+        if (!copy(node, "label", disk->label, sizeof(disk->label), error) ||
+            !xml_get_choice_or(node, "controller", controllers, 0, &controller, error) ||
+            !xml_get_choice_or(node, "type", types, 0, &type, error) ||
+            !xml_get_unsigned_or(node, "port", &place, 0, &disk->port, error) ||
+            !xml_get_unsigned_or(node, "device", &place, 0, &disk->device, error))
+            return false;
+        disk->type = (enum vm_disk_type)type;
+        if (!check_disk(config, disk, node, error))
+            return false;
     }
     return true;
 }
@@ -175,7 +217,7 @@ static bool read_vm(struct vm_description *config, const struct xml_node *vm, st
     if (!config->name[0])
         return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"");
     return read_memory(config, vm, error) && read_modules(config, vm, error) &&
-           read_firmware(config, vm, error) &&
+           read_firmware(config, vm, error) && read_disks(config, vm, error) &&
            xml_get_unsigned_or(vm, "vcpus", &vcpus, 1, &config->vcpus, error) &&
            xml_get_unsigned_or(vm, "churn", &churn, 0, &config->churn, error) &&
            check_boot(config, vm, error);

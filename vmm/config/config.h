@@ -25,6 +25,14 @@
  * menu: whether it offers a boot menu. file: what it finds by fw_cfg, the bytes of a ROM or a number of eight bytes.
  * debug: the guest has ports 0x402 and 0xe9, whose output goes to the log.
  *
+ * A machine can have disks, each a Block session of that label, at the IDE controller: port is the cable, device
+ * the drive (0 or 1; both are 0 if they are not there). A DVD drive needs no label: it is empty then.
+ *
+ *       <vm name="debian" memory="256" kernel="vmlinuz">
+ *         <disk label="root" controller="ide"/>
+ *         <disk label="cd" controller="ide" port="1" type="dvd"/>
+ *       </vm>
+ *
  * vcpus: how many processors the guest has, 1 (default) to 8. guest="..." instead of kernel runs one of the
  * guests that are part of the monitor (builtin.h). exits="TEXT": when the guest prints a line with
  * this text, the log gets the number of its exits by reason, as it always does at the guest's end.

@@ -99,6 +99,25 @@ static void test_firmware(void **state)
     assert_false(config.debug);
 }
 
+static void test_disks(void **state)
+{
+    struct vm_description config;
+    struct xml_error error;
+
+    (void)state;
+    assert_true(read_text("<config><vm name='a' memory='64' kernel='k'><disk label='root' controller='ide'/>"
+                          "<disk controller='ide' port='1' device='1' type='dvd'/></vm></config>",
+                          &config, &error));
+    assert_int_equal(config.disks, 2);
+    assert_string_equal(config.disk[0].label, "root");
+    assert_int_equal(config.disk[0].type, VM_HARD_DISK);
+    assert_int_equal(config.disk[0].port + config.disk[0].device, 0);
+    assert_string_equal(config.disk[1].label, "");
+    assert_int_equal(config.disk[1].type, VM_DVD);
+    assert_int_equal(config.disk[1].port, 1);
+    assert_int_equal(config.disk[1].device, 1);
+}
+
 #define BIOS_OPENS "<config>\n<vm name='a' memory='64' firmware='b'"
 #define VM_OPENS   "<config>\n<vm name='a' memory='64' kernel='k'"
 
@@ -150,6 +169,16 @@ static const struct {
     {VM_OPENS "><module rom='1'/><module rom='2'/><module rom='3'/><module rom='4'/><module rom='5'/>"
               "<module rom='6'/><module rom='7'/><module rom='8'/>\n<module rom='9'/></vm></config>",
      3, "module"},
+    {VM_OPENS ">\n<disk label='a'/></vm></config>", 3, "controller"},
+    {VM_OPENS ">\n<disk label='a' controller='scsi'/></vm></config>", 3, "scsi"},
+    {VM_OPENS ">\n<disk label='a' controller='ide' port='2'/></vm></config>", 3, "port"},
+    {VM_OPENS ">\n<disk label='a' controller='ide' device='2'/></vm></config>", 3, "device"},
+    {VM_OPENS ">\n<disk controller='ide'/></vm></config>", 3, "label"},
+    {VM_OPENS "><disk label='a' controller='ide'/>\n<disk label='b' controller='ide'/></vm></config>", 3,
+     "place"},
+    {VM_OPENS
+     "><disk label='a' controller='ide'/>\n<disk label='a' controller='ide' port='1'/></vm></config>",
+     3, "twice"},
 };
 
 static void test_wrong(void **state)
@@ -169,7 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linux),    cmocka_unit_test(test_memory_units), cmocka_unit_test(test_modules),
-        cmocka_unit_test(test_firmware), cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_firmware), cmocka_unit_test(test_disks),        cmocka_unit_test(test_wrong),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

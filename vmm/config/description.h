@@ -18,6 +18,7 @@
 #define DESCRIPTION_VCPUS   8u
 #define DESCRIPTION_FILES   8u
 #define DESCRIPTION_FILE    56u
+#define DESCRIPTION_DISKS   4u
 
 struct vm_module {
     char rom[DESCRIPTION_ROM];
@@ -29,6 +30,14 @@ struct vm_file {
     char name[DESCRIPTION_FILE];
     char rom[DESCRIPTION_ROM]; /* "": the number */
     uint64_t number;
+};
+
+enum vm_disk_type { VM_HARD_DISK, VM_DVD };
+
+struct vm_disk {
+    char label[DESCRIPTION_ROM]; /* of the Block session; of a DVD drive "": without medium */
+    enum vm_disk_type type;
+    uint64_t port, device; /* of IDE: cable, 0 or 1; drive, 0 or 1 */
 };
 
 struct vm_description {
@@ -50,4 +59,6 @@ struct vm_description {
     uint64_t churn; /* ms; 0: never */
     size_t modules;
     struct vm_module module[DESCRIPTION_MODULES];
+    size_t disks; /* at a place each */
+    struct vm_disk disk[DESCRIPTION_DISKS];
 };

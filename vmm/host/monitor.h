@@ -7,6 +7,7 @@
 #include "base/include/component.h"
 #include "vmm/board/machine.h"
 #include "vmm/cpu/vcpu.h"
+#include "vmm/host/block.h"
 #include "vmm/host/console.h"
 #include "vmm/host/crew.h"
 #include "vmm/host/firmware.h"
@@ -29,6 +30,7 @@ struct monitor {
     struct crew crew;
     struct churn churn;
     struct console console;
+    struct host_disks disks;
     uint64_t started; /* virtual ns */
     unsigned fast_resets;
 };
