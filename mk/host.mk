@@ -115,7 +115,7 @@ fuzz: fuzzers
 
 # tools/check's program: the readers of scenarios, without sanitizers, as a user waits for it.
 CHECK_SOURCES := tools/check.c base/config_parse.c init/config.c init/route.c tests/init/config.c lib/elf/elf.c lib/format/format.c $(wildcard drivers/*/config.c) \
-	servers/vdi/config.c servers/report_rom/config.c \
+	servers/vdi/config.c servers/report_rom/config.c lib/block/driver_config.c \
 	vmm/config/config.c vmm/test/builtin.c vmm/test/builtin.S vmm/bus/ram.c vmm/firmware/e820.c \
 	vmm/firmware/linux.c vmm/firmware/load.c vmm/firmware/multiboot.c $(call no_tests,$(call sources,lib/xml,c))
 CHECK_OBJECTS := $(patsubst %,$(HOST)/check.obj/%.o,$(CHECK_SOURCES))

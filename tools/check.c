@@ -20,11 +20,11 @@
 #include "base/include/session/rom.h"
 #include "base/include/session/terminal.h"
 #include "base/include/session/vm.h"
-#include "drivers/ahci/config.h"
 #include "drivers/nvme/config.h"
 #include "drivers/uart16550/config.h"
 #include "init/config.h"
 #include "init/route.h"
+#include "lib/block/driver_config.h"
 #include "lib/block/session.h"
 #include "lib/elf/elf.h"
 #include "servers/report_rom/config.h"
@@ -340,13 +340,14 @@ static void check_nvme(struct check *check, const struct config_start *start)
     check_request(check, start, start->config_line, DEVICE_SERVICE, nvme.label, "");
 }
 
-static void check_ahci(struct check *check, const struct config_start *start)
+/* Of any driver of disks. */
+static void check_driver(struct check *check, const struct config_start *start)
 {
-    struct ahci_config ahci;
+    struct driver_config driver;
     struct xml_error error;
     size_t bytes;
     char *text = config_text(check, start, CONFIG_BYTES, &bytes);
-    bool good = text && ahci_config_read(&ahci, text, bytes, &error);
+    bool good = text && driver_config_read(&driver, text, bytes, &error);
 
     free(text);
     if (!text)
@@ -356,7 +357,7 @@ static void check_ahci(struct check *check, const struct config_start *start)
         return;
     }
     check_request(check, start, start->config_line, LOG_SERVICE, "", "");
-    check_request(check, start, start->config_line, DEVICE_SERVICE, ahci.device, "");
+    check_request(check, start, start->config_line, DEVICE_SERVICE, driver.device, "");
 }
 
 /* A component's configuration, by its own reader; every component has a route for LOG. */
@@ -552,8 +553,8 @@ static void check_all(struct check *check)
             check_uart(check, start);
         else if (start_is(check, start, "nvme.elf"))
             check_nvme(check, start);
-        else if (start_is(check, start, "ahci.elf"))
-            check_ahci(check, start);
+        else if (start_is(check, start, "ahci.elf") || start_is(check, start, "virtio_blk.elf"))
+            check_driver(check, start);
         else if (start_is(check, start, "vdi.elf"))
             check_vdi(check, start);
         else if (start_is(check, start, "report_rom.elf"))

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "drivers/disk.h"
+#include "lib/block/disk.h"
 
 #include <stddef.h>
 

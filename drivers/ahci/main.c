@@ -8,33 +8,26 @@
  * The controller reads and writes the client's own data area: the driver never looks at a byte of it.
  */
 #include "base/include/config.h"
-#include "base/include/device.h"
 #include "base/include/log.h"
 #include "drivers/ahci/ahci.h"
-#include "drivers/ahci/config.h"
-#include "lib/block/block_server.h"
+#include "lib/block/driver.h"
+#include "lib/block/driver_config.h"
 
 #include <string.h>
 
-#define DISKS       8u /* with clients, at a time */
-#define REGISTERS   5u /* BAR */
-#define PORTS_AT    0x100u
-#define PORT_BYTES  0x80u
-#define TURNS       20000u
-#define IRQ_TURNS   50000u     /* interrupts are served so often in a second at most */
-#define ZEROS_BYTES 0x10000u   /* what zeroes are written from */
-#define IO_PORTS    0x1000000u /* where the controller sees its ports' memory, zeros, and each client's */
-#define IO_ZEROS    0x2000000u
-#define IO_CLIENTS  0x10000000u
-#define IO_CLIENT   0x1000000u
+#define DISKS      8u /* with clients, at a time */
+#define REGISTERS  5u /* BAR */
+#define PORTS_AT   0x100u
+#define PORT_BYTES 0x80u
+#define TURNS      20000u
+#define IRQ_TURNS  50000u /* interrupts are served so often in a second at most */
 
 /* Selectors, and bits of CAP_NT: the interrupt, then the clients'. */
 #define CAP_IRQ    CAP_FREE
 #define CAP_CLIENT (CAP_FREE + 1)
 #define BIT_IRQ    1ull
 
-static struct ahci_config config;
-static struct device device;
+static struct driver_config config;
 static volatile uint32_t *registers;
 static uint64_t tsc_hz;
 static struct ahci ahci;
@@ -42,15 +35,9 @@ static struct event interrupt_event;
 
 static struct server_place places[DISKS];
 static struct block_session sessions[DISKS];
-static struct block_server server;
-
-/* A place's disk: chosen when its session begins. */
-static struct {
-    unsigned port;
-    struct block_header header;
-    bool mapped;
-    struct disk_request request[BLOCK_TAGS];
-} disks[DISKS];
+static struct driver_disk disks[DISKS];
+static struct driver driver;
+static unsigned ports[DISKS]; /* a place's: chosen when its session begins */
 
 static uint64_t now(void)
 {
@@ -89,20 +76,28 @@ static void interrupted(void *context, uint64_t bits)
 
 static void describe(unsigned place)
 {
-    const struct ahci_drive *drive = ahci_drive(&ahci, disks[place].port);
-    uint32_t data = BLOCK_DONATION - BLOCK_DATA;
+    const struct ahci_drive *drive = ahci_drive(&ahci, ports[place]);
+    uint32_t most = drive ? (BLOCK_DONATION - BLOCK_DATA) / drive->bytes : 0;
+    struct block_header header;
 
-    disks[place].header = (struct block_header){.flags = (drive->atapi ? BLOCK_READ_ONLY : 0u) |
-                                                         (drive->discards ? BLOCK_DISCARDS : 0u),
-                                                .sectors = drive->sectors,
-                                                .sector_bytes = drive->bytes,
-                                                .physical_bytes = drive->physical,
-                                                .most = drive->atapi ? 64 : data / drive->bytes,
-                                                .most_empty = ZEROS_BYTES / drive->bytes,
-                                                .depth = drive->depth};
-    if (!drive->atapi && !drive->lba48 && disks[place].header.most > 256)
-        disks[place].header.most = 256;
-    memcpy(disks[place].header.serial, drive->serial, sizeof(drive->serial));
+    if (!drive) {
+        driver_describe(&driver, place, NULL);
+        return;
+    }
+    if (drive->atapi)
+        most = 64;
+    else if (!drive->lba48 && most > 256)
+        most = 256;
+    header = (struct block_header){.flags = (drive->atapi ? BLOCK_READ_ONLY : 0u) |
+                                            (drive->discards ? BLOCK_DISCARDS : 0u),
+                                   .sectors = drive->sectors,
+                                   .sector_bytes = drive->bytes,
+                                   .physical_bytes = drive->physical,
+                                   .most = most,
+                                   .most_empty = DRIVER_ZEROS / drive->bytes,
+                                   .depth = drive->depth};
+    memcpy(header.serial, drive->serial, sizeof(drive->serial));
+    driver_describe(&driver, place, &header);
 }
 
 /* A drive has become ready, or has gone: whoever has its port is told. */
@@ -119,65 +114,20 @@ static void changed(void *context, unsigned port)
         log_line("port %u: %s", port,
                  ahci.port[port].wrong ? ahci.port[port].wrong : "the drive was taken away");
     for (unsigned i = 0; i < DISKS; i++)
-        if (places[i].open && disks[i].port == port) {
-            if (drive)
-                describe(i);
-            block_server_changed(&server, i);
-        }
+        if (places[i].open && ports[i] == port)
+            describe(i);
 }
 
-/* Of a drive that has gone, the client is told that first: then no answer goes to it, and it opens again. */
 static void done(void *context, unsigned port, struct disk_request *request, enum disk_status status)
 {
-    static const enum block_status statuses[] = {
-        [DISK_OK] = BLOCK_OK, [DISK_MEDIUM] = BLOCK_MEDIUM, [DISK_GONE] = BLOCK_MEDIUM};
-
     (void)context;
     (void)port;
-    for (unsigned i = 0; i < DISKS; i++)
-        if (request >= disks[i].request && request < disks[i].request + BLOCK_TAGS) {
-            if (status == DISK_GONE)
-                block_server_changed(&server, i);
-            block_answer(&server, i, (unsigned)(request - disks[i].request), statuses[status]);
-        }
+    driver_done(&driver, request, status);
 }
 
-static const struct block_header *disk_of(void *context, unsigned place)
+static bool submit(unsigned place, struct disk_request *request)
 {
-    const struct ahci_drive *drive = ahci_drive(&ahci, disks[place].port);
-
-    (void)context;
-    return drive && drive->sectors && disks[place].header.sectors ? &disks[place].header : NULL;
-}
-
-static bool begin(void *context, unsigned place, const struct block_request *request)
-{
-    static const enum disk_action actions[] = {[BLOCK_READ] = DISK_READ,
-                                               [BLOCK_WRITE] = DISK_WRITE,
-                                               [BLOCK_FLUSH] = DISK_FLUSH,
-                                               [BLOCK_WRITE_ZEROES] = DISK_WRITE,
-                                               [BLOCK_DISCARD] = DISK_DISCARD};
-    const struct ahci_drive *drive = ahci_drive(&ahci, disks[place].port);
-    struct disk_request *wanted = &disks[place].request[request->tag];
-    uint32_t bytes = request->count * disks[place].header.sector_bytes;
-    bool data = request->action == BLOCK_READ || request->action == BLOCK_WRITE;
-
-    (void)context;
-    *wanted = (struct disk_request){.action = actions[request->action],
-                                    .fua = request->flags & BLOCK_FUA,
-                                    .sector = request->sector,
-                                    .count = request->count};
-    if (data || request->action == BLOCK_WRITE_ZEROES) {
-        wanted->pieces = 1;
-        wanted->piece[0].bytes = bytes;
-        wanted->piece[0].address =
-            data ? IO_CLIENTS + place * (uint64_t)IO_CLIENT + BLOCK_DATA + request->offset : IO_ZEROS;
-    }
-    if (request->action == BLOCK_DISCARD && drive && !drive->discards) {
-        block_answer(&server, place, request->tag, BLOCK_OK); /* it may do nothing */
-        return true;
-    }
-    if (!ahci_submit(&ahci, disks[place].port, wanted, now()))
+    if (!ahci_submit(&ahci, ports[place], request, now()))
         return false;
     work();
     return true;
@@ -215,44 +165,15 @@ static unsigned choose(void *context, const struct server_request *request)
     if (port == AHCI_PORTS)
         return settled() ? SERVER_NO_PLACE : DISKS;
     for (unsigned i = 0; i < DISKS; i++)
-        if (places[i].open && disks[i].port == port)
+        if (places[i].open && ports[i] == port)
             return i;
     while (place < DISKS && places[place].open)
         place++;
     if (place == DISKS)
         return DISKS;
-    disks[place].port = port;
-    disks[place].header = (struct block_header){.sectors = 0};
-    if (ahci_drive(&ahci, port))
-        describe(place);
+    ports[place] = port;
+    describe(place);
     return place;
-}
-
-/* The session's memory becomes the controller's; of more than a window it sees the beginning only. */
-static enum error (*frame_open)(void *context, unsigned place);
-
-static enum error opened(void *context, unsigned place)
-{
-    uint64_t bytes = places[place].session.bytes;
-    enum error error;
-
-    if (bytes > IO_CLIENT)
-        return ERROR_BAD_ARGUMENT;
-    error = device_map(&device, &(struct dataspace){places[place].session.dataspace, bytes},
-                       IO_CLIENTS + place * (uint64_t)IO_CLIENT, MEM_READ | MEM_WRITE);
-    disks[place].mapped = !error;
-    return error ? error : frame_open(context, place);
-}
-
-static void closed(void *context, unsigned place)
-{
-    enum error error =
-        disks[place].mapped ? device_unmap(&device, IO_CLIENTS + place * (uint64_t)IO_CLIENT) : ERROR_OK;
-
-    (void)context;
-    if (error)
-        log_line("port %u: its client's memory: %s", disks[place].port, error_text(error));
-    disks[place].mapped = false;
 }
 
 /* ---- The start */
@@ -270,33 +191,20 @@ static const char *rest(void)
     return NULL;
 }
 
-static bool memory_for(uint64_t bytes, uint64_t address, uint64_t rights, void **attached)
-{
-    struct dataspace memory;
-    enum error error = memory_alloc(bytes, &memory, attached);
-
-    if (!error)
-        error = device_map(&device, &memory, address, rights);
-    if (error)
-        log_line("device %s: memory: %s", config.device, error_text(error));
-    return !error;
-}
-
 static bool controller_start(void)
 {
-    struct device_message message;
     volatile void *bar;
-    void *ports, *zeros;
+    void *memory;
     const char *wrong;
     uint64_t bytes;
-    enum error error = device_open(config.device, &device);
+    bool msix;
+    enum error error;
 
-    if (!error)
-        error = device_bar(&device, REGISTERS, &bar, &bytes);
-    if (!error)
-        error = device_interrupt(&device, CAP_IRQ, BIT_IRQ, &message);
+    if (!driver_open(&driver, CAP_IRQ, BIT_IRQ, &msix))
+        return false;
+    error = device_bar(&driver.device, REGISTERS, &bar, &bytes);
     if (error) {
-        log_line("device %s: %s", config.device, error_text(error));
+        driver_wrong(&driver, error_text(error));
         return false;
     }
     registers = bar;
@@ -306,16 +214,14 @@ static bool controller_start(void)
     for (unsigned i = 0; i < AHCI_PORTS; i++) /* a port has to lie in the registers that there are */
         if (PORTS_AT + (i + 1) * PORT_BYTES > bytes)
             ahci.implemented &= ~(1u << i);
-    if (!wrong &&
-        !(memory_for((uint64_t)ahci_ports(&ahci) * AHCI_PORT_SIZE, IO_PORTS, MEM_READ | MEM_WRITE, &ports) &&
-          memory_for(ZEROS_BYTES, IO_ZEROS, MEM_READ, &zeros)))
+    if (!wrong && !driver_memory(&driver, (uint64_t)ahci_ports(&ahci) * AHCI_PORT_SIZE, DRIVER_IO, &memory))
         return false;
     if (!wrong) {
-        error = device_dma(&device, true);
-        wrong = error ? error_text(error) : ahci_start(&ahci, now(), ports, IO_PORTS);
+        error = device_dma(&driver.device, true);
+        wrong = error ? error_text(error) : ahci_start(&ahci, now(), memory, DRIVER_IO);
     }
     if (wrong)
-        log_line("device %s: %s", config.device, wrong);
+        driver_wrong(&driver, wrong);
     return !wrong;
 }
 
@@ -323,25 +229,24 @@ int component_main(void)
 {
     struct pd_info info;
 
-    if (!config_load(ahci_config_read, &config) || pd_info(&info) != ERROR_OK)
+    if (!config_load(driver_config_read, &config) || pd_info(&info) != ERROR_OK)
         return 1;
     tsc_hz = info.tsc_hz;
+    driver = (struct driver){.label = config.device,
+                             .server = {.server = {.place = places,
+                                                   .places = DISKS,
+                                                   .period = tsc_hz / TURNS,
+                                                   .signal = CAP_CLIENT,
+                                                   .bit = 1,
+                                                   .choose = choose},
+                                        .session = sessions},
+                             .disk = disks,
+                             .submit = submit};
     if (!controller_start())
         return 1;
     interrupt_event = (struct event){.bits = BIT_IRQ, .period = tsc_hz / IRQ_TURNS, .handle = interrupted};
     event_add(&interrupt_event);
-    server = (struct block_server){.server = {.place = places,
-                                              .places = DISKS,
-                                              .period = tsc_hz / TURNS,
-                                              .signal = CAP_CLIENT,
-                                              .bit = 1,
-                                              .choose = choose,
-                                              .close = closed},
-                                   .session = sessions,
-                                   .disk = disk_of,
-                                   .begin = begin};
-    block_server_start(&server);
-    frame_open = server.server.open;
-    server.server.open = opened;
+    if (!driver_serve(&driver))
+        return 1;
     event_loop();
 }

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "drivers/disk.h"
+#include "lib/block/disk.h"
 
 #define VIRTIO_SLOTS  32u
 #define VIRTIO_MEMORY 0x4000u /* bytes that it needs */

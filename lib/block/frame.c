@@ -65,7 +65,8 @@ void block_server_changed(struct block_server *server, unsigned place)
     struct block_session *session = &server->session[place];
     const struct block_header *disk = server->disk(server->context, place);
 
-    if (!server->server.place[place].open || server->server.place[place].ended)
+    /* A session whose disk has gone stays so, whichever disk comes: its client opens another. */
+    if (!server->server.place[place].open || server->server.place[place].ended || session->block.broken)
         return;
     if (!disk && session->block.info.state != BLOCK_STATE_READY)
         return;
