@@ -481,24 +481,35 @@ def dma(vendor, *arguments):
                "--until", "dma: done", check=dma_is_contained(vendor == "intel"))
 
 
-def ahci(vendor, kills):
-    """A disk at the machine's SATA controller, tested by its Block session, or with its driver killed under load."""
-    scenario, name, counted = ("ahci-kills", "killed 20 times", "--deterministic ") if kills else ("ahci", "a disk", "")
-    disk = f"{{build}}/test/{scenario}-{vendor}.img"
+# QEMU's device for each driver of disks: of disk d0, which has the serial number DISK42.
+DISK_DEVICES = {
+    "ahci": "ide-hd,drive=d0,bus=ide.0,serial=DISK42",
+    "virtio_blk": "virtio-blk-pci,drive=d0,serial=DISK42,addr=4,disable-legacy=on,iommu_platform=on",
+}
 
+
+def with_disk(name, scenario, device, until, *arguments, check=None, drive=""):
+    """A Test of a scenario with one disk of 64 MiB, empty at first, which is the test's own."""
+    disk = "{build}/test/" + re.sub(r"\W+", "-", name) + ".img"
+    return Test(name, ["sh", "-c", f"mkdir -p {{build}}/test && rm -f {disk} && truncate -s 64M {disk} && "
+                       f"exec tools/run tests/block/{scenario}.xml --no-build --headless --log {{log}} {' '.join(arguments)} "
+                       f"--qemu=-drive --qemu=if=none,id=d0,format=raw,file={disk}{drive} "
+                       f"--qemu=-device --qemu={device} --until '{until}'"], check=check)
+
+
+def disk_driver(driver, vendor, kills):
+    """A disk behind an IOMMU, tested by its Block session, or with its driver killed under load."""
     def check(output):
         if not kills:
             return None if re.search(r"blk DISK42: [34]\d{3} requests", output) else "not all was tried"
-        pages = re.search(r"ahci: killed 20 times: free pages of core (\d+) -> (\d+), of the kernel (\d+) -> (\d+)", output)
+        pages = re.search(rf"{driver}: killed 20 times: free pages of core (\d+) -> (\d+), of the kernel (\d+) -> (\d+)", output)
         if not pages or int(pages[1]) > int(pages[2]) or int(pages[3]) > int(pages[4]):
             return f"not killed 20 times, or pages leaked: {pages and pages[0]}"
         return None if re.search(r"blk DISK42: \d{4,} requests, \d{3,} of them flushes", output) else "there was no load"
 
-    return Test(f"ahci: {name}, {vendor} IOMMU",
-                ["sh", "-c", f"mkdir -p {{build}}/test && rm -f {disk} && truncate -s 64M {disk} && "
-                 f"exec tools/run tests/block/{scenario}.xml --no-build --headless --log {{log}} {counted}--machine q35-{vendor}-iommu "
-                 f"--qemu=-drive --qemu=if=none,id=d0,format=raw,file={disk} "
-                 "--qemu=-device --qemu=ide-hd,drive=d0,bus=ide.0,serial=DISK42 --until 'blk DISK42: done'"], check=check)
+    return with_disk(f"{driver}: {'killed 20 times' if kills else 'a disk'}, {vendor} IOMMU", driver + ("-kills" if kills else ""),
+                     DISK_DEVICES[driver], "blk DISK42: done", "--machine", f"q35-{vendor}-iommu",
+                     *(["--deterministic"] if kills else []), check=check)
 
 
 # tests/guest: how many tests pass in each mode at least, and the monitor's reasons for the resets, in their order.
@@ -775,7 +786,14 @@ TESTS = [
                                                             {"part": 50, "vdi": 50})),
     run("blk: another disk", "tests/components/blk/another.xml", "--until", "blk scratch: done",
         check=says("blk scratch: another disk is there now")),
-    *(ahci(vendor, kills) for vendor in ("amd", "intel") for kills in (False, True)),
+    *(disk_driver(driver, vendor, kills) for driver in DISK_DEVICES for vendor in ("amd", "intel") for kills in (False, True)),
+    # QEMU has a transitional device's DMA go around the IOMMU, and says so.
+    with_disk("virtio_blk: a transitional device of QEMU's", "virtio_blk", "virtio-blk-pci,drive=d0,addr=4", "virtio_blk: has failed",
+              "--machine", "q35-intel-iommu", "--faulty", "--timeout", "30", check=says(
+                  r"^\[init -> virtio_blk\] device 00:04.0: its DMA does not go through the IOMMU \(QEMU: iommu_platform=on\)$")),
+    with_disk("virtio_blk: a disk that can only be read", "virtio_blk-read-only", DISK_DEVICES["virtio_blk"], r"scribbler 0: done",
+              "--machine", "q35-intel-iommu", drive=",readonly=on", check=says(
+                  r"^\[init -> virtio_blk\] device 00:04.0: 131072 sectors .*, read-only", r"^\[init -> scribbler\] scribbler 0: done: .* 0 wrong$")),
     dma("amd"),
     dma("intel"),
     *(run(f"bad: devices, {vendor} IOMMU", "tests/bad/devices.xml", "--machine", f"q35-{vendor}-iommu", "--until",

@@ -28,7 +28,6 @@
 #define STATUS_DRIVER      2u
 #define STATUS_RUNS        4u
 #define STATUS_FEATURES    8u
-#define NO_MESSAGE         0xffffu
 
 /* Features (5.2.3, 6). */
 #define FEATURE_SIZE_MAX  (1ull << 1)
@@ -57,8 +56,7 @@
 
 enum request_type { TYPE_IN, TYPE_OUT, TYPE_FLUSH = 4, TYPE_ID = 8, TYPE_DISCARD = 11, TYPE_ZEROES = 13 };
 
-#define SERIAL_BYTES 20u
-#define ANSWER_OK    0u
+#define ANSWER_OK 0u
 
 /* The memory: descriptors, the two rings, then 64 bytes for each slot. */
 #define ENTRIES_MAX    256u
@@ -173,7 +171,7 @@ static const char *queue_start(struct virtio_blk *virtio, uint16_t message)
 {
     unsigned size;
 
-    common_write(virtio, CONFIG_MESSAGE, 2, NO_MESSAGE);
+    common_write(virtio, CONFIG_MESSAGE, 2, VIRTIO_NO_MESSAGE);
     common_write(virtio, QUEUE_SELECT, 2, 0);
     size = common_read(virtio, QUEUE_SIZE, 2);
     for (virtio->entries = ENTRIES_MAX; virtio->entries > size; virtio->entries /= 2)
@@ -203,7 +201,7 @@ const char *virtio_start(struct virtio_blk *virtio, bool behind_iommu, uint16_t 
     memset(virtio->memory, 0, VIRTIO_MEMORY);
     virtio->available = virtio->used = 0;
     virtio->dead = false;
-    virtio->pin = message == NO_MESSAGE;
+    virtio->pin = message == VIRTIO_NO_MESSAGE;
     common_write(virtio, DEVICE_STATUS, 1, STATUS_ACKNOWLEDGE);
     common_write(virtio, DEVICE_STATUS, 1, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
     offered = features_read(virtio);
@@ -345,11 +343,28 @@ bool virtio_serial(struct virtio_blk *virtio, struct disk_request *request)
         return false;
     virtio->slot[slot] = request;
     request->flushing = true; /* nothing follows */
-    if (request->pieces != 1 || request->piece[0].bytes != SERIAL_BYTES)
+    if (request->pieces != 1 || request->piece[0].bytes != VIRTIO_SERIAL)
         finish(virtio, slot, DISK_MEDIUM);
     else
         submit(virtio, slot, TYPE_ID);
     return true;
+}
+
+/* The device may write them meanwhile: each is read once. */
+void virtio_serial_text(const uint8_t *data, char text[VIRTIO_SERIAL + 1])
+{
+    unsigned used = 0;
+
+    for (; used < VIRTIO_SERIAL; used++) {
+        char character = (char)((const volatile uint8_t *)data)[used];
+
+        if (!character)
+            break;
+        text[used] = character > ' ' && character <= '~' ? character : ' ';
+    }
+    while (used && text[used - 1] == ' ')
+        used--;
+    text[used] = '\0';
 }
 
 /* A write that is to be durable has a flush behind it: the device has no such writes. */
@@ -360,7 +375,8 @@ static void answered(struct virtio_blk *virtio, unsigned slot)
 
     if (status != ANSWER_OK) {
         finish(virtio, slot, DISK_MEDIUM);
-    } else if (request->fua && request->action == DISK_WRITE && !request->flushing && virtio->disk.flushes) {
+    } else if (request->fua && !request->flushing && virtio->disk.flushes &&
+               (request->action == DISK_WRITE || request->action == DISK_WRITE_ZEROES)) {
         request->flushing = true;
         submit(virtio, slot, TYPE_FLUSH);
     } else {

@@ -15,6 +15,9 @@
 #define VIRTIO_SLOTS  32u
 #define VIRTIO_MEMORY 0x4000u /* bytes that it needs */
 #define VIRTIO_SECTOR 512u    /* the unit of the capacity */
+#define VIRTIO_SERIAL 20u     /* bytes of a serial number */
+
+#define VIRTIO_NO_MESSAGE 0xffffu
 
 /* The parts of its registers: in a BAR, at an offset. */
 enum virtio_part { VIRTIO_COMMON, VIRTIO_NOTIFY, VIRTIO_ISR, VIRTIO_CONFIG, VIRTIO_PARTS };
@@ -72,8 +75,8 @@ bool virtio_rest(const struct virtio_blk *virtio);
 
 /*
  * From rest to where requests can be made; layout, wiring and memory are set. behind_iommu: what the device does
- * must go through it, which the device has to promise. message: of MSI-X for the queue, or 0xffff for the pin. NULL, or what
- * is wrong.
+ * must go through it, which the device has to promise. message: of MSI-X for the queue, or VIRTIO_NO_MESSAGE for
+ * the pin. NULL, or what is wrong.
  */
 const char *virtio_start(struct virtio_blk *virtio, bool behind_iommu, uint16_t message);
 
@@ -86,3 +89,6 @@ bool virtio_work(struct virtio_blk *virtio);
 
 /* Asks for the disk's serial number: 20 bytes, in the request's one piece. Else like virtio_submit(). */
 bool virtio_serial(struct virtio_blk *virtio, struct disk_request *request);
+
+/* That number as a text of VIRTIO_SERIAL bytes at most: printable, without blanks at its end. */
+void virtio_serial_text(const uint8_t *data, char text[VIRTIO_SERIAL + 1]);

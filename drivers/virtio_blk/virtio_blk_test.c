@@ -389,11 +389,13 @@ static void test_requests(void **state)
     assert_int_equal(finished[DISK_MEDIUM], 1);
 }
 
-/* Durable by a flush behind it; where the device keeps nothing back, without. */
+/* Durable by a flush behind it; where the device keeps nothing back, without. So are zeroes. */
 static void test_fua(void **state)
 {
-    for (unsigned flushes = 0; flushes < 2; flushes++) {
-        struct disk_request write = request_of(DISK_WRITE, 5, 1, 0), flush = request_of(DISK_FLUSH, 0, 0, 0);
+    for (unsigned row = 0; row < 4; row++) {
+        struct disk_request write = request_of(row & 2 ? DISK_WRITE_ZEROES : DISK_WRITE, 5, 1, 0),
+                            flush = request_of(DISK_FLUSH, 0, 0, 0);
+        unsigned flushes = row & 1;
 
         setup(state);
         model.features &= flushes ? UINT64_MAX : ~(1ull << 9);
@@ -474,6 +476,29 @@ static void test_hostile(void **state)
     }
 }
 
+static void test_serial(void **state)
+{
+    static const struct {
+        const char *told, *text;
+    } rows[] = {{"DISK42", "DISK42"},
+                {"exactly-20-bytes-lon", "exactly-20-bytes-lon"},
+                {"a b  ", "a b"},
+                {"\x01\xff\n", ""},
+                {"", ""},
+                {"x\033[2Jy", "x [2Jy"}};
+    char text[VIRTIO_SERIAL + 1];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        uint8_t told[VIRTIO_SERIAL] = {0};
+
+        memcpy(told, rows[i].told, strlen(rows[i].told));
+        memset(text, 'z', sizeof(text));
+        virtio_serial_text(told, text);
+        assert_string_equal(text, rows[i].text);
+    }
+}
+
 static uint8_t space[256];
 
 static uint32_t space_read(void *context, unsigned offset)
@@ -528,8 +553,13 @@ static void test_find(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_start), TEST(test_refused_devices),  TEST(test_requests),
-        TEST(test_fua),   TEST(test_refused_requests), TEST(test_hostile),
+        TEST(test_start),
+        TEST(test_refused_devices),
+        TEST(test_requests),
+        TEST(test_fua),
+        TEST(test_refused_requests),
+        TEST(test_hostile),
+        TEST(test_serial),
         TEST(test_find),
     };
 
