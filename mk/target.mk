@@ -39,11 +39,12 @@ KERNEL_OBJECTS := $(call objects,$(KERNEL),$(KERNEL_SOURCES))
 component_sources = $(call no_tests,$(call sources,$(1),c)) $(call sources,$(1),S)
 COMPONENT_DIRS := $(foreach d,$(patsubst %/,%,$(wildcard core/ init/ vmm/ drivers/*/ servers/*/ examples/*/ tests/components/*/)),\
 	$(if $(wildcard $(d)/main.c),$(d)))
-# Tests that take core's or init's place: name=folders and files.
+# Tests that take core's, init's or a driver's place: name=folders and files.
 comma := ,
 empty :=
 space := $(empty) $(empty)
 ROOT_TESTS := ktest=tests/kernel,kernel/guest_state.c bench=tests/bench,tests/kernel/support \
+	rogue=tests/rogue,$(subst $(space),$(comma),$(call no_tests,$(filter-out drivers/nvme/main.c,$(wildcard drivers/nvme/*.c)))) \
 	init-test=tests/init,servers/info/free.c,$(subst $(space),$(comma),$(call no_tests,$(filter-out init/main.c,$(wildcard init/*.c))))
 COMPONENTS := $(foreach d,$(COMPONENT_DIRS),$(TARGET)/$(notdir $(d)).elf) \
 	$(foreach t,$(ROOT_TESTS),$(TARGET)/$(firstword $(subst =, ,$(t))).elf)

@@ -20,7 +20,6 @@
 #include "base/include/session/rom.h"
 #include "base/include/session/terminal.h"
 #include "base/include/session/vm.h"
-#include "drivers/nvme/config.h"
 #include "drivers/uart16550/config.h"
 #include "init/config.h"
 #include "init/route.h"
@@ -321,25 +320,6 @@ static void check_kernel(struct check *check, const struct config_start *start, 
         munmap(ram.high, ram.high_size);
 }
 
-static void check_nvme(struct check *check, const struct config_start *start)
-{
-    struct nvme_config nvme;
-    struct xml_error error;
-    size_t bytes;
-    char *text = config_text(check, start, CONFIG_BYTES, &bytes);
-    bool good = text && nvme_config_read(&nvme, text, bytes, &error);
-
-    free(text);
-    if (!text)
-        return;
-    if (!good) {
-        refuse(check, error.line, "%s: %s", start->name, error.reason);
-        return;
-    }
-    check_request(check, start, start->config_line, LOG_SERVICE, "", "");
-    check_request(check, start, start->config_line, DEVICE_SERVICE, nvme.label, "");
-}
-
 /* Of any driver of disks. */
 static void check_driver(struct check *check, const struct config_start *start)
 {
@@ -551,9 +531,8 @@ static void check_all(struct check *check)
             check_vmm(check, start);
         else if (start_is(check, start, "uart16550.elf"))
             check_uart(check, start);
-        else if (start_is(check, start, "nvme.elf"))
-            check_nvme(check, start);
-        else if (start_is(check, start, "ahci.elf") || start_is(check, start, "virtio_blk.elf"))
+        else if (start_is(check, start, "ahci.elf") || start_is(check, start, "virtio_blk.elf") ||
+                 start_is(check, start, "nvme.elf"))
             check_driver(check, start);
         else if (start_is(check, start, "vdi.elf"))
             check_vdi(check, start);

@@ -76,7 +76,7 @@ def qemu_arguments(options, kernel, modules, append):
 
 
 def make_disk(path):
-    """A disk whose 64-bit words hold their number times a constant (drivers/nvme), made anew unless it is as it should be."""
+    """A disk whose 64-bit words hold their number times a constant (tests/rogue), made anew unless it is as it should be."""
     wanted = b"".join((number * DISK_PATTERN & (1 << 64) - 1).to_bytes(8, "little") for number in range(DISK_BYTES // 8))
     try:
         with open(path, "rb") as file:

@@ -1,293 +1,350 @@
 /* SPDX-License-Identifier: ISC */
-/* NVMe controllers: drivers/nvme/nvme.h. What the controller writes is copied once and checked. */
-#include "drivers/nvme/nvme.h"
+/* The controller's state machine (NVM Express 1.4, 7.6): see nvme.h. */
+#include "drivers/nvme/engine.h"
 
 #include <string.h>
 
-/* Registers (NVM Express 1.4, 3.1). */
-#define CAP       0x00
-#define CC        0x14
-#define CSTS      0x1c
-#define AQA       0x24
-#define ASQ       0x28
-#define ACQ       0x30
-#define DOORBELLS 0x1000
+#define POLL_MS    1u
+#define UNIT_MS    500u   /* of the controller's own time limit */
+#define OWN_MS     5000u  /* until it has done a command of the driver's own */
+#define COMMAND_MS 30000u /* until it has done one of those under way */
+#define TRIES      3u     /* for a request, and for a controller that does not come up */
 
-#define CAP_ENTRIES(low)   (((low)&0xffff) + 1) /* of a queue, at most */
-#define CAP_TIMEOUT(low)   ((low) >> 24)        /* until it is ready or at rest, in units of 500 ms */
-#define CAP_STRIDE(high)   ((high)&0xf)
-#define CAP_PAGE_MIN(high) ((high) >> 16 & 0xf)
-#define CC_ENABLE          1u
-#define CC_SIZES           (6u << 16 | 4u << 20) /* log2 of an entry's bytes */
-#define CSTS_READY         1u
-#define CSTS_FATAL         2u
-#define TIMEOUT_WAITS      500u /* in such a unit */
-
-#define SUBMISSION_BYTES 64u
-#define COMPLETION_WORDS 4u
-#define ANSWER_WAITS     64u /* interrupts without an answer */
-
-enum admin_command { CREATE_SUBMISSION = 1, CREATE_COMPLETION = 5, IDENTIFY = 6 };
-enum io_command { WRITE = 1, READ = 2 };
-
-#define IDENTIFY_NAMESPACE  0u
-#define IDENTIFY_CONTROLLER 1u
-#define NAMESPACE           1u
-#define IDENTIFY_MODEL      24u
-#define NAMESPACE_LAST      25u                /* NLBAF: the highest number of a format */
-#define NAMESPACE_FORMAT    26u                /* FLBAS: the one that is used */
-#define NAMESPACE_FORMATS   128u               /* LBAF: each in four bytes */
-#define FORMAT_METADATA(f)  ((f)&0xffff)       /* bytes a block */
-#define FORMAT_SHIFT(f)     ((f) >> 16 & 0xff) /* log2 of a block's bytes */
-#define FORMAT(last, flbas) (((flbas)&0xf) | ((last) > 15 ? (flbas) >> 1 & 0x30 : 0))
-#define QUEUE_CONTIGUOUS    1u
-#define QUEUE_INTERRUPTS    2u
-
-/* Pages of the memory: submissions and completions of each queue, then what IDENTIFY tells. */
-#define PAGE_SUBMISSIONS(queue) (2u * (queue))
-#define PAGE_COMPLETIONS(queue) (2u * (queue) + 1u)
-#define PAGE_IDENTIFY           4u
-
-static uint64_t page_address(const struct nvme *nvme, unsigned page)
+static void finish(struct nvme *nvme, unsigned slot, enum disk_status status)
 {
-    return nvme->io_address + (uint64_t)page * NVME_PAGE;
+    struct disk_request *request = nvme->slot[slot].request;
+
+    nvme->slot[slot].request = NULL;
+    nvme->slot[slot].issued = false;
+    nvme->wiring.done(nvme->wiring.context, request, status);
 }
 
-static void write64(struct nvme *nvme, unsigned offset, uint64_t value)
+static void state_enter(struct nvme *nvme, enum nvme_state state, uint64_t deadline)
 {
-    nvme->access->write32(nvme->context, offset, (uint32_t)value);
-    nvme->access->write32(nvme->context, offset + 4, (uint32_t)(value >> 32));
+    nvme->state = state;
+    nvme->deadline = deadline;
 }
 
-/* A controller says itself how long that may take, at most 127.5 s. One that says 0 gets a unit, too. */
-static bool ready_wait(struct nvme *nvme, bool ready)
+static void die(struct nvme *nvme, const char *wrong)
 {
-    unsigned units = CAP_TIMEOUT(nvme->access->read32(nvme->context, CAP));
-    for (unsigned i = 0; i <= (units ? units : 1) * TIMEOUT_WAITS; i++) {
-        uint32_t status = nvme->access->read32(nvme->context, CSTS);
-        if (status == UINT32_MAX || (ready && (status & CSTS_FATAL))) {
-            return false;
-        }
-        if ((status & CSTS_READY) == (ready ? CSTS_READY : 0)) {
-            return true;
-        }
-        if (!nvme->access->wait(nvme->context)) {
-            return false;
-        }
-    }
-    return false;
+    nvme->wrong = wrong;
+    nvme_write(nvme, NVME_CC, 0);
+    state_enter(nvme, NVME_DEAD, NVME_NEVER);
+    for (unsigned i = 0; i < NVME_SLOTS; i++)
+        if (nvme->slot[i].request)
+            finish(nvme, i, DISK_GONE);
 }
 
-const char *nvme_stop(struct nvme *nvme)
+/* What it had it may be at until it has come to rest. */
+static void reset(struct nvme *nvme, uint64_t now, const char *wrong)
 {
-    nvme->access->write32(nvme->context, CC, 0);
-    return ready_wait(nvme, false) ? NULL : "it does not come to rest";
+    if (nvme->resets++ >= TRIES) {
+        die(nvme, wrong);
+        return;
+    }
+    nvme_write(nvme, NVME_CC, 0);
+    state_enter(nvme, NVME_RESTING, now + nvme->patience);
 }
 
-static void submit(struct nvme *nvme, enum nvme_queue queue, const uint32_t command[16])
+static void command_begin(struct nvme *nvme, enum nvme_state state, uint64_t now)
 {
-    uint8_t *page = nvme->memory + PAGE_SUBMISSIONS(queue) * NVME_PAGE;
-    uint32_t entry[16];
-    memcpy(entry, command, sizeof entry);
-    entry[0] |= (uint32_t)++nvme->command << 16;
-    memcpy(page + nvme->queue[queue].tail * SUBMISSION_BYTES, entry, sizeof entry);
-    nvme->queue[queue].tail = (nvme->queue[queue].tail + 1) % nvme->entries;
-    nvme->queue[queue].busy++;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    nvme->access->write32(nvme->context, DOORBELLS + 2 * queue * nvme->stride, nvme->queue[queue].tail);
+    command_own(nvme, state);
+    state_enter(nvme, state, now + OWN_MS);
 }
 
-/* Take the next completion; false: there is none. */
-static bool complete(struct nvme *nvme, enum nvme_queue queue, uint32_t *last)
-{
-    const volatile uint32_t *entries =
-        (const volatile uint32_t *)(const void *)(nvme->memory + PAGE_COMPLETIONS(queue) * NVME_PAGE);
-    *last = entries[nvme->queue[queue].head * COMPLETION_WORDS + 3];
-    if ((*last >> 16 & 1) != nvme->queue[queue].phase) {
-        return false;
-    }
-    nvme->queue[queue].head = (nvme->queue[queue].head + 1) % nvme->entries;
-    nvme->queue[queue].phase ^= nvme->queue[queue].head == 0;
-    nvme->queue[queue].busy -= nvme->queue[queue].busy != 0;
-    nvme->access->write32(nvme->context, DOORBELLS + (2 * queue + 1) * nvme->stride, nvme->queue[queue].head);
-    return true;
-}
+/* ---- The way up */
 
-/* Room for one more command: a queue that is full has one entry empty. */
-static bool room_wait(struct nvme *nvme, enum nvme_queue queue)
+bool nvme_rest(struct nvme *nvme, uint64_t bytes, uint64_t now, const char **wrong)
 {
-    uint32_t last;
-    for (unsigned i = 0; i < ANSWER_WAITS; i++) {
-        while (complete(nvme, queue, &last)) {
-        }
-        if (nvme->queue[queue].busy + 1 < nvme->entries) {
-            return true;
-        }
-        if (!nvme->access->wait(nvme->context)) {
-            return false;
-        }
-    }
-    return false;
-}
+    uint32_t low = nvme_read(nvme, NVME_CAP), high = nvme_read(nvme, NVME_CAP + 4);
+    unsigned units = CAP_TIMEOUT(low);
 
-/* One command, and the answer to it. */
-static bool execute(struct nvme *nvme, enum nvme_queue queue, const uint32_t command[16], unsigned *status)
-{
-    uint32_t last;
-    *status = 0;
-    if (!room_wait(nvme, queue)) {
-        return false;
-    }
-    submit(nvme, queue, command);
-    for (unsigned i = 0; i < ANSWER_WAITS; i++) {
-        while (complete(nvme, queue, &last)) {
-            if ((uint16_t)last == nvme->command) {
-                *status = last >> 17 & 0x7ff;
-                return *status == 0;
-            }
-        }
-        if (!nvme->access->wait(nvme->context)) {
-            return false;
-        }
-    }
-    return false;
-}
-
-static bool admin(struct nvme *nvme, enum admin_command opcode, unsigned space, unsigned page, uint32_t first,
-                  uint32_t second)
-{
-    uint64_t address = page_address(nvme, page);
-    const uint32_t command[16] = {
-        [0] = opcode, [1] = space,  [6] = (uint32_t)address, [7] = (uint32_t)(address >> 32),
-        [10] = first, [11] = second};
-    unsigned status;
-    return execute(nvme, NVME_ADMIN, command, &status);
-}
-
-static const char *namespace_read(struct nvme *nvme, const uint8_t *data)
-{
-    unsigned last = data[NAMESPACE_LAST], number = FORMAT(last, data[NAMESPACE_FORMAT]);
-    uint32_t format;
-    memcpy(&nvme->blocks, data, sizeof nvme->blocks);
-    memcpy(&format, data + NAMESPACE_FORMATS + number * sizeof format, sizeof format);
-    if (number > last) {
-        return "its namespace 1 is in a format that it does not list";
-    }
-    if (FORMAT_METADATA(format) != 0) {
-        return "its namespace 1 has metadata, in its blocks or beside them: expected none";
-    }
-    if (FORMAT_SHIFT(format) < 9 || FORMAT_SHIFT(format) > 12) {
-        return "its blocks are not of 512 to 4096 bytes";
-    }
-    nvme->block_bytes = 1u << FORMAT_SHIFT(format);
-    return NULL;
-}
-
-static const char *identify(struct nvme *nvme)
-{
-    const uint8_t *data = nvme->memory + PAGE_IDENTIFY * NVME_PAGE;
-    if (!admin(nvme, IDENTIFY, 0, PAGE_IDENTIFY, IDENTIFY_CONTROLLER, 0)) {
-        return "it does not identify itself";
-    }
-    for (unsigned i = 0; i + 1 < NVME_MODEL; i++) {
-        char c = (char)data[IDENTIFY_MODEL + i];
-        nvme->model[i] = c >= ' ' && c <= '~' ? c : '?';
-    }
-    for (unsigned i = NVME_MODEL - 1; i > 0 && nvme->model[i - 1] == ' '; i--) {
-        nvme->model[i - 1] = '\0';
-    }
-    if (!admin(nvme, IDENTIFY, NAMESPACE, PAGE_IDENTIFY, IDENTIFY_NAMESPACE, 0)) {
-        return "it has no namespace 1";
-    }
-    return namespace_read(nvme, data);
-}
-
-const char *nvme_start(struct nvme *nvme)
-{
-    uint32_t low = nvme->access->read32(nvme->context, CAP);
-    uint32_t high = nvme->access->read32(nvme->context, CAP + 4);
-    const char *wrong = nvme_stop(nvme);
-    if (wrong != NULL) {
-        return wrong;
-    }
-    if (CAP_PAGE_MIN(high) != 0) {
-        return "it has no pages of 4096 bytes";
-    }
-    if (CAP_ENTRIES(low) < 2) {
-        return "its queues have less than 2 entries";
-    }
-    nvme->entries = CAP_ENTRIES(low) < NVME_ENTRIES ? CAP_ENTRIES(low) : NVME_ENTRIES;
+    *wrong = NULL;
     nvme->stride = 4u << CAP_STRIDE(high);
-    memset(nvme->queue, 0, sizeof nvme->queue);
-    for (unsigned i = 0; i < NVME_QUEUES; i++) {
-        nvme->queue[i].phase = true;
-        memset(nvme->memory + PAGE_COMPLETIONS(i) * NVME_PAGE, 0, NVME_PAGE);
-    }
-    nvme->access->write32(nvme->context, AQA, (nvme->entries - 1) << 16 | (nvme->entries - 1));
-    write64(nvme, ASQ, page_address(nvme, PAGE_SUBMISSIONS(NVME_ADMIN)));
-    write64(nvme, ACQ, page_address(nvme, PAGE_COMPLETIONS(NVME_ADMIN)));
-    nvme->access->write32(nvme->context, CC, CC_SIZES | CC_ENABLE);
-    if (!ready_wait(nvme, true)) {
-        return "it does not become ready";
-    }
-    wrong = identify(nvme);
-    if (wrong != NULL) {
-        return wrong;
-    }
-    uint32_t size = NVME_IO | (nvme->entries - 1) << 16;
-    if (!admin(nvme, CREATE_COMPLETION, 0, PAGE_COMPLETIONS(NVME_IO), size,
-               QUEUE_CONTIGUOUS | QUEUE_INTERRUPTS) ||
-        !admin(nvme, CREATE_SUBMISSION, 0, PAGE_SUBMISSIONS(NVME_IO), size,
-               QUEUE_CONTIGUOUS | NVME_IO << 16)) {
-        return "it makes no queues";
-    }
-    return NULL;
-}
-
-static void command_make(uint32_t command[16], enum io_command opcode, uint64_t block, unsigned count,
-                         uint64_t address)
-{
-    memset(command, 0, 16 * sizeof *command);
-    command[0] = opcode;
-    command[1] = NAMESPACE;
-    command[6] = (uint32_t)address;
-    command[7] = (uint32_t)(address >> 32);
-    command[8] = (uint32_t)(address + NVME_PAGE); /* looked at if there is more than a page */
-    command[9] = (uint32_t)((address + NVME_PAGE) >> 32);
-    command[10] = (uint32_t)block;
-    command[11] = (uint32_t)(block >> 32);
-    command[12] = count - 1;
-}
-
-static bool transfer(struct nvme *nvme, enum io_command opcode, uint64_t block, unsigned count,
-                     uint64_t address, unsigned *status)
-{
-    uint32_t command[16];
-    *status = 0;
-    if (count == 0 || count > NVME_BYTES / nvme->block_bytes || address % NVME_PAGE != 0) {
+    if (low == UINT32_MAX && high == UINT32_MAX)
+        *wrong = "there is no controller behind its registers";
+    else if (bytes < NVME_DOORBELLS || bytes - NVME_DOORBELLS < 4 * nvme->stride)
+        *wrong = "its registers are too short";
+    else if (CAP_PAGE_MIN(high) != 0)
+        *wrong = "it has no pages of 4096 bytes";
+    else if (!CAP_NVM(high))
+        *wrong = "it has no commands of disks";
+    else if (CAP_ENTRIES(low) < 2)
+        *wrong = "its queues have less than 2 entries";
+    if (*wrong)
         return false;
+    if (!nvme->patience) {
+        nvme->patience = (units ? units : 1) * UNIT_MS;
+        nvme->entries = CAP_ENTRIES(low);
+        nvme_write(nvme, NVME_CC, 0);
+        state_enter(nvme, NVME_RESTING, now + nvme->patience);
     }
-    command_make(command, opcode, block, count, address);
-    return execute(nvme, NVME_IO, command, status);
+    if (!(nvme_read(nvme, NVME_CSTS) & CSTS_READY))
+        return true;
+    if (now >= nvme->deadline)
+        *wrong = "it does not come to rest";
+    return false;
 }
 
-bool nvme_read(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address, unsigned *status)
+void nvme_start(struct nvme *nvme, uint64_t now)
 {
-    return transfer(nvme, READ, block, count, io_address, status);
+    queues_clear(nvme);
+    nvme->depth = nvme->io.entries - 1 < NVME_SLOTS ? nvme->io.entries - 1 : NVME_SLOTS;
+    nvme_write(nvme, NVME_CC, CC_SIZES | CC_ENABLE);
+    state_enter(nvme, NVME_ENABLING, now + nvme->patience);
 }
 
-bool nvme_write(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address, unsigned *status)
+static void work_resting(struct nvme *nvme, uint64_t now)
 {
-    return transfer(nvme, WRITE, block, count, io_address, status);
+    if (nvme_read(nvme, NVME_CSTS) & CSTS_READY) {
+        if (now >= nvme->deadline)
+            die(nvme, "it does not come to rest");
+        return;
+    }
+    for (unsigned i = 0; i < NVME_SLOTS; i++) {
+        bool had = nvme->slot[i].request && nvme->slot[i].issued;
+
+        nvme->slot[i].issued = false;
+        if (had && ++nvme->slot[i].request->tries >= TRIES)
+            finish(nvme, i, DISK_MEDIUM);
+    }
+    nvme_start(nvme, now);
 }
 
-bool nvme_read_begin(struct nvme *nvme, uint64_t block, unsigned count, uint64_t io_address)
+static void work_enabling(struct nvme *nvme, uint64_t now)
 {
-    uint32_t command[16];
-    if (!room_wait(nvme, NVME_IO)) {
+    uint32_t status = nvme_read(nvme, NVME_CSTS);
+
+    if (status & CSTS_FATAL || now >= nvme->deadline)
+        reset(nvme, now, "it does not become ready");
+    else if (status & CSTS_READY)
+        command_begin(nvme, NVME_IDENTIFYING, now);
+}
+
+static void issue(struct nvme *nvme, unsigned slot, uint64_t now)
+{
+    command_issue(nvme, slot);
+    if (nvme->deadline == NVME_NEVER)
+        nvme->deadline = now + COMMAND_MS;
+}
+
+/* What was submitted meanwhile, or was under way before a reset. */
+static void become_ready(struct nvme *nvme, uint64_t now)
+{
+    if (nvme->known && !identity_same(&nvme->identity, &nvme->before)) {
+        die(nvme, "it is another one after a reset");
+        return;
+    }
+    nvme->known = true;
+    nvme->before = nvme->identity;
+    state_enter(nvme, NVME_READY, NVME_NEVER);
+    for (unsigned i = 0; i < NVME_SLOTS; i++)
+        if (nvme->slot[i].request)
+            issue(nvme, i, now);
+}
+
+static void measure_next(struct nvme *nvme, uint64_t now)
+{
+    command_begin(nvme, nvme->measured < nvme->identity.namespaces ? NVME_MEASURING : NVME_COUNTING, now);
+}
+
+/* The driver's own command has ended, well or not. */
+static void own_ended(struct nvme *nvme, bool good, uint64_t now)
+{
+    uint8_t data[NVME_PAGE];
+
+    memcpy(data, nvme->memory + AT_IDENTIFY, sizeof(data));
+    switch (nvme->state) {
+    case NVME_IDENTIFYING:
+        if (!good) {
+            reset(nvme, now, "it does not identify itself");
+            break;
+        }
+        identify_controller(data, &nvme->identity);
+        nvme->measured = 0;
+        if (nvme_read(nvme, NVME_VS) >= VS_1_1) {
+            command_begin(nvme, NVME_LISTING, now);
+            break;
+        }
+        good = false;
+        __attribute__((fallthrough));
+    case NVME_LISTING:
+        identify_list(good ? data : NULL, &nvme->identity);
+        measure_next(nvme, now);
+        break;
+    case NVME_MEASURING:
+        identify_namespace(good ? data : NULL, &nvme->identity, &nvme->identity.namespace[nvme->measured++]);
+        measure_next(nvme, now);
+        break;
+    case NVME_COUNTING: /* each controller has one pair */
+        command_begin(nvme, NVME_COMPLETIONS, now);
+        break;
+    case NVME_COMPLETIONS:
+        if (good)
+            command_begin(nvme, NVME_SUBMISSIONS, now);
+        else
+            reset(nvme, now, "it makes no queues");
+        break;
+    default:
+        if (good)
+            become_ready(nvme, now);
+        else
+            reset(nvme, now, "it makes no queues");
+        break;
+    }
+}
+
+static void work_own(struct nvme *nvme, uint64_t now)
+{
+    struct completion completion;
+
+    if (completion_next(nvme, &nvme->admin, &completion)) {
+        completions_taken(nvme, &nvme->admin);
+        if (completion.command == nvme->command)
+            own_ended(nvme, !(completion.status & 0x7ff), now);
+        else
+            reset(nvme, now, "expected an answer to the driver's command, found another");
+    } else if (now >= nvme->deadline) {
+        reset(nvme, now, "it does not answer the driver's commands");
+    }
+}
+
+/* ---- Requests */
+
+static bool under_way(const struct nvme *nvme)
+{
+    for (unsigned i = 0; i < nvme->depth; i++)
+        if (nvme->slot[i].request)
+            return true;
+    return false;
+}
+
+static void answered(struct nvme *nvme, unsigned slot, uint16_t status, uint64_t now)
+{
+    struct disk_request *request = nvme->slot[slot].request;
+
+    nvme->deadline = now + COMMAND_MS;
+    if (!(status & 0x7ff)) {
+        nvme->resets = 0;
+        finish(nvme, slot, DISK_OK);
+    } else if (status & STATUS_FINAL || ++request->tries >= TRIES) {
+        finish(nvme, slot, DISK_MEDIUM);
+    } else {
+        command_issue(nvme, slot);
+    }
+}
+
+static void work_ready(struct nvme *nvme, uint64_t now)
+{
+    struct completion completion;
+    unsigned slot = 0, taken = 0;
+
+    for (; taken < nvme->io.entries && completion_next(nvme, &nvme->io, &completion); taken++) {
+        slot = command_slot(nvme, completion.command);
+        if (slot == NVME_SLOTS)
+            break;
+        answered(nvme, slot, completion.status, now);
+    }
+    if (slot == NVME_SLOTS) {
+        reset(nvme, now, "expected answers to its requests, found others");
+        return;
+    }
+    if (taken)
+        completions_taken(nvme, &nvme->io);
+    nvme->more = taken == nvme->io.entries;
+    if (!under_way(nvme))
+        nvme->deadline = NVME_NEVER;
+    else if (now >= nvme->deadline)
+        reset(nvme, now, "it does not answer");
+}
+
+uint64_t nvme_work(struct nvme *nvme, uint64_t now)
+{
+    /* Only what polls, or is too late, reads a register: that is dear. */
+    if (nvme->state != NVME_DEAD && (nvme->state <= NVME_ENABLING || now >= nvme->deadline) &&
+        nvme_read(nvme, NVME_CSTS) == UINT32_MAX)
+        die(nvme, "it is not there any more");
+    switch (nvme->state) {
+    case NVME_RESTING:
+        work_resting(nvme, now);
+        break;
+    case NVME_ENABLING:
+        work_enabling(nvme, now);
+        break;
+    case NVME_READY:
+        work_ready(nvme, now);
+        break;
+    case NVME_DEAD:
+        break;
+    default:
+        work_own(nvme, now);
+        break;
+    }
+    if (nvme->state == NVME_READY && nvme->more)
+        return now;
+    return nvme->state <= NVME_ENABLING ? now + POLL_MS : nvme->deadline;
+}
+
+static bool pieces_fit(const struct disk_request *request, uint64_t expected)
+{
+    uint64_t bytes = 0;
+
+    if (!request->pieces || request->pieces > DISK_PIECES)
         return false;
+    for (unsigned i = 0; i < request->pieces; i++) {
+        const struct disk_piece *piece = &request->piece[i];
+
+        /* The controller knows pages: only the first may begin, and the last end, within one. */
+        if (!piece->bytes || piece->address % (i ? NVME_PAGE : 4) ||
+            piece->address > UINT64_MAX - piece->bytes - NVME_PAGE ||
+            (i + 1 < request->pieces && (piece->address + piece->bytes) % NVME_PAGE))
+            return false;
+        bytes += piece->bytes;
     }
-    command_make(command, READ, block, count, io_address);
-    submit(nvme, NVME_IO, command);
+    return bytes == expected;
+}
+
+static bool fits(const struct nvme *nvme, const struct nvme_namespace *namespace,
+                 const struct disk_request *request)
+{
+    if (request->action == DISK_FLUSH)
+        return true;
+    if (!request->count || request->sector >= namespace->sectors ||
+        request->count > namespace->sectors - request->sector ||
+        (request->action != DISK_READ && namespace->read_only))
+        return false;
+    switch (request->action) {
+    case DISK_DISCARD:
+        return nvme->before.discards;
+    case DISK_WRITE_ZEROES:
+        return request->count <= namespace->most_zeroes;
+    default:
+        return request->count <= namespace->most &&
+               pieces_fit(request, (uint64_t)request->count * namespace->bytes);
+    }
+}
+
+bool nvme_submit(struct nvme *nvme, unsigned number, struct disk_request *request, uint64_t now)
+{
+    const struct nvme_namespace *namespace;
+    unsigned slot = 0;
+
+    if (!nvme->known || nvme->state == NVME_DEAD || number >= nvme->before.namespaces ||
+        nvme->before.namespace[number].wrong)
+        return false;
+    namespace = &nvme->before.namespace[number];
+    while (slot < nvme->depth && nvme->slot[slot].request)
+        slot++;
+    if (slot == nvme->depth)
+        return false;
+    nvme->slot[slot].request = request;
+    nvme->slot[slot].namespace = namespace;
+    request->tries = 0;
+    if (!fits(nvme, namespace, request))
+        finish(nvme, slot, DISK_MEDIUM);
+    else if (request->action == DISK_FLUSH && !nvme->before.flushes)
+        finish(nvme, slot, DISK_OK); /* it keeps nothing back */
+    else if (nvme->state == NVME_READY)
+        issue(nvme, slot, now);
     return true;
 }
