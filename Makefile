@@ -91,7 +91,7 @@ help:
 	@echo 'make test       host unit tests and booted scenarios; installs missing Debian packages first'
 	@echo 'make test-host  the unit tests only; HOST_DIRS="lib/xml ..." builds and tests no more than those'
 	@echo 'make test-slow  the tests that take long, an hour; tools/test.py --slow PATTERN for some'
-	@echo 'make test-night all mutants, one to two hours; tools/test.py --night PATTERN for some'
+	@echo 'make test-night the longest soaks and all mutants, some hours; tools/test.py --night PATTERN for some'
 	@echo 'make fuzz       build the fuzzers and run each for FUZZ_TIME seconds (tools/bootstrap all)'
 	@echo 'make bench      path lengths, exits and ratios against their limits: doc/figures.md'
 	@echo 'make guest      the Linux guest of the tests: $(BUILD)/guest/vmlinuz and initrd'

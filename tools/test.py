@@ -7,7 +7,7 @@ total, and the exit status is 0 only if nothing failed. A test that needs what c
 Limits of time are stretched by the load of the machine.
   test.py [--host | --boot | --slow | --night] [PATTERN]
 --host: unit tests only; --boot: system tests only, with what gcc builds; instead of these, --slow: the tests that take long,
---night: the mutants (tools/mutants.py); PATTERN: only tests whose name it is found in
+--night: the longest, and the mutants (tools/mutants.py); PATTERN: only tests whose name it is found in
 """
 
 import argparse
@@ -223,9 +223,11 @@ def long_jobs(report, wanted, night):
     if status:
         return []
     system_tests().prepare(BUILD)
+    tests = system_tests().NIGHT_TESTS if night else system_tests().SLOW_TESTS
+    jobs = [(slow_test, test) for test in tests if wanted.search(test.name)]
     if night:
-        return [(mutant_test, mutant) for mutant in mutants.read() if wanted.search(f"mutant: {mutant.name}")]
-    return [(slow_test, test) for test in system_tests().SLOW_TESTS if wanted.search(test.name)]
+        jobs += [(mutant_test, mutant) for mutant in mutants.read() if wanted.search(f"mutant: {mutant.name}")]
+    return jobs
 
 
 def all_jobs(report, wanted, host):
@@ -249,7 +251,7 @@ def main():
     kind.add_argument("--host", action="store_true", help="host unit tests only")
     kind.add_argument("--boot", action="store_true", help="system tests only, slow ones too, with what gcc builds")
     kind.add_argument("--slow", action="store_true", help="the slow tests")
-    kind.add_argument("--night", action="store_true", help="the mutants")
+    kind.add_argument("--night", action="store_true", help="the longest, and the mutants")
     parser.add_argument("pattern", nargs="?", default="", help="regular expression: only tests whose name matches")
     options = parser.parse_args()
     os.chdir(ROOT)
