@@ -46,7 +46,7 @@ run:
 	$(Q)BUILD=$(BUILD) CC=$(CC) tools/run $(SCENARIO) $(ARGS)
 
 test:
-	$(Q)tools/bootstrap test iso bochs
+	$(Q)tools/bootstrap test iso disk bochs
 	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/test.py
 
 test-host:
@@ -54,15 +54,15 @@ test-host:
 	$(Q)BUILD=$(BUILD) CC=$(CC) HOST_DIRS='$(HOST_DIRS)' /usr/bin/python3 tools/test.py --host
 
 test-slow:
-	$(Q)tools/bootstrap test iso bochs
+	$(Q)tools/bootstrap test iso disk bochs
 	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/test.py --slow
 
 test-night:
-	$(Q)tools/bootstrap test iso bochs
+	$(Q)tools/bootstrap test iso disk bochs
 	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/test.py --night
 
 bench:
-	$(Q)tools/bootstrap test iso bochs
+	$(Q)tools/bootstrap test iso disk bochs
 	$(Q)BUILD=$(BUILD) CC=$(CC) /usr/bin/python3 tools/bench.py
 
 iso:

@@ -109,6 +109,16 @@ TERMINAL_KEEPS_ALL = (
     "tr -d '\\r' <{log}.terminal | grep -x 'line [0-9]* of 3000' | cmp - {log}.wanted")
 
 
+def starts_as_a_pc(output):
+    """SeaBIOS and GRUB twice, one reset, and nothing that the monitor or the guest's drivers complain of."""
+    for word, times in (("Booting from Hard Disk", 2), ("Booting `Debian, small'", 2), ("guest: ready", 2), (r"guest reset \(", 1)):
+        count = len(re.findall(r"vm small: (?:.*)" + word, output))
+        if count < times:
+            return f"'{word}' {count} times, expected {times}"
+    wrong = re.search(r"outside of memory|refused|I/O error|DRDY|failed command|small: no disk|cannot be loaded", output)
+    return wrong.group(0) if wrong else None
+
+
 def free_pages(text):
     """What every line says is free: (core, kernel)."""
     return re.findall(r"free pages: core (\d+) of \d+, kernel (\d+) of \d+", text)
@@ -710,6 +720,9 @@ TESTS = [
     run("report", "report", "--deterministic", "--until", "ROM 'secret': not found",
         check=says(r"follower: \d+ contents, 0 faults$", r"report 'numbers': expected at most 16384 bytes, found 16385$",
                    r"inner -> first\] hello: done$")),
+    # From the disk by SeaBIOS and GRUB; what was written and synced is there after a reset by the guest.
+    run("small: a PC from its disk", "small", "--type", "echo kept $((40+2)) >/kept; sync; reboot\\n", "--after", "guest: ready",
+        "--type", "", "--type", "cat /kept; mount | grep -c /dev/sda1\\n", "--until", "^kept 42", "--timeout", "400", check=starts_as_a_pc),
     Test("report: shown by tools/run", ["tools/run", "report", "--headless", "--deterministic", "--log", "{log}", "--report", "inner"],
          output=r'^<state>\n  <child name="first" state="ended" restarts="0" [^\n]*/>\n</state>\n'),
     refused("run: a report that is not there", "there are inner, numbers, settings", "report", "--report", "nosuch"),

@@ -256,12 +256,13 @@ def build(scenario, options):
         command("make", "-s", "check", "QUIET=1", f"BUILD={BUILD}")
         look_at(scenario, options)
         groups = ["backports"] if options.emulator == "backports" else []
+        groups += ["disk"] if "--small" in scenario.guest_options() else []
         command("tools/bootstrap", *groups, *(["iso"] if options.iso else ["iso", "bochs"] if options.bochs else []))
         programs = [scenario.root, *(file for _, file in scenario.modules if "/" not in file and ":" not in file)]
         print("donjon: building", file=sys.stderr)
         command("make", "-s", f"-j{os.cpu_count() or 1}", "scenario", "QUIET=1", f"BUILD={BUILD}", f"PROGRAMS={' '.join(programs)}")
         if scenario.needs_guest():
-            command("tools/guest", *(["--work"] if scenario.needs_work() else []))
+            command("tools/guest", *scenario.guest_options())
         if options.iso:
             command("tools/iso", "--no-build", options.scenario)
 

@@ -141,9 +141,10 @@ class Scenario:
         """Whether tools/guest has to build something first."""
         return any(file.startswith("guest:") for _, file in self.modules)
 
-    def needs_work(self):
-        """Whether the guest's second initramfs is one of the modules."""
-        return any(file == "guest:initrd-work" for _, file in self.modules)
+    def guest_options(self):
+        """What tools/guest has to build beside kernel and initramfs, for these modules."""
+        more = {"guest:initrd-work": "--work", "guest:small.vdi": "--small"}
+        return [more[file] for _, file in self.modules if file in more]
 
     @staticmethod
     def module_path(file):

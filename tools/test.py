@@ -195,7 +195,7 @@ def prepare_system(report):
     if not build(report, "build (gcc)" if "clang" not in os.environ.get("CC", "") else "build", "all"):
         return False
     build(report, "build (clang)", "all", "CC=clang", f"BUILD={build_path('clang')}")
-    status, output, seconds = execute(["tools/guest"], 1200)
+    status, output, seconds = execute(["tools/guest", "--small"], 1200)
     report.add("guest: kernel and initramfs", None if status == 0 else "failed", seconds, "", output)
     for scenario in ("linux", "ktest"):
         status, output, seconds = execute(["tools/iso", "--no-build", scenario], 300)
@@ -218,7 +218,7 @@ def long_jobs(report, wanted, night):
     """[(function, its argument)]"""
     if not build(report, "build", "all"):
         return []
-    status, output, seconds = execute(["tools/guest"], 1200)
+    status, output, seconds = execute(["tools/guest", "--small"], 1200)
     report.add("guest: kernel and initramfs", None if status == 0 else "failed", seconds, "", output)
     if status:
         return []
