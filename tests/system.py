@@ -6,6 +6,7 @@ for the build folder.
 """
 
 import collections
+import hashlib
 import os
 import re
 import struct
@@ -18,6 +19,7 @@ import abi  # pylint: disable=wrong-import-position
 import disks  # pylint: disable=wrong-import-position
 import load  # pylint: disable=wrong-import-position
 import pairs  # pylint: disable=wrong-import-position
+from scenario import build_path  # pylint: disable=wrong-import-position
 
 # name; command (a list); status it must exit with; regular expression that its output must contain, or None; a function
 # that is given its output, with the log behind it, and returns what is wrong with it, None, or (what is good to know,)
@@ -72,6 +74,29 @@ def clock_is_right(output):
     epoch = int(re.search(r"epoch: (\d+)", output).group(1))
     difference = time.time() - epoch
     return None if -1 < difference < 2 * load.stretch() else f"the guest's clock is {difference:.1f} s behind"
+
+
+def padded_sum(name, mebibytes):
+    """The SHA-256 of a file of the guest with zeros behind it, as ram_block makes a disk of it."""
+    with open(build_path("guest", name), "rb") as file:
+        return hashlib.sha256(file.read().ljust(mebibytes << 20, b"\0")).hexdigest()
+
+
+def guest_has_disks(output):
+    """What was on them came to the guest as it is, and nothing that it did itself failed."""
+    wanted = [f"disk: sda: as it came {padded_sum('vmlinuz', 16)}", f"as it came {padded_sum('initrd-disk', 4)}",
+              "VBOX HARDDISK, 1.0, max UDMA/33", "disk: over"]
+    missing = [line for line in wanted if line not in output]
+    return f"not seen: {missing}" if missing else disk_never_failed(output)
+
+
+def disk_never_failed(output):
+    return next((line for line in output.splitlines() if "disk: FAILED" in line), None)
+
+
+def disk_outlives_kills(output):
+    lives = output.partition("disk: sda: as it came")[2].partition("disk: over")[0].count("part: GPT")
+    return disk_never_failed(output) or (None if lives >= 5 else f"part was killed {lives} times while the guest used the disk")
 
 
 def has_slept(output):
@@ -697,6 +722,9 @@ TESTS = [
     run("linux: without KVM's clock", "tests/guest-linux/no-kvmclock.xml", "--deterministic", "--until", READY,
         check=says(r"\] tsc: Fast TSC calibration using PIT$", r"\] tsc: Detected (1000\.\d+|999\.[89]\d*) MHz processor$")),
     run("linux: sleep", "linux", "--type", "sleep 10; echo awake\\n", "--until", "^awake", check=has_slept),
+    run("linux: IDE disk and CD", "tests/linux/disk.xml", "--until", "disk: over|disk: FAILED", "--timeout", "300", check=guest_has_disks),
+    run("linux: a disk's server is killed", "tests/linux/disk-kills.xml", "--until", "disk: over|disk: FAILED", "--timeout", "600",
+        check=disk_outlives_kills),
     run("linux: interrupts", "linux", "--type", "cat /proc/interrupts; sleep 1; cat /proc/interrupts; echo counted\\n",
         "--until", "^counted", check=interrupts_count),
     Test("wrong: scenarios with a mistake each", ["python3", "tests/wrong.py", "{build}"],

@@ -59,7 +59,7 @@ def modules_of(package, wanted):
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
             for entry in archive:
-                if entry.isfile() and entry.name.endswith(".ko") and re.search(r"/kernel/(drivers/(ata|scsi)|fs|lib|crypto|block)/", entry.name):
+                if entry.isfile() and entry.name.endswith(".ko") and re.search(r"/kernel/(drivers/(ata|scsi|cdrom)|fs|lib|crypto|block)/", entry.name):
                     found[os.path.basename(entry.name)[:-3].replace("-", "_")] = archive.extractfile(entry).read()
     order = []
 

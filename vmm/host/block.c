@@ -258,14 +258,6 @@ static void advance(void *context, uint64_t now)
     }
 }
 
-bool host_disks_start(struct host_disks *disks, struct machine *machine)
-{
-    const struct bus_clock clock = {.deadline = deadline, .advance = advance, .device = disks};
-
-    disks->clock = &machine->clock;
-    return disks->count == 0 || bus_attach_clock(&machine->bus, &clock) == BUS_OK;
-}
-
 void host_disks_signal(struct host_disks *disks, uint64_t bits)
 {
     for (size_t i = 0; i < disks->count; i++) {
@@ -274,4 +266,13 @@ void host_disks_signal(struct host_disks *disks, uint64_t bits)
         if (event->handle && bits & event->bits)
             handle(&disks->disk[i], bits & event->bits);
     }
+}
+
+bool host_disks_start(struct host_disks *disks, struct machine *machine)
+{
+    const struct bus_clock clock = {.deadline = deadline, .advance = advance, .device = disks};
+
+    disks->clock = &machine->clock;
+    host_disks_signal(disks, NT_PARENT_NEWS); /* those that came while something else was waited for */
+    return disks->count == 0 || bus_attach_clock(&machine->bus, &clock) == BUS_OK;
 }
