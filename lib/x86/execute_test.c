@@ -37,6 +37,8 @@ struct machine {
     unsigned port_size;
     unsigned port_count;
     uint32_t port_value;
+    uint64_t block_most; /* elements that go at once */
+    unsigned blocks;
 };
 
 static struct machine machine;
@@ -152,6 +154,26 @@ static enum x86_result test_out(void *context, uint16_t port, unsigned size, uin
     return X86_DONE;
 }
 
+static uint64_t test_block(void *context, uint16_t port, unsigned size, bool in, uint64_t linear,
+                           uint64_t count)
+{
+    uint64_t done = 0;
+
+    assert_true(count >= 2 && linear / PAGE == (linear + count * size - 1) / PAGE);
+    for (; done < count && done < machine.block_most; done++, linear += size) {
+        uint32_t value = 0;
+
+        if (check_page(linear, size, in, &machine.fault) != X86_DONE)
+            return done;
+        if (in && test_in(context, port, size, &value, NULL) == X86_DONE)
+            store(linear, size, value);
+        else
+            (void)test_out(context, port, size, (uint32_t)load(linear, size), NULL);
+    }
+    machine.blocks += done > 0;
+    return done;
+}
+
 static enum x86_result test_allowed(void *context, uint16_t port, unsigned size, struct x86_fault *fault)
 {
     (void)context;
@@ -168,6 +190,7 @@ static const struct x86_ops ops = {.read = test_read,
                                    .touch = test_touch,
                                    .port_in = test_in,
                                    .port_out = test_out,
+                                   .port_block = test_block,
                                    .port_allowed = test_allowed};
 
 /* Flat segments; in 16-bit mode those of real mode, with limit FFFF and base 10000 for all. */
@@ -499,6 +522,65 @@ static void port_strings(void **state)
     assert_int_equal(machine.port_value, 1);
 }
 
+/* Many elements at once are the same as one by one, wherever a page, a segment or the address space ends. */
+static void port_blocks(void **state)
+{
+    static const char *const codes[] = {"f3 6c",    "f3 66 6d", "f3 6d",    "f3 6e",
+                                        "f3 66 6f", "f3 6f",    "f3 67 6d", "f3 67 6e"};
+    static const uint64_t ends[] = {0x11000, 0x12000, 0x10100, 0x13000};
+    uint64_t random = 1;
+    unsigned blocks = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < 4000; round++) {
+        enum x86_mode mode = round / 8 % 3 == 0   ? X86_MODE_16
+                             : round / 8 % 3 == 1 ? X86_MODE_32
+                                                  : X86_MODE_64;
+        const char *code = codes[round % (mode == X86_MODE_32 ? 6 : 8)]; /* its memory is beyond 16 bits */
+        static struct machine alone;
+        struct x86_cpu alone_cpu = {0};
+        enum x86_result result = X86_DONE;
+
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        for (unsigned at_once = 0; at_once < 2; at_once++) {
+            reset(mode);
+            cpu.gpr[X86_RCX] = random >> 40 & 31;
+            cpu.gpr[X86_RDI] = ends[random >> 32 & 3] - (random >> 50 & 31);
+            cpu.gpr[X86_RSI] = ends[random >> 34 & 3] - (random >> 55 & 31);
+            if (mode == X86_MODE_16) {
+                cpu.gpr[X86_RDI] -= MEMORY_BASE;
+                cpu.gpr[X86_RSI] -= MEMORY_BASE;
+            }
+            if (mode != X86_MODE_64 && random >> 36 & 1) {
+                cpu.segment[X86_ES].limit = mode == X86_MODE_16 ? 0x1fff : 0x11fff;
+                cpu.segment[X86_DS].limit = mode == X86_MODE_16 ? 0x1fff : 0x11fff;
+            }
+            cpu.rflags |= (random >> 37 & 7) == 0 ? X86_RFLAGS_DF : 0;
+            cpu.rflags |= (random >> 45 & 15) == 0 ? X86_RFLAGS_TF : 0;
+            machine.read_only_page = random >> 60 & 1 ? 0x11000 : NO_PAGE;
+            machine.absent_page = (random >> 61 & 3) == 0 ? 0x12000 : NO_PAGE;
+            for (unsigned i = 0; i < MEMORY_SIZE; i++)
+                machine.memory[i] = (uint8_t)(i * 7);
+            machine.block_most = at_once ? (random >> 63 ? 5 : UINT64_MAX) : 0;
+            if (at_once == 0) {
+                result = run(code);
+                alone = machine;
+                alone_cpu = cpu;
+                continue;
+            }
+            assert_int_equal(run(code), result);
+            blocks += machine.blocks;
+        }
+        assert_memory_equal(&cpu, &alone_cpu, sizeof(cpu));
+        assert_memory_equal(machine.memory, alone.memory, MEMORY_SIZE);
+        assert_int_equal(machine.port_count, alone.port_count);
+        assert_int_equal(machine.port_value, alone.port_value);
+        if (result == X86_FAULT)
+            assert_memory_equal(&machine.fault, &alone.fault, sizeof(machine.fault));
+    }
+    assert_true(blocks > 1000);
+}
+
 static void branches(void **state)
 {
     (void)state;
@@ -706,6 +788,7 @@ int main(void)
         cmocka_unit_test(strings_compare),
         cmocka_unit_test(ports),
         cmocka_unit_test(port_strings),
+        cmocka_unit_test(port_blocks),
         cmocka_unit_test(branches),
         cmocka_unit_test(one_byte_inc),
         cmocka_unit_test(map_0f38),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Operands: registers, memory behind segmentation, and the stack. Every access of an instruction to memory
- * comes through memory_check(), so the rules of segmentation stand in one place.
+ * comes through x86_memory_check(), so the rules of segmentation stand in one place.
  */
 #include "lib/x86/operation.h"
 
@@ -91,8 +91,8 @@ bool x86_is_canonical(const struct x86_cpu *cpu, uint64_t linear)
 }
 
 /* Linear address of an operand, or the fault that segmentation or alignment raises. */
-static enum x86_result memory_check(struct execution *x, unsigned segment, uint64_t offset, unsigned size,
-                                    bool write, uint64_t *linear)
+enum x86_result x86_memory_check(struct execution *x, unsigned segment, uint64_t offset, unsigned size,
+                                 bool write, uint64_t *linear)
 {
     const struct x86_cpu *cpu = &x->cpu;
     const struct x86_segment *s = &cpu->segment[segment];
@@ -127,7 +127,7 @@ enum x86_result x86_memory_read(struct execution *x, unsigned segment, uint64_t 
     uint64_t linear = 0;
 
     *value = 0;
-    DO(memory_check(x, segment, offset, size, access == X86_ACCESS_MODIFY, &linear));
+    DO(x86_memory_check(x, segment, offset, size, access == X86_ACCESS_MODIFY, &linear));
     DO(x->ops->read(x->context, linear, size, access, value, x->fault));
     *value &= x86_size_mask(size);
     return X86_DONE;
@@ -138,7 +138,7 @@ enum x86_result x86_memory_write(struct execution *x, unsigned segment, uint64_t
 {
     uint64_t linear = 0;
 
-    DO(memory_check(x, segment, offset, size, true, &linear));
+    DO(x86_memory_check(x, segment, offset, size, true, &linear));
     return x->ops->write(x->context, linear, size, value & x86_size_mask(size), x->fault);
 }
 
@@ -146,7 +146,7 @@ enum x86_result x86_memory_probe_write(struct execution *x, unsigned segment, ui
 {
     uint64_t linear = 0;
 
-    DO(memory_check(x, segment, offset, size, true, &linear));
+    DO(x86_memory_check(x, segment, offset, size, true, &linear));
     return x->ops->probe_write ? x->ops->probe_write(x->context, linear, size, x->fault) : X86_DONE;
 }
 
@@ -154,7 +154,7 @@ enum x86_result x86_memory_touch(struct execution *x, unsigned segment, uint64_t
 {
     uint64_t linear = 0;
 
-    DO(memory_check(x, segment, offset, 1, false, &linear));
+    DO(x86_memory_check(x, segment, offset, 1, false, &linear));
     return x->ops->touch ? x->ops->touch(x->context, linear, x->fault) : X86_DONE;
 }
 
@@ -268,7 +268,7 @@ enum x86_result x86_operand_write_modify(struct execution *x, const struct opera
     if (operand->kind != OPERAND_MEMORY || !x->ops->compare_exchange ||
         !(locked || (x->insn->prefixes & X86_PREFIX_LOCK)))
         return x86_operand_write(x, operand, value);
-    DO(memory_check(x, operand->segment, operand->value, operand->size, true, &linear));
+    DO(x86_memory_check(x, operand->segment, operand->value, operand->size, true, &linear));
     return x->ops->compare_exchange(x->context, linear, operand->size, old,
                                     value & x86_size_mask(operand->size), x->fault);
 }
@@ -291,7 +291,7 @@ enum x86_result x86_memory_exchange16(struct execution *x, const struct operand 
         DO(x86_memory_write(x, operand->segment, operand->value, 8, value[0]));
         return x86_memory_write(x, operand->segment, operand->value + 8, 8, value[1]);
     }
-    DO(memory_check(x, operand->segment, operand->value, 8, true, &linear));
+    DO(x86_memory_check(x, operand->segment, operand->value, 8, true, &linear));
     return x->ops->compare_exchange16(x->context, linear, old, value, x->fault);
 }
 

@@ -123,6 +123,9 @@ enum x86_result x86_memory_read(struct execution *x, unsigned segment, uint64_t 
                                 enum x86_access access, uint64_t *value);
 enum x86_result x86_memory_write(struct execution *x, unsigned segment, uint64_t offset, unsigned size,
                                  uint64_t value);
+/* The linear address of so many bytes, if segmentation and alignment allow the access. */
+enum x86_result x86_memory_check(struct execution *x, unsigned segment, uint64_t offset, unsigned size,
+                                 bool write, uint64_t *linear);
 enum x86_result x86_memory_probe_write(struct execution *x, unsigned segment, uint64_t offset, unsigned size);
 enum x86_result x86_memory_touch(struct execution *x, unsigned segment, uint64_t offset);
 

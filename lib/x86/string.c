@@ -7,6 +7,8 @@
  */
 #include "lib/x86/operation.h"
 
+#define PAGE 4096u
+
 struct string {
     unsigned size;         /* of an element */
     unsigned address_size; /* of rSI, rDI and rCX */
@@ -110,6 +112,33 @@ static enum x86_result step_out(struct execution *x)
     return X86_DONE;
 }
 
+/*
+ * Upwards within a page, many elements are transferred at once. Returns how many were: 0 where anything is out of
+ * the ordinary, which a step for one element then finds again.
+ */
+static uint64_t run_block(struct execution *x, enum string_argument kind, uint64_t count)
+{
+    struct string s = string_at(x, true);
+    bool in = kind == STRING_INS;
+    unsigned segment = in ? X86_ES : s.source_segment;
+    uint64_t offset = in ? s.target : s.source, linear, room;
+
+    if (!x->ops->port_block || (x->cpu.rflags & X86_RFLAGS_DF) ||
+        x86_memory_check(x, segment, offset, s.size, in, &linear) != X86_DONE)
+        return 0;
+    room = (PAGE - (linear & (PAGE - 1))) / s.size;
+    count = count < room ? count : room;
+    if (count < 2 || x86_size_mask(s.address_size) - offset < count * s.size ||
+        x86_memory_check(x, segment, offset, (unsigned)count * s.size, in, &linear) != X86_DONE)
+        return 0;
+    count = x->ops->port_block(x->context, (uint16_t)x->cpu.gpr[X86_RDX], s.size, in, linear, count);
+    if (count == 0)
+        return 0;
+    s.size *= (unsigned)count; /* as one element of that size */
+    advance(x, &s, !in, in);
+    return count;
+}
+
 static enum x86_result string_step(struct execution *x, enum string_argument kind)
 {
     switch (kind) {
@@ -139,19 +168,24 @@ enum x86_result x86_run_string(struct execution *x, const struct operation *oper
 {
     enum string_argument kind = operation->argument;
     unsigned width = x->insn->address_size;
-    unsigned limit = x->cpu.rflags & X86_RFLAGS_TF ? 1 : X86_STRING_LIMIT; /* a step is one iteration */
+    bool is_port = kind == STRING_INS || kind == STRING_OUTS;
+    uint64_t limit = x->cpu.rflags & X86_RFLAGS_TF ? 1 : X86_STRING_LIMIT; /* a step is one iteration */
 
     if (!(x->insn->prefixes & (X86_PREFIX_REP | X86_PREFIX_REPNE)))
         return string_step(x, kind);
-    if (kind == STRING_INS || kind == STRING_OUTS) /* even if there is nothing to repeat */
+    if (is_port) /* even if there is nothing to repeat */
         DO(x86_port_check(x, (uint16_t)x->cpu.gpr[X86_RDX], string_at(x, true).size));
-    for (unsigned i = 0; i < limit; i++) {
+    for (uint64_t i = 0, done; i < limit; i += done) {
         uint64_t count = x86_register_read(x, X86_RCX, width);
 
         if (count == 0)
             return X86_DONE;
-        DO(string_step(x, kind));
-        x86_register_write(x, X86_RCX, width, count - 1);
+        done = is_port ? run_block(x, kind, count < limit - i ? count : limit - i) : 0;
+        if (done == 0) {
+            DO(string_step(x, kind));
+            done = 1;
+        }
+        x86_register_write(x, X86_RCX, width, count - done);
         if (is_ended(x, kind))
             return X86_DONE;
     }

@@ -299,6 +299,12 @@ struct x86_ops {
     enum x86_result (*port_out)(void *context, uint16_t port, unsigned size, uint32_t value,
                                 struct x86_fault *fault);
     /*
+     * Elements of a repeated INS or OUTS at once: `count` of them, which lie one behind the other from `linear` on in
+     * one page. Returns how many were transferred; the first one that was not is tried alone next. May be NULL.
+     */
+    uint64_t (*port_block)(void *context, uint16_t port, unsigned size, bool in, uint64_t linear,
+                           uint64_t count);
+    /*
      * The I/O permission bitmap of the TSS, asked when CPL is above IOPL or in virtual-8086 mode (APM vol. 2,
      * 12.2.4). NULL: #GP(0).
      */

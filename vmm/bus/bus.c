@@ -391,6 +391,40 @@ void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t si
     }
 }
 
+static size_t access_block(struct bus *bus, uint16_t port, const struct bus_access *first, uint8_t *bytes,
+                           size_t count)
+{
+    struct bus_access access = *first;
+    struct place place;
+    size_t done = 0;
+
+    lock_take(bus->lock, access.cpu);
+    place = place_of(bus, bus->sequence, BUS_PORT, port, &access);
+    access.offset = port - place.base;
+    if (place.region && place.region->block)
+        done = place.region->block(place.region->device, &access, bytes, count);
+    lock_release(bus->lock, access.cpu);
+    return done;
+}
+
+void bus_port_block(struct bus *bus, uint16_t port, uint8_t size, bool write, uint8_t *bytes, size_t count,
+                    uint8_t cpu, uint64_t now)
+{
+    const struct bus_access access = {.now = now, .size = size, .write = write, .cpu = cpu};
+
+    for (size_t i = access_block(bus, port, &access, bytes, count); i < count; i++) {
+        uint64_t value = 0;
+
+        if (write) {
+            memcpy(&value, bytes + i * size, size);
+            bus_write(bus, BUS_PORT, port, size, value, cpu, now);
+        } else {
+            value = bus_read(bus, BUS_PORT, port, size, cpu, now);
+            memcpy(bytes + i * size, &value, size);
+        }
+    }
+}
+
 void bus_advance(struct bus *bus, uint64_t now)
 {
     lock_take(bus->lock, 0);

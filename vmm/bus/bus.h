@@ -37,11 +37,16 @@ struct bus_access {
 
 typedef void bus_handler(void *device, struct bus_access *access);
 
+/* Many accesses of access->size bytes at one offset, one after the other, as one to a FIFO: their data are at `bytes`.
+ * Returns how many were made; the others are made one by one. access->value is not used. */
+typedef size_t bus_block_handler(void *device, const struct bus_access *access, uint8_t *bytes, size_t count);
+
 struct bus_region {
     const char *name; /* static storage; used in messages */
     uint64_t base;
     uint64_t length;
     bus_handler *handler;
+    bus_block_handler *block; /* ports only; NULL: one by one */
     void *device;
     bool unlocked; /* needs no lock: it is the accessing vCPU's own */
     bool timed;    /* an access may move the deadline of a clock */
@@ -157,6 +162,11 @@ uint64_t bus_read(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t
                   uint64_t now);
 void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t size, uint64_t value,
                uint8_t cpu, uint64_t now);
+
+/* What REP INS and OUTS do: `count` accesses of 1, 2 or 4 bytes to one port, with the data at `bytes`, which a guest
+ * may change meanwhile. */
+void bus_port_block(struct bus *bus, uint16_t port, uint8_t size, bool write, uint8_t *bytes, size_t count,
+                    uint8_t cpu, uint64_t now);
 
 /* Earliest deadline of all clocks, as of the last access that may move one. bus_update finds it again after
  * anything else that moves one (with the lock). */

@@ -94,6 +94,55 @@ static void test_full(void **state)
     assert_int_equal(attach(&bus, BUS_MMIO, &ram, 0x2000, 8), BUS_OK);
 }
 
+static size_t ram_block(void *device, const struct bus_access *access, uint8_t *bytes, size_t count)
+{
+    struct ram *ram = device;
+
+    ram->last = *access;
+    if (count > 3) /* its FIFO */
+        count = 3;
+    for (size_t i = 0; i < count * access->size; i++)
+        if (access->write)
+            ram->byte[32] = bytes[i];
+        else
+            bytes[i] = 0x55;
+    return count;
+}
+
+/* What a device does not take at once comes one by one; so does what no device has. */
+static void test_block(void **state)
+{
+    struct bus bus;
+    struct ram fifo = {.length = 64}, other = {.length = 64};
+    struct bus_region region = {.name = "fifo",
+                                .base = 0x100,
+                                .length = 64,
+                                .handler = ram_access,
+                                .block = ram_block,
+                                .device = &fifo};
+    uint8_t bytes[16];
+
+    (void)state;
+    bus_init(&bus);
+    assert_int_equal(bus_attach(&bus, BUS_PORT, &region), BUS_OK);
+    assert_int_equal(attach(&bus, BUS_PORT, &other, 0x200, 64), BUS_OK);
+    memset(fifo.byte, 0x11, sizeof(fifo.byte));
+    bus_port_block(&bus, 0x104, 2, false, bytes, 5, 1, 7);
+    assert_memory_equal(bytes, "\x55\x55\x55\x55\x55\x55\x11\x11\x11\x11", 10);
+    assert_int_equal(fifo.calls, 2);
+    assert_int_equal(fifo.last.offset, 4);
+    assert_int_equal(fifo.last.cpu, 1);
+    assert_int_equal(fifo.last.now, 7);
+    bus_port_block(&bus, 0x208, 4, true, (uint8_t[]){1, 2, 3, 4, 5, 6, 7, 8}, 2, 0, 0);
+    assert_int_equal(other.calls, 2);
+    assert_memory_equal(&other.byte[8], "\5\6\7\x8", 4);
+    bus_port_block(&bus, 0x300, 4, false, bytes, 4, 0, 0);
+    for (unsigned i = 0; i < 16; i++)
+        assert_int_equal(bytes[i], 0xff);
+    bus_port_block(&bus, 0xffff, 4, false, bytes, 1, 0, 0); /* beyond the last port */
+    bus_port_block(&bus, 0x104, 1, true, bytes, 0, 0, 0);
+}
+
 /* A vCPU's own window: it alone sees it, whole and in pieces, and it meets no region. */
 static void test_window(void **state)
 {
@@ -308,7 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attach), cmocka_unit_test(test_full),   cmocka_unit_test(test_split),
         cmocka_unit_test(test_random), cmocka_unit_test(test_clocks), cmocka_unit_test(test_ticks),
-        cmocka_unit_test(test_pci),    cmocka_unit_test(test_window),
+        cmocka_unit_test(test_pci),    cmocka_unit_test(test_block),  cmocka_unit_test(test_window),
     };
 
     return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

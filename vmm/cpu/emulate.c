@@ -194,6 +194,27 @@ static enum x86_result port_out(void *context, uint16_t port, unsigned size, uin
     return X86_DONE;
 }
 
+/* One translation and one access of the bus for what lies in a page of RAM. */
+static uint64_t port_block(void *context, uint16_t port, unsigned size, bool in, uint64_t linear,
+                           uint64_t count)
+{
+    struct emulation *emulation = context;
+    struct vcpu *vcpu = emulation->vcpu;
+    struct x86_walk_access access = {.write = in, .user = emulation->cpu.cpl == 3};
+    struct x86_fault fault;
+    uint64_t physical;
+    uint8_t *bytes;
+
+    if (vcpu->state->exit != VCPU_EXIT_IO ||
+        vcpu_translate(vcpu, linear, access, &physical, &fault) != X86_DONE)
+        return 0;
+    bytes = machine_ram(vcpu->machine, physical, size * count);
+    if (!bytes)
+        return 0;
+    bus_port_block(&vcpu->machine->bus, port, (uint8_t)size, !in, bytes, count, vcpu->number, emulation->now);
+    return count;
+}
+
 /* Port accesses are executed only where this one exited, and the processor checks the permission before it
  * exits. */
 static enum x86_result port_allowed(void *context, uint16_t port, unsigned size, struct x86_fault *fault)
@@ -212,6 +233,7 @@ static const struct x86_ops ops = {
     .touch = memory_touch,
     .port_in = port_in,
     .port_out = port_out,
+    .port_block = port_block,
     .port_allowed = port_allowed,
 };
 

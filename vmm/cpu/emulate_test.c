@@ -225,6 +225,32 @@ static void test_rep_outs(void **state)
     assert_int_equal(bench->state.want[VCPU_EXIT_IO], 0);
 }
 
+/* rep insb across a page: what nothing decodes reads as ones, by one exit. */
+static void test_rep_ins(void **state)
+{
+    struct bench *bench = *state;
+
+    put_code(bench, CODE, "\xf3\x6c", 2);
+    bench->state.want[VCPU_EXIT_IO] = VCPU_EMULATE_GROUPS;
+    bench->state.gpr[VCPU_RDI] = CODE + 0xff0;
+    bench->state.gpr[VCPU_RCX] = 0x30;
+    bench->state.gpr[VCPU_RDX] = 0x300;
+    assert_true(
+        leave(bench, VCPU_EXIT_IO, io_info(0x300, 1, VCPU_IO_STRING | VCPU_IO_REP | VCPU_IO_IN), CODE + 2));
+    assert_int_equal(bench->state.rip, CODE + 2);
+    assert_int_equal(bench->state.gpr[VCPU_RDI], CODE + 0x1020);
+    for (unsigned i = 0xff0; i < 0x1020; i++)
+        assert_int_equal(bench->ram[CODE + i], 0xff);
+    assert_int_equal(bench->ram[CODE + 0xfef] | bench->ram[CODE + 0x1020], 0);
+    /* Into device memory: one by one. */
+    bench->state.rip = CODE;
+    bench->state.gpr[VCPU_RDI] = 0xfee000f0;
+    bench->state.gpr[VCPU_RCX] = 2;
+    assert_true(
+        leave(bench, VCPU_EXIT_IO, io_info(0x300, 1, VCPU_IO_STRING | VCPU_IO_REP | VCPU_IO_IN), CODE + 2));
+    assert_int_equal(bench->state.rip, CODE + 2);
+}
+
 /* Execution in device memory and behind the end of RAM: no instruction, and one line until the next reset. */
 static void test_execute_from_device(void **state)
 {
@@ -557,6 +583,7 @@ int main(void)
         TEST(test_mmio_read_write),
         TEST(test_fetch_across_pages),
         TEST(test_rep_outs),
+        TEST(test_rep_ins),
         TEST(test_moves),
         TEST(test_moves_change),
         TEST(test_moves_that_fault),

@@ -154,6 +154,20 @@ static void access_data(struct ata_channel *channel, struct bus_access *access)
     memcpy(&access->value, bytes, done);
 }
 
+/* A word that the drive has in part only is its last. */
+size_t ata_channel_block(void *context, const struct bus_access *access, uint8_t *bytes, size_t count)
+{
+    size_t done, rest;
+
+    if (access->offset != ATA_DATA || access->size == 1)
+        return 0;
+    done = ata_data(ata_channel_drive(context), bytes, count * access->size, access->write);
+    rest = done % access->size ? access->size - done % access->size : 0;
+    if (!access->write)
+        memset(bytes + done, 0, rest);
+    return (done + rest) / access->size;
+}
+
 static void access_byte(void *context, struct bus_access *access)
 {
     enum ata_register number = (enum ata_register)(access->offset & 7);

@@ -33,6 +33,9 @@ void ata_channel_reset(struct ata_channel *channel);
 void ata_channel_access(void *channel, struct bus_access *access);
 void ata_channel_control(void *channel, struct bus_access *access);
 
+/* The data port, for many words. */
+size_t ata_channel_block(void *channel, const struct bus_access *access, uint8_t *bytes, size_t count);
+
 static inline struct ata_drive *ata_channel_drive(struct ata_channel *channel)
 {
     return &channel->drive[channel->reg.selected];

@@ -136,6 +136,37 @@ static void test_write_pio(void **state)
     }
 }
 
+/* REP INS and OUTS over several sectors, with and without a word that is the drive's in part only. */
+static void test_blocks(void **state)
+{
+    (void)state;
+    for (uint8_t size = 2; size <= 4; size += 2) {
+        set_up();
+        test_command(&test, BASE, 0x20, 3, 20, false);
+        test_ide_work(&test);
+        bus_port_block(&test.bus, BASE, size, false, host, 16 * DISK_SECTOR / size, 0, 0);
+        test_ide_work(&test); /* the buffer holds so much */
+        bus_port_block(&test.bus, BASE, size, false, host + 16 * DISK_SECTOR, 5 * DISK_SECTOR / size, 0, 0);
+        assert_memory_equal(host, sector(3), 20 * DISK_SECTOR);
+        for (unsigned i = 0; i < DISK_SECTOR; i++)
+            assert_int_equal(host[20 * DISK_SECTOR + i], 0);
+        assert_int_equal(status(), 0x50);
+        test_command(&test, BASE, 0x30, 100, 2, false);
+        bus_port_block(&test.bus, BASE, size, true, host, 2 * DISK_SECTOR / size, 0, 0);
+        take_interrupt(0x50);
+        assert_memory_equal(host, sector(100), 2 * DISK_SECTOR);
+    }
+    /* Six bytes of a packet's answer by four. */
+    test_out(&test, 0x176, 1, 0xa0);
+    test_out(&test, 0x174, 1, 6);
+    test_out(&test, 0x177, 1, 0xa0);
+    bus_port_block(&test.bus, 0x170, 2, true, (uint8_t[]){0x12, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0}, 6, 0, 0);
+    memset(host, 0xaa, 12);
+    bus_port_block(&test.bus, 0x170, 4, false, host, 3, 0, 0);
+    assert_memory_equal(host, "\5\x80\0\x21\x1f\0\0\0\0\0\0\0", 12);
+    assert_int_equal(test_in(&test, 0x177, 1), 0x50);
+}
+
 static void test_multiple(void **state)
 {
     (void)state;
@@ -459,14 +490,14 @@ static void test_all_commands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_identify),     cmocka_unit_test(test_read_pio),
-        cmocka_unit_test(test_write_pio),    cmocka_unit_test(test_multiple),
-        cmocka_unit_test(test_addresses),    cmocka_unit_test(test_high_order),
-        cmocka_unit_test(test_settings),     cmocka_unit_test(test_flush),
-        cmocka_unit_test(test_errors),       cmocka_unit_test(test_verify),
-        cmocka_unit_test(test_nien),         cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_reset),        cmocka_unit_test(test_reset_write),
-        cmocka_unit_test(test_all_commands),
+        cmocka_unit_test(test_identify),    cmocka_unit_test(test_read_pio),
+        cmocka_unit_test(test_write_pio),   cmocka_unit_test(test_multiple),
+        cmocka_unit_test(test_blocks),      cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_high_order),  cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_flush),       cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_verify),      cmocka_unit_test(test_nien),
+        cmocka_unit_test(test_absent),      cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_reset_write), cmocka_unit_test(test_all_commands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

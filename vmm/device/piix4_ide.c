@@ -196,8 +196,11 @@ void piix4_ide_init(struct piix4_ide *ide, const struct piix4_ide_config *config
 
         channel->ide = ide;
         ata_channel_init(&channel->ata, config->drive[i], &drives, &irq);
-        channel->block = (struct bus_region){
-            .name = "ide", .length = ATA_REGISTERS, .handler = ata_channel_access, .device = &channel->ata};
+        channel->block = (struct bus_region){.name = "ide",
+                                             .length = ATA_REGISTERS,
+                                             .handler = ata_channel_access,
+                                             .block = ata_channel_block,
+                                             .device = &channel->ata};
         channel->control = (struct bus_region){
             .name = "ide control", .length = 1, .handler = ata_channel_control, .device = &channel->ata};
     }
