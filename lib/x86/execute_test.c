@@ -552,8 +552,8 @@ static void port_blocks(void **state)
                 cpu.gpr[X86_RSI] -= MEMORY_BASE;
             }
             if (mode != X86_MODE_64 && random >> 36 & 1) {
-                cpu.segment[X86_ES].limit = mode == X86_MODE_16 ? 0x1fff : 0x11fff;
-                cpu.segment[X86_DS].limit = mode == X86_MODE_16 ? 0x1fff : 0x11fff;
+                cpu.segment[X86_ES].limit = mode == X86_MODE_16 ? 0x1ff7 : 0x11ff7;
+                cpu.segment[X86_DS].limit = mode == X86_MODE_16 ? 0x1ff7 : 0x11ff7;
             }
             cpu.rflags |= (random >> 37 & 7) == 0 ? X86_RFLAGS_DF : 0;
             cpu.rflags |= (random >> 45 & 15) == 0 ? X86_RFLAGS_TF : 0;
