@@ -135,7 +135,7 @@ GUEST_FOLDERS_long := $(GUEST_FOLDERS) tests/guest/body/paged tests/guest/body/l
 GUEST_FOLDERS_compat := $(GUEST_FOLDERS_protected)
 GUEST_HOSTILE := $(wildcard $(GUEST_MODES:%=tests/guest/hostile/%/*.c))
 GUESTS := $(GUEST_MODES:%=$(TARGET)/guest-%.elf) $(foreach f,$(GUEST_HOSTILE),$(TARGET)/hostile-$(basename $(notdir $(f))).elf) \
-	$(TARGET)/hostile.elf $(TARGET)/guest-smp.elf
+	$(TARGET)/hostile.elf $(TARGET)/guest-smp.elf $(TARGET)/test-rom.bin
 GUEST_INCLUDES := $(wildcard tests/guest/mode/*.inc tests/guest/mode/*.h)
 
 guests: $(GUESTS)
@@ -163,6 +163,14 @@ $(TARGET)/guest/$(1)/%.S.o: %.S $(GUEST_INCLUDES) Makefile mk/target.mk
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(TARGET_FLAGS) $(if $(filter long,$(1)),-m64,-m32) $(ASSEMBLER) -c $$< -o $$@
 endef
+# An option ROM of the tests.
+$(TARGET)/test-rom.bin: tests/bios/rom.S tests/bios/checksum.py Makefile mk/target.mk
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -m32 -nostdlib $(ASSEMBLER) -c $< -o $@.o
+	$(Q)objcopy -O binary -j .text $@.o $@
+	$(Q)/usr/bin/python3 tests/bios/checksum.py $@
+
 $(foreach m,$(GUEST_MODES),$(eval $(call guest_mode,$(m)))$(eval $(call guest,$(m),guest-$(m),$(wildcard $(GUEST_FOLDERS_$(m):%=%/*.c)))))
 $(foreach f,$(GUEST_HOSTILE),$(eval $(call guest,$(notdir $(patsubst %/,%,$(dir $(f)))),hostile-$(basename $(notdir $(f))),$(f))))
 $(eval $(call guest,long,hostile,$(wildcard tests/guest/hostile/*.c)))

@@ -689,12 +689,27 @@ def firmware_starts(cpus, times):
 
 
 BIOS = "tests/bios/bios.xml"
+BIOS_ROM = "tests/bios/rom.xml"
+
+
+def rom_is_content(output):
+    """All that the option ROM has tried by itself and by the firmware's services; its lines are on the guest's screen."""
+    good = re.findall(r"vm pc: rom: (.*): ok", output)
+    wanted = ["timer", "serial port", "memory map", "shadow RAM", "ROM", "other processor"]
+    if "FAILED" in output or good != wanted:
+        return f"the verdicts are {re.findall('vm pc: rom: .*: (?:ok|FAILED)', output)}"
+    return says(r"vm pc: debug: rom: begins", r"vm pc: rom: by INT 14h")(output)
+
 
 TESTS = [
     reboots(8),
     run("bios: POST, reset, POST", BIOS, "--after", r"log:guest reset \(port 0xcf9\)", "--type", " ", "--until",
         "debug: No bootable device", check=firmware_starts(1, 2)),
     run("bios: 4 processors", BIOS, "--vcpus", "4", "--until", "debug: No bootable device", check=firmware_starts(4, 1)),
+    run("bios: shadow RAM and services", BIOS_ROM, "--vcpus", "2", "--after", "press a key", "--type", "x", "--until", "rom: key x",
+        check=rom_is_content),
+    run("bios: a guest's jump to the reset vector", BIOS_ROM, "--after", "press a key", "--type", "x", "--until",
+        r"guest reset \(port 0xcf9\)"),
     run("bios: boot menu by key", BIOS, "--after", "Press ESC", "--type", r"\x1b", "--until", "^Select boot device"),
     run("linux: reboot=b", "linux", "--config", "tests/linux/reboot-bios.xml", *REBOOT, *POWEROFF, "--until", "guest powered off",
         check=says(r"guest reset \(port 0xcf9\)")),
@@ -878,6 +893,7 @@ TESTS = [
 
 # make test-slow
 SLOW_TESTS = [
+    vtx("bios: shadow RAM and services on VT-x", BIOS_ROM, "rom: press a key", check=rom_is_content),
     vtx("bios: POST on VT-x", BIOS, "debug: No bootable device", check=firmware_starts(1, 1)),
     # On two CPUs, where no run is as the one before, and a loaded machine makes them late.
     reboots(50),
