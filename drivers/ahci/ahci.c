@@ -88,7 +88,8 @@ uint64_t ahci_work(struct ahci *ahci, uint64_t now)
 
     /* Each port's first, then the controller's: in the other order its bits would be set again. */
     ahci->gone |= interrupts == UINT32_MAX && hba_read(ahci, HBA_CAP) == UINT32_MAX;
-    for (unsigned i = 0; i < AHCI_PORTS; i++) {
+    for (uint32_t left = ahci->implemented; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
         struct ahci_port *port = &ahci->port[i];
 
         if (port->state == AHCI_ABSENT)

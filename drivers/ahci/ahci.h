@@ -56,6 +56,7 @@ struct ahci_port {
     bool known;        /* the drive is what it is now, whatever the state: requests may wait */
     const char *wrong; /* why it is dead */
     struct disk_request *slot[AHCI_SLOTS];
+    uint32_t taken;  /* slots that have a request */
     uint32_t issued; /* slots that the drive has */
     uint32_t queued; /* of these, by NCQ */
     uint32_t failed; /* slots of NCQ of which the drive could not do one */

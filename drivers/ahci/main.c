@@ -32,6 +32,7 @@ static volatile uint32_t *registers;
 static uint64_t tsc_hz;
 static struct ahci ahci;
 static struct event interrupt_event;
+static uint64_t interrupted_last;
 
 static struct server_place places[DISKS];
 static struct block_session sessions[DISKS];
@@ -58,10 +59,8 @@ static void hba_write(void *context, unsigned offset, uint32_t value)
     registers[offset / 4] = value;
 }
 
-static void work(void)
+static void wake_at(uint64_t next)
 {
-    uint64_t next = ahci_work(&ahci, now());
-
     interrupt_event.deadline = next == AHCI_NEVER ? DEADLINE_NEVER : (next + 1) * (tsc_hz / 1000);
 }
 
@@ -69,7 +68,8 @@ static void interrupted(void *context, uint64_t bits)
 {
     (void)context;
     (void)bits;
-    work();
+    block_pace(&interrupt_event, tsc_hz / IRQ_TURNS, &interrupted_last);
+    wake_at(ahci_work(&ahci, now()));
 }
 
 /* ---- Disks */
@@ -125,11 +125,13 @@ static void done(void *context, unsigned port, struct disk_request *request, enu
     driver_done(&driver, request, status);
 }
 
+/* A port that does not work yet has its deadline already. */
 static bool submit(unsigned place, struct disk_request *request)
 {
     if (!ahci_submit(&ahci, ports[place], request, now()))
         return false;
-    work();
+    if (interrupt_event.deadline == DEADLINE_NEVER)
+        wake_at(ahci.port[ports[place]].deadline);
     return true;
 }
 
@@ -244,7 +246,7 @@ int component_main(void)
                              .submit = submit};
     if (!controller_start())
         return 1;
-    interrupt_event = (struct event){.bits = BIT_IRQ, .period = tsc_hz / IRQ_TURNS, .handle = interrupted};
+    interrupt_event = (struct event){.bits = BIT_IRQ, .handle = interrupted};
     event_add(&interrupt_event);
     if (!driver_serve(&driver))
         return 1;

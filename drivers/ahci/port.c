@@ -19,6 +19,15 @@
 #define ATTEMPTS       4u     /* to measure a disc: each may be refused once for what happened before */
 #define LOG_NOT_QUEUED 0x80u
 
+/* The lowest of some slots, which is taken from them. */
+static unsigned slot_next(uint32_t *slots)
+{
+    unsigned slot = (unsigned)__builtin_ctz(*slots);
+
+    *slots &= *slots - 1;
+    return slot;
+}
+
 static struct ahci_port *port_at(struct ahci *ahci, unsigned number)
 {
     return &ahci->port[number];
@@ -41,6 +50,7 @@ static void finish(struct ahci *ahci, unsigned number, unsigned slot, enum disk_
     struct disk_request *request = port->slot[slot];
 
     port->slot[slot] = NULL;
+    port->taken &= ~(1u << slot);
     ahci->wiring.done(ahci->wiring.context, number, request, status);
 }
 
@@ -148,15 +158,19 @@ void port_issue(struct ahci *ahci, unsigned number, uint64_t now)
     struct ahci_port *port = port_at(ahci, number);
 
     while (port->state == AHCI_READY) {
-        unsigned oldest = AHCI_SLOTS;
+        uint32_t waiting = port->taken & ~port->issued;
+        unsigned oldest;
         bool queued;
 
-        for (unsigned i = 0; i < AHCI_SLOTS; i++)
-            if (port->slot[i] && !(port->issued >> i & 1) &&
-                (oldest == AHCI_SLOTS || port->slot[i]->number < port->slot[oldest]->number))
-                oldest = i;
-        if (oldest == AHCI_SLOTS)
+        if (!waiting)
             return;
+        oldest = slot_next(&waiting);
+        while (waiting) {
+            unsigned slot = slot_next(&waiting);
+
+            if (port->slot[slot]->number < port->slot[oldest]->number)
+                oldest = slot;
+        }
         /* Commands of NCQ are under way together, any other one alone. */
         queued = command_queued(&port->drive, port->slot[oldest]);
         if (port->issued && (!queued || port->queued != port->issued))
@@ -195,17 +209,17 @@ static bool fits(const struct ahci *ahci, const struct ahci_drive *drive, const 
 bool ahci_submit(struct ahci *ahci, unsigned number, struct disk_request *request, uint64_t now)
 {
     struct ahci_port *port;
-    unsigned slots, slot = 0;
+    unsigned slots, slot;
 
     if (!ahci_drive(ahci, number))
         return false;
     port = port_at(ahci, number);
     slots = port->drive.ncq ? port->drive.depth : ahci->slots;
-    while (slot < slots && port->slot[slot])
-        slot++;
-    if (slot == slots)
+    slot = ~port->taken ? (unsigned)__builtin_ctz(~port->taken) : AHCI_SLOTS;
+    if (slot >= slots)
         return false;
     port->slot[slot] = request;
+    port->taken |= 1u << slot;
     request->number = ++port->submitted;
     request->tries = 0;
     request->flushing = false;
@@ -382,11 +396,10 @@ static void work_ready(struct ahci *ahci, unsigned number, uint32_t interrupts, 
     ended = port->issued & ~active;
     if (refused && !port->queued)
         ended = 0; /* a controller may count the refused command as done */
-    for (unsigned i = 0; i < AHCI_SLOTS; i++)
-        if (ended >> i & 1)
-            done(ahci, number, i);
     if (ended)
         port->deadline = now + COMMAND_MS;
+    while (ended)
+        done(ahci, number, slot_next(&ended));
     if (interrupts & IS_ERRORS & ~IS_TASK_FILE || (port->issued && now >= port->deadline)) {
         reset(ahci, number, now);
     } else if (refused) {

@@ -32,6 +32,7 @@ static volatile uint32_t *registers;
 static uint64_t tsc_hz;
 static struct nvme nvme;
 static struct event interrupt_event;
+static uint64_t interrupted_last;
 
 /* A place for each namespace. */
 static struct server_place places[NVME_NAMESPACES];
@@ -76,6 +77,7 @@ static void interrupted(void *context, uint64_t bits)
 
     (void)context;
     (void)bits;
+    block_pace(&interrupt_event, tsc_hz / IRQ_TURNS, &interrupted_last);
     if (nvme.state == NVME_DEAD) {
         driver_wrong(&driver, nvme.wrong);
         component_exit(1);
@@ -197,7 +199,7 @@ static bool controller_start(void)
         return false;
     }
     nvme_start(&nvme, now());
-    interrupt_event = (struct event){.bits = BIT_IRQ, .period = tsc_hz / IRQ_TURNS, .handle = interrupted};
+    interrupt_event = (struct event){.bits = BIT_IRQ, .handle = interrupted};
     event_add(&interrupt_event);
     while (nvme.state != NVME_READY) /* or the driver ends */
         event_turn(DEADLINE_NEVER);
@@ -223,6 +225,7 @@ int component_main(void)
                              .submit = submit};
     if (!controller_start())
         return 1;
+    driver.server.server.places = nvme.identity.namespaces;
     describe_all();
     if (!driver_serve(&driver))
         return 1;

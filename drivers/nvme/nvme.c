@@ -15,6 +15,7 @@ static void finish(struct nvme *nvme, unsigned slot, enum disk_status status)
     struct disk_request *request = nvme->slot[slot].request;
 
     nvme->slot[slot].request = NULL;
+    nvme->busy &= ~(1ull << slot);
     nvme->slot[slot].issued = false;
     nvme->wiring.done(nvme->wiring.context, request, status);
 }
@@ -211,14 +212,6 @@ static void work_own(struct nvme *nvme, uint64_t now)
 
 /* ---- Requests */
 
-static bool under_way(const struct nvme *nvme)
-{
-    for (unsigned i = 0; i < nvme->depth; i++)
-        if (nvme->slot[i].request)
-            return true;
-    return false;
-}
-
 static void answered(struct nvme *nvme, unsigned slot, uint16_t status, uint64_t now)
 {
     struct disk_request *request = nvme->slot[slot].request;
@@ -252,7 +245,7 @@ static void work_ready(struct nvme *nvme, uint64_t now)
     if (taken)
         completions_taken(nvme, &nvme->io);
     nvme->more = taken == nvme->io.entries;
-    if (!under_way(nvme))
+    if (!nvme->busy)
         nvme->deadline = NVME_NEVER;
     else if (now >= nvme->deadline)
         reset(nvme, now, "it does not answer");
@@ -327,16 +320,16 @@ static bool fits(const struct nvme *nvme, const struct nvme_namespace *namespace
 bool nvme_submit(struct nvme *nvme, unsigned number, struct disk_request *request, uint64_t now)
 {
     const struct nvme_namespace *namespace;
-    unsigned slot = 0;
+    unsigned slot;
 
     if (!nvme->known || nvme->state == NVME_DEAD || number >= nvme->before.namespaces ||
         nvme->before.namespace[number].wrong)
         return false;
     namespace = &nvme->before.namespace[number];
-    while (slot < nvme->depth && nvme->slot[slot].request)
-        slot++;
-    if (slot == nvme->depth)
+    slot = (unsigned)__builtin_ctzll(~nvme->busy); /* there are fewer slots than bits */
+    if (slot >= nvme->depth)
         return false;
+    nvme->busy |= 1ull << slot;
     nvme->slot[slot].request = request;
     nvme->slot[slot].namespace = namespace;
     request->tries = 0;

@@ -88,6 +88,7 @@ struct nvme {
     bool more;                             /* completions than one turn takes, perhaps */
     bool known;                            /* it has been ready once, */
     struct nvme_identity identity, before; /* and that is what it was */
+    uint64_t busy;                         /* slots, a bit each */
     struct {
         struct disk_request *request;
         const struct nvme_namespace *namespace;

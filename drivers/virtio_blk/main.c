@@ -33,6 +33,7 @@ static uint64_t tsc_hz;
 static volatile uint8_t *registers[VIRTIO_PARTS];
 static struct virtio_blk virtio;
 static struct event interrupt_event;
+static uint64_t interrupted_last;
 
 static struct server_place place;
 static struct block_session session;
@@ -92,10 +93,7 @@ static void end(const char *wrong)
 
 static bool under_way(void)
 {
-    for (unsigned i = 0; i < VIRTIO_SLOTS; i++)
-        if (virtio.slot[i])
-            return true;
-    return false;
+    return virtio.busy != 0;
 }
 
 static void done(void *context, struct disk_request *request, enum disk_status status)
@@ -112,6 +110,7 @@ static void interrupted(void *context, uint64_t bits)
     uint16_t used = virtio.used;
 
     (void)context;
+    block_pace(&interrupt_event, tsc_hz / IRQ_TURNS, &interrupted_last);
     if (!virtio_work(&virtio))
         end("expected answers to its requests, found others");
     if (!bits && virtio.used == used && under_way())

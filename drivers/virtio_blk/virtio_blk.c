@@ -72,6 +72,7 @@ enum request_type { TYPE_IN, TYPE_OUT, TYPE_FLUSH = 4, TYPE_ID = 8, TYPE_DISCARD
 #define FLAG_WRITE     2u
 
 _Static_assert(DISK_PIECES + 2 <= CHAIN, "a slot has descriptors for all pieces");
+_Static_assert(VIRTIO_SLOTS == 32, "each slot has a bit");
 _Static_assert(VIRTIO_SLOTS *CHAIN <= ENTRIES_MAX, "the ring has descriptors for all slots");
 
 static uint32_t common_read(const struct virtio_blk *virtio, unsigned offset, unsigned bytes)
@@ -295,14 +296,18 @@ static bool fits(const struct virtio_disk *disk, const struct disk_request *requ
     }
 }
 
-/* A free slot, or virtio->disk.depth. */
+/* A free slot, or VIRTIO_SLOTS. */
 static unsigned slot_free(const struct virtio_blk *virtio)
 {
-    unsigned slot = 0;
+    unsigned slot = ~virtio->busy ? (unsigned)__builtin_ctz(~virtio->busy) : VIRTIO_SLOTS;
 
-    while (slot < virtio->disk.depth && virtio->slot[slot])
-        slot++;
-    return slot;
+    return slot < virtio->disk.depth ? slot : VIRTIO_SLOTS;
+}
+
+static void take(struct virtio_blk *virtio, unsigned slot, struct disk_request *request)
+{
+    virtio->slot[slot] = request;
+    virtio->busy |= 1u << slot;
 }
 
 static void finish(struct virtio_blk *virtio, unsigned slot, enum disk_status status)
@@ -310,6 +315,7 @@ static void finish(struct virtio_blk *virtio, unsigned slot, enum disk_status st
     struct disk_request *request = virtio->slot[slot];
 
     virtio->slot[slot] = NULL;
+    virtio->busy &= ~(1u << slot);
     virtio->wiring.done(virtio->wiring.context, request, status);
 }
 
@@ -322,9 +328,9 @@ bool virtio_submit(struct virtio_blk *virtio, struct disk_request *request)
                                               [DISK_WRITE_ZEROES] = TYPE_ZEROES};
     unsigned slot = slot_free(virtio);
 
-    if (virtio->dead || slot == virtio->disk.depth)
+    if (virtio->dead || slot == VIRTIO_SLOTS)
         return false;
-    virtio->slot[slot] = request;
+    take(virtio, slot, request);
     request->flushing = false;
     if (!fits(&virtio->disk, request))
         finish(virtio, slot, DISK_MEDIUM);
@@ -339,9 +345,9 @@ bool virtio_serial(struct virtio_blk *virtio, struct disk_request *request)
 {
     unsigned slot = slot_free(virtio);
 
-    if (virtio->dead || slot == virtio->disk.depth)
+    if (virtio->dead || slot == VIRTIO_SLOTS)
         return false;
-    virtio->slot[slot] = request;
+    take(virtio, slot, request);
     request->flushing = true; /* nothing follows */
     if (request->pieces != 1 || request->piece[0].bytes != VIRTIO_SERIAL)
         finish(virtio, slot, DISK_MEDIUM);

@@ -67,6 +67,7 @@ struct virtio_blk {
     uint32_t notify;  /* offset of its doorbell */
     uint16_t available, used;
     bool dead, pin;
+    uint32_t busy; /* slots, a bit each */
     struct disk_request *slot[VIRTIO_SLOTS];
 };
 

@@ -28,7 +28,16 @@ struct block_server {
     /* The session has ended: answers to what is under way do not count any more, but have to come before the place
      * is given to the next. May be NULL. */
     void (*end)(void *context, unsigned place);
+    /* The frame's. */
+    uint64_t served; /* when a client was, the last time */
 };
+
+/*
+ * For the handler of an event: its bits are left alone for `period` afterwards, as events with a period do, but only if
+ * they came within that time of *last. So what comes now and then leaves no timer behind, and what comes in a flood
+ * costs two turns a period at most. *last: TSC, of the call before.
+ */
+void block_pace(struct event *event, uint64_t period, uint64_t *last);
 
 void block_server_start(struct block_server *server);
 

@@ -37,12 +37,21 @@ static void turn(struct block_server *server, unsigned place)
     signal_client(server, place);
 }
 
+void block_pace(struct event *event, uint64_t period, uint64_t *last)
+{
+    uint64_t now = tsc_read();
+
+    event->period = now - *last < period ? period : 0;
+    *last = now;
+}
+
 /* Signals once a client that is no longer served: its session stays until the client ends it. */
 static void serve(void *context, unsigned place)
 {
     struct block_server *server = context;
     bool broken = server->session[place].block.broken;
 
+    block_pace(&server->server.event, server->server.period, &server->served);
     turn(server, place);
     if (!broken && server->session[place].block.broken)
         log_line("Block: the client of disk %u broke the session's rules: it is served no more", place);
