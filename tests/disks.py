@@ -96,6 +96,8 @@ MIB = (1 << 20) // SECTOR
 TWO = [("one", 2048, 4096), ("two", 8192, 4096)]
 # What tests/block/chaos.xml boots with: an image, its parent and a plain partition.
 CHAOS = [("base", 1 * MIB, 10 * MIB), ("today", 11 * MIB, 10 * MIB), ("plain", 21 * MIB, 2 * MIB)]
+# What scenarios/bench-disk.xml reads: an image of the usual size of block.
+BENCH = [("image", 1 * MIB, 10 * MIB)]
 
 
 def make(build):
@@ -120,3 +122,5 @@ def make(build):
         changed.write(header + parent.read())
     gpt(path("chaos.img"), 24, CHAOS)
     fill(path("chaos.img"), CHAOS, {"base": path("base.vdi"), "today": path("today.vdi")})
+    gpt(path("bench.img"), 12, BENCH)
+    fill(path("bench.img"), BENCH, {"image": path("base.vdi")})

@@ -526,11 +526,11 @@ DISK_DEVICES = {
 
 
 def with_disk(name, scenario, device, until, *arguments, check=None, drive="", devices=()):
-    """A Test of a scenario with one disk of 64 MiB, empty at first, which is the test's own."""
+    """A Test of a scenario with one disk of 64 MiB, empty at first, which is the test's own; the build machine's disk plays no part."""
     disk = "{build}/test/" + re.sub(r"\W+", "-", name) + ".img"
     return Test(name, ["sh", "-c", f"mkdir -p {{build}}/test && rm -f {disk} && truncate -s 64M {disk} && "
                        f"exec tools/run tests/block/{scenario}.xml --no-build --headless --log {{log}} {' '.join(arguments)} "
-                       f"--qemu=-drive --qemu=if=none,id=d0,format=raw,file={disk}{drive} "
+                       f"--qemu=-drive --qemu=if=none,id=d0,format=raw,file={disk},cache=unsafe{drive} "
                        f"{' '.join(f'--qemu=-device --qemu={one}' for one in (device, *devices))} --until '{until}'"], check=check)
 
 
