@@ -154,6 +154,7 @@ enum ec_operation {
     EC_STATE,   /* its registers to the caller's UTCB: words in the order of enum ec_register */
     EC_FS_BASE, /* argument: the base of FS, for thread-local storage */
     EC_TIME,    /* -> TSC ticks that its SCs have run, without the turn that is not over */
+    EC_CEILING, /* argument, of a local EC: SCs up to this priority wait for its reply; 0: none do */
     EC_OPERATIONS
 };
 enum ec_register {

@@ -52,7 +52,8 @@ struct ec {
     bool global;
     uint8_t depth; /* calls above it in the chain */
     uint8_t cpu;
-    bool extras; /* it has an FPU state or a base of FS */
+    uint8_t ceiling; /* local: while it serves, SCs up to this priority do not preempt it; 0: all may */
+    bool extras;     /* it has an FPU state or a base of FS */
     struct frame frame __attribute__((aligned(16)));
 
     struct pd *pd;      /* referenced */
@@ -60,7 +61,7 @@ struct ec {
     uint64_t utcb_user; /* where the PD sees it */
     struct ec *partner; /* see state */
     struct ec *caller;  /* local: the EC that it serves; EC_ABANDONED if that died */
-    uint64_t donor;     /* local: id of the SC that ran when the call came */
+    uint64_t donor;     /* local: number of the turn in which the call came; 0: the reply ends the turn */
     uint64_t stack;     /* local: stack pointer at a portal's entry */
     uint64_t used;      /* global: TSC ticks that SCs of it have run; the current turn counts when it ends */
     uint64_t fs_base;

@@ -70,7 +70,7 @@ void syscall_ipc_call(uint64_t selector, uint64_t words, uint64_t a2, uint64_t a
     ec->partner = callee;
     callee->state = EC_RUNNABLE;
     callee->caller = ec;
-    callee->donor = cpu->scheduler.current ? cpu->scheduler.current->id : 0;
+    callee->donor = cpu->scheduler.turn;
     callee->depth = (uint8_t)(ec->depth + 1);
     callee->frame.vector = VECTOR_SYSCALL;
     callee->frame.rip = pt->entry;
@@ -102,8 +102,8 @@ void syscall_ipc_reply(uint64_t words, uint64_t a1, uint64_t a2, uint64_t a3, ui
     caller->partner = NULL;
     caller->frame.rax = STATUS_OK;
     caller->frame.rsi = words;
-    if (cpu->scheduler.current && ec->donor == cpu->scheduler.current->id)
+    if (ec->donor == cpu->scheduler.turn)
         ec_switch(caller);
-    else /* somebody helped: its time is its own again */
+    else /* somebody helped, or has waited for a ceiling: the time is its own again */
         schedule();
 }

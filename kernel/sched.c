@@ -58,7 +58,6 @@ struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, 
         return NULL;
     sc->ec = ec;
     object_reference(&ec->object);
-    sc->id = ++cpus[ec->cpu]->scheduler.ids;
     sc->priority = (uint8_t)priority;
     sc->budget = sc->left = budget;
     __atomic_store_n(&ec->sc, sc, __ATOMIC_RELEASE); /* its CPU looks there without the lock */
@@ -166,18 +165,17 @@ static struct ec *chain_end(struct sc *sc)
 static void charge(struct scheduler *s, uint64_t now)
 {
     struct sc *sc = s->current;
-    uint64_t ran = now - s->since;
+    uint64_t left = s->slice_end - now;
     bool front = true;
 
-    s->current = NULL;
     if (!sc)
         return;
-    __atomic_store_n(&sc->ec->used, sc->ec->used + ran, __ATOMIC_RELAXED); /* other CPUs read it */
-    sc->left -= ran < sc->left ? ran : sc->left;
-    if (!sc->left) {
-        sc->left = sc->budget;
+    sc->ec->used += sc->left - left;
+    if (left - 1 >= sc->budget) { /* 0, or below it */
+        left = sc->budget;
         front = false;
     }
+    sc->left = left;
     if (!sc->ec->object.dead && sc->ec->state != EC_WAITING)
         enqueue(s, sc, front);
 }
@@ -229,6 +227,7 @@ static void idle(struct cpu *cpu)
 {
     cpu->idle_since = rdtsc();
     cpu->ec = NULL;
+    cpu->scheduler.current = NULL;
     sched_set_timer(cpu);
     while (!cpu->scheduler.ready) {
         /* The end of an EC asks for it. Nobody is there to be scheduled, and who then sets the timer (see
@@ -248,8 +247,6 @@ void schedule(void)
     struct cpu *cpu = this_cpu();
     struct scheduler *s = &cpu->scheduler;
 
-    cpu->hazard &=
-        ~HAZARD_SCHEDULE; /* this is what it asks for; who becomes ready while the CPU idles sets it anew */
     charge(s, rdtsc());
     for (;;) {
         struct sc *sc;
@@ -262,12 +259,38 @@ void schedule(void)
             continue;
         cpu->hazard &= ~HAZARD_SCHEDULE;
         s->current = sc;
-        s->since = rdtsc();
-        s->slice_end = s->since + sc->left;
+        s->turn++;
+        s->slice_end = rdtsc() + sc->left;
         sched_set_timer(cpu);
-        ec_switch(chain_end(sc));
+        ec_switch(sc->ec->state == EC_RUNNABLE ? sc->ec : chain_end(sc));
         return;
     }
+}
+
+/*
+ * Whether the turn is to go on, since the current EC serves under a ceiling, or one does that waits for its reply.
+ * Then the first of these ends the turn when it replies. Until then it may be nobody's: a holder of other CPUs' lock
+ * has to come to its end even when its caller dies.
+ */
+static __attribute__((noinline)) bool ceiling_holds(struct cpu *cpu)
+{
+    struct scheduler *s = &cpu->scheduler;
+    unsigned best = s->ready ? 63 - (unsigned)__builtin_clzl(s->ready) : 0;
+    struct ec *first = NULL;
+
+    if (cpu->ec->object.dead)
+        return false;
+    for (struct ec *ec = cpu->ec; ec && ec != EC_ABANDONED; ec = ec->caller)
+        first = ec->ceiling && ec->ceiling >= best ? ec : first;
+    if (!first)
+        return false;
+    first->donor = 0;
+    if (s->current) /* what it has run is still the difference of the two */
+        s->current->left += DEADLINE_NEVER - s->slice_end;
+    s->slice_end = DEADLINE_NEVER;
+    cpu->hazard &= ~HAZARD_SCHEDULE;
+    sched_set_timer(cpu);
+    return true;
 }
 
 void hazard_handle(void)
@@ -276,7 +299,7 @@ void hazard_handle(void)
 
     if (cpu->hazard & HAZARD_REQUEST)
         handle_requests(cpu); /* may end the current EC */
-    if (cpu->hazard & HAZARD_SCHEDULE)
+    if ((cpu->hazard & HAZARD_SCHEDULE) && !(cpu->ec && !cpu->ec->global && ceiling_holds(cpu)))
         schedule();
     else
         hazard_work(cpu);

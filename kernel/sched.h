@@ -15,10 +15,9 @@ struct nt;
 struct sc {
     struct object object;
     struct ec *ec; /* referenced; global */
-    uint64_t id;   /* of no other SC, living or dead */
     uint8_t priority;
     bool queued;
-    uint64_t budget, left; /* TSC ticks */
+    uint64_t budget, left; /* TSC ticks; left: when its turn began */
     struct sc *next, *previous;
 };
 
@@ -26,9 +25,8 @@ struct scheduler {
     uint64_t ready; /* bit a priority */
     struct sc *head[SC_PRIORITIES], *tail[SC_PRIORITIES];
     struct sc *current; /* NULL: none, or it was destroyed */
-    uint64_t since;     /* TSC when its turn began */
-    uint64_t slice_end; /* TSC when its budget is used up */
-    uint64_t ids;       /* given out to SCs */
+    uint64_t turn;      /* number of the turn; it goes on when the SC is destroyed */
+    uint64_t slice_end; /* TSC when the budget of the current SC is used up */
 };
 
 struct sc *sc_create(struct account *account, struct ec *ec, unsigned priority, uint64_t budget) must_check;

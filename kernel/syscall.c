@@ -342,10 +342,12 @@ void syscall_ec_control(uint64_t selector, uint64_t operation, uint64_t argument
     }
     if (operation == EC_STATE && there)
         status = ec_state(self, ec);
-    else if (status == STATUS_OK && (operation != EC_FS_BASE || argument >= USER_ADDRESS_LIMIT))
-        status = STATUS_BAD_ARG;
-    else if (status == STATUS_OK)
+    else if (status == STATUS_OK && operation == EC_FS_BASE && argument < USER_ADDRESS_LIMIT)
         ec_set_fs_base(ec, argument);
+    else if (status == STATUS_OK && operation == EC_CEILING && argument < SC_PRIORITIES && !ec->global)
+        ec->ceiling = (uint8_t)argument;
+    else
+        status = status ? status : STATUS_BAD_ARG;
     finish(status);
 }
 

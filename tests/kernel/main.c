@@ -21,6 +21,7 @@ void test_main(void)
     test_many();
     test_ipc();
     test_chains();
+    test_ceiling();
     test_notifications();
     test_interrupts();
     test_faults();

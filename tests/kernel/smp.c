@@ -452,6 +452,52 @@ static void domain_of_the_forgotten(void)
     }
 }
 
+static selector lock_server;
+
+static _Noreturn void works_until_told(uint64_t id, uint64_t words)
+{
+    (void)id, (void)words;
+    while (!shared[3])
+        beat++;
+    shared[2] = 1;
+    reply(0);
+}
+
+static void counts(uint64_t argument)
+{
+    (void)argument;
+    for (;;)
+        shared[4]++;
+}
+
+/* A callee with a ceiling goes on when its caller dies by another CPU's hand, and no thread there comes between. */
+static void callee_under_a_ceiling(void)
+{
+    for (unsigned part = 0; part < 2; part++) {
+        uint64_t seen;
+        selector ec = thread_local_ec(&own, 2, OTHER), thread;
+
+        shared[2] = shared[3] = shared[4] = 0;
+        OK(system_call_status(CALL_EC_CONTROL, ec, EC_CEILING, PRIORITY + 1, 0, 0, 0));
+        lock_server = portal(ec, works_until_told, 0);
+        thread = thread_start(&own, 1, calls_across, lock_server, PRIORITY, OTHER);
+        beats();
+        (void)thread_start(&own, 3, counts, 0, PRIORITY + 1, OTHER);
+        OK(destroy(thread + part)); /* its EC, its SC */
+        beats();
+        seen = shared[4];
+        pass(milliseconds(5));
+        beats();
+        EXPECT(shared[4] - seen, 0);
+        shared[3] = 1;
+        (void)wait_until(&shared[2], 1);
+        for (uint64_t end = now() + PATIENCE; shared[4] == seen && now() < end;)
+            __builtin_ia32_pause();
+        expect("the other thread has its turn", shared[4] > seen, true);
+        clean();
+    }
+}
+
 static selector rubbish;
 
 static _Noreturn void leaves_rubbish(void)
@@ -495,6 +541,7 @@ static const struct test tests[] = {
     {"two CPUs: threads die", thread_dies},
     {"two CPUs: domains die", domain_dies},
     {"two CPUs: callees die", callee_dies},
+    {"two CPUs: a callee under a ceiling goes on alone", callee_under_a_ceiling},
     {"two CPUs: who has no memory is told so", memory_is_short},
     {"two CPUs: a notification is signalled to its end", signalled_to_the_end},
     {"two CPUs: a forgotten callee makes calls", callee_forgotten},

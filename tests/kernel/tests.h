@@ -10,6 +10,7 @@ void test_accounts(void); /* quota, exhaustion, leaks */
 void test_many(void);     /* of everything, one after another; a glutton */
 void test_ipc(void);
 void test_chains(void);        /* of callers and helpers; many deadlines */
+void test_ceiling(void);       /* of a local EC: what preempts it */
 void test_notifications(void); /* and deadlines, priorities, turns */
 void test_interrupts(void);
 void test_faults(void); /* and the FPU */
