@@ -23,7 +23,7 @@ enum error platform_off(void)
     enum error error = session_open(&(struct session_request){.service = PLATFORM_SERVICE}, &session);
     if (error)
         return error;
-    error = core_call(session_operation(session.id, PLATFORM_OFF), 0, 0, 0, 0, 0);
+    error = core_call_whole(session_operation(session.id, PLATFORM_OFF), 0);
     enum error closed = session_close(session.id);
     return error ? error : closed;
 }

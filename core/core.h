@@ -206,8 +206,7 @@ void log_init(void);
 void log_text(const char *label, const char *session, const char *text, size_t length, struct rate *rate);
 /* Sends as much as the UART takes now. True: some is left; call again in 1 / LOG_TURNS s. Main thread. */
 bool log_send(void);
-/* Sends all that waits, however long it takes: before the machine ends. The main thread has a higher priority
- * than any request, so that it is not in the middle of log_send(). */
+/* Sends all that waits, however long it takes: before the machine ends. Main thread. */
 void log_flush(void);
 void log_core(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -330,6 +329,9 @@ close_function io_port_close, vm_close, vcpu_close, device_close, dataspace_clos
 void devices_start(void); /* before any has a driver */
 bool devices_there(void);
 void device_faults(void); /* logs what the IOMMUs have refused since the last call */
+
+/* platform.c: the main thread ends the machine if a request has asked for that */
+void platform_end(void);
 
 /* request.c */
 MUST_CHECK enum error request_serve(struct pd *pd, struct message *message, struct reply *reply);

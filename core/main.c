@@ -140,6 +140,7 @@ void core_main(void)
         else if (look == DEADLINE_NEVER)
             look = tsc_read() + BOOT_INFO->tsc_hz / FAULT_LOOKS;
         enum status status = nt_wait(CORE_NT, look < turn ? look : turn, &bits);
+        platform_end();
         if (bits & CORE_DEAD_BIT)
             (void)death_tell("core", ROOT_PD,
                              (const uint64_t *)ROOT_UTCB_ADDRESS); /* NOLINT: it has, and nobody asks twice */

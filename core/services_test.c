@@ -205,6 +205,28 @@ static void test_objects_fail(void **state)
     }
 }
 
+/* The main thread ends the machine, which stays on here: each request is told so. */
+static void test_platform(void **state)
+{
+    uint64_t platform, signals = model.signals;
+
+    (void)state;
+    assert_int_equal(machine_open(client_handle, 0, 0, "PLATFORM", "", ""), ERROR_OK);
+    platform = answer.word[0];
+    assert_int_equal(CALL(client, session_operation(platform, PLATFORM_OFF)),
+                     ERROR_UNSUPPORTED); /* no tables */
+    assert_int_equal(CALL(client, session_operation(platform, 2)), ERROR_BAD_OPERATION);
+    platform_end();
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(CALL(client, session_operation(platform, PLATFORM_RESTART)), ERROR_MORE);
+        assert_true(model.signals > signals);
+        signals = model.signals;
+        assert_int_equal(CALL(client, session_operation(platform, PLATFORM_RESTART)), ERROR_MORE);
+        platform_end();
+        assert_int_equal(CALL(client, session_operation(platform, PLATFORM_RESTART)), ERROR_UNSUPPORTED);
+    }
+}
+
 static void test_info(void **state)
 {
     uint64_t info;
@@ -232,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_irq, begin, end),
         cmocka_unit_test_setup_teardown(test_vm, begin, end),
         cmocka_unit_test_setup_teardown(test_objects_fail, begin, end),
+        cmocka_unit_test_setup_teardown(test_platform, begin, end),
         cmocka_unit_test_setup_teardown(test_info, begin, end),
     };
 

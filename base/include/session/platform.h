@@ -8,7 +8,7 @@
 #define INFO_SERVICE     "INFO"
 
 enum platform_service_operation {
-    PLATFORM_OFF, /* returns only if the machine cannot */
+    PLATFORM_OFF, /* ERROR_MORE: call again. Another result comes only if the machine cannot */
     PLATFORM_RESTART,
 };
 
