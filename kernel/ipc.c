@@ -36,14 +36,13 @@ static void help(struct ec *ec, struct ec *callee, uint64_t selector, uint64_t w
     schedule();
 }
 
-void syscall_ipc_call(uint64_t selector, uint64_t words, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_ipc_call(uint64_t selector, uint64_t words, UNUSED2)
 {
     struct cpu *cpu = this_cpu();
     struct ec *ec = cpu->ec, *callee;
     const struct pt *pt;
     enum status status = look_up(selector, OBJECT_PT, PERM_PT_CALL, &pt);
 
-    UNUSED2;
     if (status != STATUS_OK || words > UTCB_WORDS) {
         finish_values(status != STATUS_OK ? status : STATUS_BAD_ARG, 0, 0);
         return;
@@ -81,12 +80,11 @@ void syscall_ipc_call(uint64_t selector, uint64_t words, uint64_t a2, uint64_t a
     ec_switch(callee);
 }
 
-void syscall_ipc_reply(uint64_t words, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_ipc_reply(uint64_t words, UNUSED1)
 {
     struct cpu *cpu = this_cpu();
     struct ec *ec = cpu->ec, *caller = ec->caller;
 
-    UNUSED1;
     if (ec->global || words > UTCB_WORDS) {
         finish(STATUS_BAD_ARG);
         return;

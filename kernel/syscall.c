@@ -72,15 +72,13 @@ void syscall_unknown(void)
     finish(STATUS_BAD_CALL);
 }
 
-void syscall_pd_watch(uint64_t selector, uint64_t nt_selector, uint64_t a2, uint64_t a3, uint64_t a4,
-                      uint64_t a5)
+void syscall_pd_watch(uint64_t selector, uint64_t nt_selector, UNUSED2)
 {
     struct nt *nt;
     struct pd *pd;
     uint64_t bits;
     enum status status = look_up(selector, OBJECT_PD, PERM_PD_BIND, &pd);
 
-    UNUSED2;
     status = status ? status : look_up_nt(nt_selector, PERM_NT_SIGNAL, &nt, &bits);
     if (status == STATUS_OK && pd->watch)
         status = STATUS_EXISTS;
@@ -92,12 +90,11 @@ void syscall_pd_watch(uint64_t selector, uint64_t nt_selector, uint64_t a2, uint
     finish(status);
 }
 
-void syscall_pd_fault(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_pd_fault(uint64_t selector, UNUSED1)
 {
     struct pd *pd;
     enum status status = look_up(selector, OBJECT_PD, PERM_PD_BIND, &pd);
 
-    UNUSED1;
     if (status != STATUS_OK) {
         finish(status);
         return;
@@ -106,14 +103,13 @@ void syscall_pd_fault(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, 
     finish_values(STATUS_OK, pd->fault, pd->fault_ip);
 }
 
-void syscall_destroy(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_destroy(uint64_t selector, UNUSED1)
 {
     struct ec *ec = this_cpu()->ec;
     uint64_t word = cap_lookup(ec->pd->obj->obj.table, selector);
     struct object *object;
     bool kept;
 
-    UNUSED1;
     if (!word) {
         finish(STATUS_BAD_CAP);
         return;
@@ -156,8 +152,7 @@ void syscall_space_copy(uint64_t source_selector, uint64_t from, uint64_t target
                  count - done, rights);
 }
 
-void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint64_t a3, uint64_t a4,
-                          uint64_t a5)
+void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, UNUSED3)
 {
     struct ec *ec = this_cpu()->ec;
     struct space *space;
@@ -165,7 +160,6 @@ void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint
     bool kept;
     enum status status = look_up(selector, OBJECT_SPACE, PERM_SPACE_GRANT, &space);
 
-    UNUSED3;
     if (status != STATUS_OK) {
         finish(status);
         return;
@@ -182,15 +176,13 @@ void syscall_space_remove(uint64_t selector, uint64_t base, uint64_t count, uint
         object_release(&ec->object);
 }
 
-void syscall_cap_info(uint64_t space_selector, uint64_t selector, uint64_t a2, uint64_t a3, uint64_t a4,
-                      uint64_t a5)
+void syscall_cap_info(uint64_t space_selector, uint64_t selector, UNUSED2)
 {
     const struct cap *cap;
     struct space *space;
     uint64_t word;
     enum status status = look_up(space_selector, OBJECT_SPACE, PERM_SPACE_TAKE, &space);
 
-    UNUSED2;
     if (status == STATUS_OK && (space->kind != SPACE_OBJ || selector >= OBJ_SELECTORS))
         status = STATUS_BAD_ARG;
     if (status != STATUS_OK) {
@@ -203,15 +195,13 @@ void syscall_cap_info(uint64_t space_selector, uint64_t selector, uint64_t a2, u
                   word ? cap->bits : 0);
 }
 
-void syscall_nt_narrow(uint64_t selector, uint64_t target, uint64_t bits, uint64_t a3, uint64_t a4,
-                       uint64_t a5)
+void syscall_nt_narrow(uint64_t selector, uint64_t target, uint64_t bits, UNUSED3)
 {
     struct space *space = this_cpu()->ec->pd->obj;
     uint64_t has;
     struct nt *nt;
     enum status status = look_up_nt(selector, PERM_NT_WAIT, &nt, &has);
 
-    UNUSED3;
     status = status ? status : cap_prepare(space, target);
     if (status == STATUS_OK)
         cap_insert(space, target, &nt->object, cap_permissions(cap_lookup(space->obj.table, selector)),
@@ -222,20 +212,18 @@ void syscall_nt_narrow(uint64_t selector, uint64_t target, uint64_t bits, uint64
         finish_values(status, PAYER_OBJECTS, 0);
 }
 
-void syscall_nt_signal(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_nt_signal(uint64_t selector, UNUSED1)
 {
     struct nt *nt;
     uint64_t bits;
     enum status status = look_up_nt(selector, PERM_NT_SIGNAL, &nt, &bits);
 
-    UNUSED1;
     finish(status);
     if (status == STATUS_OK)
         nt_signal(nt, bits);
 }
 
-void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t leaves, uint64_t a3, uint64_t a4,
-                     uint64_t a5)
+void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t leaves, UNUSED3)
 {
     struct cpu *cpu = this_cpu();
     struct ec *ec = cpu->ec;
@@ -243,7 +231,6 @@ void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t leaves, uint
     struct nt *nt;
     enum status status = look_up_wait(ec, selector, &nt);
 
-    UNUSED3;
     if (status != STATUS_OK) {
         finish(status);
         return;
@@ -264,51 +251,45 @@ void syscall_nt_wait(uint64_t selector, uint64_t deadline, uint64_t leaves, uint
     }
 }
 
-void syscall_interrupt_bind(uint64_t selector, uint64_t nt_selector, uint64_t a2, uint64_t a3, uint64_t a4,
-                            uint64_t a5)
+void syscall_interrupt_bind(uint64_t selector, uint64_t nt_selector, UNUSED2)
 {
     struct interrupt *interrupt;
     struct nt *nt;
     uint64_t bits;
     enum status status = look_up(selector, OBJECT_INTERRUPT, PERM_INTERRUPT_BIND, &interrupt);
 
-    UNUSED2;
     status = status ? status : look_up_nt(nt_selector, PERM_NT_SIGNAL, &nt, &bits);
     if (status == STATUS_OK)
         interrupt_bind(interrupt, nt, bits);
     finish(status);
 }
 
-void syscall_interrupt_ack(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_interrupt_ack(uint64_t selector, UNUSED1)
 {
     struct interrupt *interrupt;
     enum status status = look_up(selector, OBJECT_INTERRUPT, PERM_INTERRUPT_ACK, &interrupt);
 
-    UNUSED1;
     if (status == STATUS_OK)
         interrupt_acknowledge(interrupt);
     finish(status);
 }
 
-void syscall_account_info(uint64_t selector, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+void syscall_account_info(uint64_t selector, UNUSED1)
 {
     struct account *account;
     enum status status = look_up(selector, OBJECT_ACCOUNT, PERM_ACCOUNT_INFO, &account);
 
-    UNUSED1;
     if (status == STATUS_OK)
         finish_values(STATUS_OK, account->quota, account->used);
     else
         finish(status);
 }
 
-void syscall_account_move(uint64_t from_selector, uint64_t to_selector, uint64_t pages, uint64_t a3,
-                          uint64_t a4, uint64_t a5)
+void syscall_account_move(uint64_t from_selector, uint64_t to_selector, uint64_t pages, UNUSED3)
 {
     struct account *from, *to;
     enum status status = look_up(from_selector, OBJECT_ACCOUNT, PERM_ACCOUNT_TAKE, &from);
 
-    UNUSED3;
     status = status ? status : look_up(to_selector, OBJECT_ACCOUNT, PERM_ACCOUNT_USE, &to);
     if (status == STATUS_OK && !account_move(from, to, pages))
         status = STATUS_NO_MEMORY;
@@ -328,14 +309,12 @@ static enum status ec_state(struct ec *self, const struct ec *ec)
     return __atomic_load_n(&cpus[ec->cpu]->ec, __ATOMIC_ACQUIRE) == ec ? STATUS_BUSY : STATUS_OK;
 }
 
-void syscall_ec_control(uint64_t selector, uint64_t operation, uint64_t argument, uint64_t a3, uint64_t a4,
-                        uint64_t a5)
+void syscall_ec_control(uint64_t selector, uint64_t operation, uint64_t argument, UNUSED3)
 {
     struct ec *ec, *self = this_cpu()->ec;
     enum status status = look_up(selector, OBJECT_EC, PERM_EC_CONTROL, &ec);
     bool there = status == STATUS_OK || status == STATUS_DEAD;
 
-    UNUSED3;
     if (operation == EC_TIME && there) {
         finish_values(STATUS_OK, __atomic_load_n(&ec->used, __ATOMIC_RELAXED), 0);
         return;
@@ -351,14 +330,12 @@ void syscall_ec_control(uint64_t selector, uint64_t operation, uint64_t argument
     finish(status);
 }
 
-void syscall_device_assign(uint64_t selector, uint64_t space_selector, uint64_t a2, uint64_t a3, uint64_t a4,
-                           uint64_t a5)
+void syscall_device_assign(uint64_t selector, uint64_t space_selector, UNUSED2)
 {
     struct space *space = NULL;
     struct device *device;
     enum status status = look_up(selector, OBJECT_DEVICE, PERM_DEVICE_ASSIGN, &device);
 
-    UNUSED2;
     if (status == STATUS_OK && space_selector)
         status = look_up(space_selector, OBJECT_SPACE, PERM_SPACE_ASSIGN, &space);
     if (status == STATUS_OK && space && space->kind != SPACE_DMA)
@@ -384,13 +361,11 @@ static unsigned platform_permission(uint64_t operation)
                                                                           : PERM_PLATFORM_INFO;
 }
 
-void syscall_platform_control(uint64_t selector, uint64_t operation, uint64_t argument, uint64_t a3,
-                              uint64_t a4, uint64_t a5)
+void syscall_platform_control(uint64_t selector, uint64_t operation, uint64_t argument, UNUSED3)
 {
     struct object *object;
     enum status status = look_up(selector, OBJECT_PLATFORM, platform_permission(operation), &object);
 
-    UNUSED3;
     if (status != STATUS_OK) {
         finish(status);
         return;

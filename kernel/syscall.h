@@ -40,12 +40,13 @@ syscall_function syscall_pd_watch, syscall_pd_fault, syscall_destroy, syscall_sp
         this_cpu()->hazard |= HAZARD_WINDOW;                                                                 \
     } while (0)
 
-/* Arguments from the n-th on that a call does not have. */
-#define UNUSED5 (void)a5
-#define UNUSED4 (void)a4, UNUSED5
-#define UNUSED3 (void)a3, UNUSED4
-#define UNUSED2 (void)a2, UNUSED3
-#define UNUSED1 (void)a1, UNUSED2
+/* Parameters from the n-th on, for a call that does not have them. */
+#define UNUSED(n) uint64_t a##n __attribute__((unused))
+#define UNUSED5   UNUSED(5)
+#define UNUSED4   UNUSED(4), UNUSED5
+#define UNUSED3   UNUSED(3), UNUSED4
+#define UNUSED2   UNUSED(2), UNUSED3
+#define UNUSED1   UNUSED(1), UNUSED2
 
 static inline void finish(enum status status)
 {

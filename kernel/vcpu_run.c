@@ -54,8 +54,7 @@ static void __attribute__((noinline)) load_by_hand(struct cpu *cpu, const struct
     cpu->extras = true;
 }
 
-void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline, uint64_t a3, uint64_t a4,
-                      uint64_t a5)
+void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline, UNUSED3)
 {
     struct cpu *cpu = this_cpu();
     struct ec *ec = cpu->ec;
@@ -64,7 +63,6 @@ void syscall_vcpu_run(uint64_t selector, uint64_t nt_selector, uint64_t deadline
     struct nt *nt;
     enum status status = look_up(selector, OBJECT_VCPU, PERM_VCPU_RUN, &vcpu);
 
-    UNUSED3;
     if (ec->runs) /* this call has waited, or given way, and begins anew */
         ec->runs->runner = NULL;
     ec->runs = NULL;
