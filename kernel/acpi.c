@@ -78,10 +78,9 @@ static bool checksum_good(const void *memory, size_t bytes)
 
 static const struct rsdp *rsdp_in(uint64_t from, uint64_t to)
 {
-    for (uint64_t p = (from + 15) & ~15ul; p + sizeof(struct rsdp) <= to; p += 16) {
+    for (uint64_t p = (from + 15) & ~15ul; p + sizeof(struct rsdp) <= to; p += 16)
         if (!memcmp((void *)p, "RSD PTR ", 8) && checksum_good((void *)p, 20))
             return (const struct rsdp *)p;
-    }
     return NULL;
 }
 
@@ -136,10 +135,9 @@ static uint32_t override_flags(unsigned flags)
 /* A processor that is there. Beyond the limits it is not used. */
 static void processor_add(struct acpi_platform *platform, uint32_t apic_id)
 {
-    for (unsigned i = 0; i < platform->processors; i++) {
+    for (unsigned i = 0; i < platform->processors; i++)
         if (platform->apic_ids[i] == apic_id)
             return;
-    }
     if (apic_id <= APIC_ID_MAX && platform->processors < CPUS)
         platform->apic_ids[platform->processors++] = apic_id;
 }

@@ -157,10 +157,9 @@ static const char *amd_start(const struct iommu_tables *tables)
     refused = amdvi_device_refused(physical_address(nothing));
     for (unsigned i = 0; i < pages * PAGE_SIZE / sizeof(*table); i++)
         table[i] = refused;
-    for (unsigned i = 0; i < tables->units; i++) {
+    for (unsigned i = 0; i < tables->units; i++)
         if (!unit_prepare(&units[i], tables->registers[i], done + i))
             return "too little kernel memory";
-    }
     for (unsigned i = 0; i < tables->units; i++) {
         struct unit *unit = &units[i];
 

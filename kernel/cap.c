@@ -52,10 +52,9 @@ bool cap_clear(struct space *space)
 {
     uint64_t leaf = space->obj.clear / CAPS_PER_LEAF;
 
-    for (; leaf < space->obj.leaves; leaf++) {
+    for (; leaf < space->obj.leaves; leaf++)
         if (space->obj.table[leaf])
             break;
-    }
     if (leaf >= space->obj.leaves)
         return true;
     for (uint64_t i = 0; i < CAPS_PER_LEAF; i++)

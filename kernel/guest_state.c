@@ -57,10 +57,9 @@ uint64_t guest_state_bits(enum guest_opening opening, bool svm)
 
 bool guest_state_msr(uint32_t msr, bool svm)
 {
-    for (const struct guest_state *state = guest_states; state->name; state++) {
+    for (const struct guest_state *state = guest_states; state->name; state++)
         if (is_open(state, GUEST_MSR, svm) && msr - state->which < state->msrs)
             return true;
-    }
     return false;
 }
 
@@ -68,8 +67,7 @@ void guest_state_permit(uint8_t *bitmap, unsigned bytes, bool svm,
                         void (*permit)(uint8_t *bitmap, uint32_t msr, unsigned refused))
 {
     memset(bitmap, 0xff, bytes);
-    for (const struct guest_state *state = guest_states; state->name; state++) {
+    for (const struct guest_state *state = guest_states; state->name; state++)
         for (unsigned i = 0; i < state->msrs && is_open(state, GUEST_MSR, svm); i++)
             permit(bitmap, state->which + i, 0);
-    }
 }

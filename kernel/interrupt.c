@@ -34,12 +34,11 @@ static unsigned find_vector(uint16_t gsi)
 {
     unsigned vector = 0;
 
-    for (unsigned v = VECTOR_GSI_LAST; v >= VECTOR_GSI_FIRST; v--) {
+    for (unsigned v = VECTOR_GSI_LAST; v >= VECTOR_GSI_FIRST; v--)
         if (!by_vector[v])
             vector = v;
         else if (gsi != NO_PIN && by_vector[v]->gsi == gsi)
             return 0;
-    }
     return vector;
 }
 

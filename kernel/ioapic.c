@@ -62,19 +62,17 @@ uint32_t ioapic_gsis(void)
 {
     uint32_t end = 0;
 
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         if (ioapics[i].gsi + ioapics[i].pins > end)
             end = ioapics[i].gsi + ioapics[i].pins;
-    }
     return end;
 }
 
 static const struct ioapic *ioapic_of(uint32_t gsi)
 {
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         if (gsi >= ioapics[i].gsi && gsi - ioapics[i].gsi < ioapics[i].pins)
             return &ioapics[i];
-    }
     return NULL;
 }
 

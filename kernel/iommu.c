@@ -36,10 +36,9 @@ void iommu_wait(volatile const uint32_t *word, uint32_t mask, uint32_t value)
 
 struct device *iommu_ioapic(uint8_t id)
 {
-    for (unsigned i = 0; iommu && i < ioapics; i++) {
+    for (unsigned i = 0; iommu && i < ioapics; i++)
         if (ioapic[i].ioapic == id)
             return &ioapic[i].device;
-    }
     return NULL;
 }
 
@@ -99,10 +98,9 @@ void iommu_init(const struct iommu_tables *tables)
 
 static bool is_ioapic(uint64_t id)
 {
-    for (unsigned i = 0; i < ioapics; i++) {
+    for (unsigned i = 0; i < ioapics; i++)
         if (ioapic[i].device.id == id)
             return true;
-    }
     return false;
 }
 
@@ -114,10 +112,9 @@ enum status device_create(struct account *account, uint64_t id, struct device **
         return STATUS_UNSUPPORTED;
     if (id >= IOMMU_DEVICES || !(covered[id / 8] & 1u << id % 8) || is_ioapic(id))
         return STATUS_BAD_ARG;
-    for (device = devices; device; device = device->next) {
+    for (device = devices; device; device = device->next)
         if (device->id == id)
             return STATUS_BUSY;
-    }
     device = object_create(account, OBJECT_DEVICE, sizeof(*device));
     if (!device)
         return STATUS_NO_MEMORY;

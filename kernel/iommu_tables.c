@@ -53,10 +53,9 @@ static uint64_t get(const uint8_t *p, unsigned bytes)
 /* False: the unit of this name is known from a block of another type. */
 static bool unit_add(struct iommu_tables *tables, uint64_t name, uint64_t registers, uint8_t type)
 {
-    for (unsigned i = 0; i < tables->units; i++) {
+    for (unsigned i = 0; i < tables->units; i++)
         if (tables->unit[i].name == name)
             return tables->unit[i].type == type;
-    }
     if (tables->units == IOMMU_UNITS || !registers || registers % 4096) {
         tables->truncated = true;
     } else {

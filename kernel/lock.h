@@ -19,10 +19,9 @@ static inline void lock_take(struct lock *lock)
 {
     unsigned looks = 0;
 
-    while (__atomic_exchange_n(&lock->taken, 1, __ATOMIC_ACQUIRE)) {
+    while (__atomic_exchange_n(&lock->taken, 1, __ATOMIC_ACQUIRE))
         while (__atomic_load_n(&lock->taken, __ATOMIC_RELAXED))
             spin(&looks);
-    }
 }
 
 static inline void lock_release(struct lock *lock)

@@ -47,10 +47,9 @@ bool memory_may_be_mapped(uint64_t page, uint64_t count)
 
     if (!count || page >= limit || count > limit - page)
         return false;
-    for (unsigned i = 0; i < takens; i++) {
+    for (unsigned i = 0; i < takens; i++)
         if (page <= taken[i].last && page + count - 1 >= taken[i].first)
             return false;
-    }
     return true;
 }
 
@@ -110,10 +109,9 @@ static uint64_t ram_bytes(const struct boot_info *info)
 {
     uint64_t sum = 0;
 
-    for (uint32_t i = 0; i < info->regions; i++) {
+    for (uint32_t i = 0; i < info->regions; i++)
         if (info->region[i].type == BOOT_REGION_RAM)
             sum += info->region[i].length;
-    }
     return sum;
 }
 
@@ -152,10 +150,9 @@ static void region_keep(struct boot_info *info, uint64_t base, uint64_t bytes, e
  * the time. */
 static void regions_settle(struct boot_info *info)
 {
-    for (uint32_t i = 0; i < info->regions; i++) {
+    for (uint32_t i = 0; i < info->regions; i++)
         if (info->region[i].type != BOOT_REGION_RAM)
             region_cut(info, info->region[i].base, info->region[i].length);
-    }
     for (uint32_t i = 0; i < info->unities; i++)
         region_cut(info, info->unity[i].base, info->unity[i].length);
 }
@@ -259,19 +256,17 @@ static bool is_free_ram(const struct boot_info *info, uint64_t base)
             base + PAGE_SIZE <= region->base + region->length)
             ram = true;
     }
-    for (uint32_t i = 0; i < info->modules; i++) {
+    for (uint32_t i = 0; i < info->modules; i++)
         if (base < info->module[i].base + info->module[i].length && info->module[i].base < base + PAGE_SIZE)
             return false;
-    }
     return ram;
 }
 
 uint64_t memory_low_page(const struct boot_info *info)
 {
-    for (uint64_t base = LOW_LAST; base >= LOW_FIRST; base -= PAGE_SIZE) {
+    for (uint64_t base = LOW_LAST; base >= LOW_FIRST; base -= PAGE_SIZE)
         if (is_free_ram(info, base))
             return base;
-    }
     return 0;
 }
 

@@ -88,10 +88,9 @@ static void add_module(struct boot_info *info, uint64_t start, uint64_t end, con
     info->modules++;
     module->base = start;
     module->length = end - start;
-    for (const char *p = cmdline; *p; p++) {
+    for (const char *p = cmdline; *p; p++)
         if ((*p == '/' || *p == ' ') && p[1] && p[1] != ' ')
             name = p + 1;
-    }
     for (; i < BOOT_MODULE_NAME - 1 && name[i] && name[i] != ' '; i++)
         module->name[i] = name[i];
 }

@@ -44,11 +44,10 @@ bool object_try_reference(struct object *object)
 {
     uint32_t count = __atomic_load_n(&object->references, __ATOMIC_RELAXED);
 
-    while (count) {
+    while (count)
         if (__atomic_compare_exchange_n(&object->references, &count, count + 1, true, __ATOMIC_RELAXED,
                                         __ATOMIC_RELAXED))
             return true;
-    }
     return false;
 }
 

@@ -24,10 +24,9 @@ static bool pd_destroy(struct object *object)
         }
         return false;
     }
-    for (unsigned i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {
+    for (unsigned i = 0; i < sizeof(spaces) / sizeof(*spaces); i++)
         if (spaces[i] && !object_destroy(&spaces[i]->object))
             return false;
-    }
     return true;
 }
 
@@ -38,10 +37,9 @@ static bool pd_free(struct object *object)
                                     (struct object *)pd->obj, (struct object *)pd->watch};
 
     slab_free(pd);
-    for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+    for (unsigned i = 0; i < sizeof(parts) / sizeof(*parts); i++)
         if (parts[i])
             object_release(parts[i]);
-    }
     return true;
 }
 

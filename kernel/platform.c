@@ -42,10 +42,9 @@ static uint64_t measure_pm_timer(void)
     uint32_t start = port_in32(platform.pm_timer), now;
     uint64_t begin, end;
 
-    for (unsigned i = 0; (now = port_in32(platform.pm_timer)) == start; i++) {
+    for (unsigned i = 0; (now = port_in32(platform.pm_timer)) == start; i++)
         if (i == RESET_WAIT)
             panic("the PM timer at port 0x%x stands still", platform.pm_timer);
-    }
     begin = rdtsc();
     start = now;
     do
@@ -115,10 +114,9 @@ uint64_t platform_wall_seconds(void)
     uint64_t days;
 
     /* An update between two fields shows as a difference; two equal readings are one moment. */
-    for (unsigned i = 0; i < 16; i++, a = b, b = cmos_read()) {
+    for (unsigned i = 0; i < 16; i++, a = b, b = cmos_read())
         if (a.second == b.second && a.minute == b.minute && a.hour == b.hour && a.day == b.day)
             break;
-    }
     year = 2000 + decimal(b.year, binary);
     month = decimal(b.month, binary);
     pm = b.hour & 0x80;

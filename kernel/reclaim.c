@@ -58,10 +58,9 @@ void grace_begin_answer(struct cpu *cpu)
 /* Whether all others have answered what `cpu` waits for. */
 static bool others_have_answered(const struct cpu *cpu)
 {
-    for (unsigned i = 0; i < cpu_count; i++) {
+    for (unsigned i = 0; i < cpu_count; i++)
         if (cpus[i] != cpu && !generation_reached(&cpus[i]->grace_seen, cpu->grace))
             return false;
-    }
     return true;
 }
 
@@ -71,11 +70,10 @@ void grace_answer(struct cpu *cpu)
     generation_answer(&cpu->grace_seen, cpu->grace_begun);
     __atomic_thread_fence(
         __ATOMIC_SEQ_CST); /* answered before looking: of two, one has to see both answers */
-    for (unsigned i = 0; i < cpu_count; i++) { /* the last one to answer says so */
+    for (unsigned i = 0; i < cpu_count; i++) /* the last one to answer says so */
         if (cpus[i] != cpu && __atomic_load_n(&cpus[i]->grace_waits, __ATOMIC_SEQ_CST) &&
             others_have_answered(cpus[i]))
             lapic_interrupt(cpus[i]->apic_id);
-    }
 }
 
 static void grace_begin(struct cpu *cpu)
@@ -83,10 +81,9 @@ static void grace_begin(struct cpu *cpu)
     if (cpu_count == 1)
         return;
     cpu->grace = generation_raise(&grace_wanted);
-    for (unsigned i = 0; i < cpu_count; i++) {
+    for (unsigned i = 0; i < cpu_count; i++)
         if (cpus[i] != cpu)
             lapic_interrupt(cpus[i]->apic_id);
-    }
 }
 
 static bool grace_is_over(struct cpu *cpu)

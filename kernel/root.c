@@ -33,11 +33,10 @@ static void map(struct space *hst, const struct boot_module *module, uint64_t ad
     uint64_t bits = pagetable_bits(rights);
     struct removal removal = {0}; /* nothing stands there yet */
 
-    for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
+    for (uint64_t at = 0; at < bytes; at += PAGE_SIZE)
         if (pagetable_enter(hst->memory.root, hst->object.account, (address + at) / PAGE_SIZE, physical + at,
                             1, bits, &removal) != STATUS_OK)
             refuse(module, "it is larger than the kernel's memory allows");
-    }
 }
 
 static void load_segment(struct space *hst, const struct boot_module *module,

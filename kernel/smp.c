@@ -64,10 +64,9 @@ void smp_shootdown(const struct space *space, uint64_t physical, uint64_t mask)
     wanted = generation_raise(&shootdown.wanted);
     for (uint64_t rest = mask; rest; rest &= rest - 1)
         lapic_interrupt(cpus[__builtin_ctzl(rest)]->apic_id);
-    for (; mask; mask &= mask - 1) {
+    for (; mask; mask &= mask - 1)
         while (!generation_reached(&cpus[__builtin_ctzl(mask)]->shootdown_seen, wanted))
             spin(&looks);
-    }
 }
 
 void kernel_lock_wait(uint32_t ticket)

@@ -261,11 +261,10 @@ static enum status copy_ports(struct space *target, uint64_t from, uint64_t to, 
 static enum status set_msrs(struct space *space, uint64_t from, uint64_t count, unsigned refused,
                             uint64_t *done)
 {
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < count; i++)
         if (i == MSRS_AT_ONCE || from + i > UINT32_MAX || !virt ||
             !guest_state_msr((uint32_t)(from + i), cpu_features.svm))
             return STATUS_BAD_ARG;
-    }
     for (; *done < count; (*done)++)
         virt->msr_permit(space->msrs, (uint32_t)(from + *done), refused);
     return STATUS_OK;

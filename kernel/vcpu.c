@@ -214,10 +214,9 @@ static bool event_valid(uint64_t event)
 /* The lower bits of a memory type in each byte of PAT: 0, 1, 4 to 7. */
 static bool pat_valid(uint64_t pat)
 {
-    for (unsigned i = 0; i < 8; i++, pat >>= 8) {
+    for (unsigned i = 0; i < 8; i++, pat >>= 8)
         if ((pat & 0xff) > 7 || (pat & 0xff) == 2 || (pat & 0xff) == 3)
             return false;
-    }
     return true;
 }
 

@@ -58,10 +58,9 @@ static void get_control_registers(const struct vmx *vmx, struct vcpu_state *s)
     s->cr2 = vmx->cr2;
     s->cr3 = vmread(VMCS_GUEST_CR3);
     s->cr4 = (vmread(VMCS_GUEST_CR4) & ~vmx_owned.cr4) | (vmx->cr4_shadow & vmx_owned.cr4);
-    if ((s->cr0 & CR0_PG) && (s->cr4 & CR4_PAE) && !(vmread(VMCS_GUEST_EFER) & EFER_LMA)) {
+    if ((s->cr0 & CR0_PG) && (s->cr4 & CR4_PAE) && !(vmread(VMCS_GUEST_EFER) & EFER_LMA))
         for (unsigned i = 0; i < PDPTES; i++)
             s->pdpte[i] = vmread(VMCS_GUEST_PDPTE + 2 * i);
-    }
 }
 
 static void get_tables(struct vcpu_state *s)

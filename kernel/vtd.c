@@ -270,10 +270,9 @@ static void intel_device_remove(const struct device *device)
     unsigned bus = device->id >> 8;
     bool last = !--buses[bus].devices;
 
-    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*interrupts); i++) {
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*interrupts); i++)
         if ((interrupts[i].low & VTD_PRESENT) && (uint16_t)interrupts[i].high == device->id)
             entry_set(&interrupts[i], (struct vtd_entry){0, 0});
-    }
     if (last)
         entry_set(&root[bus], (struct vtd_entry){0, 0});
     execute(commands, 3);

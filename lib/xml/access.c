@@ -27,10 +27,9 @@ const struct xml_node *xml_next(const struct xml_node *node, const char *name)
 
 const struct xml_attribute *xml_attribute(const struct xml_node *node, const char *name)
 {
-    for (uint32_t i = 0; i < node->attribute_count; i++) {
+    for (uint32_t i = 0; i < node->attribute_count; i++)
         if (strcmp(node->attributes[i].name, name) == 0)
             return &node->attributes[i];
-    }
     return NULL;
 }
 

@@ -48,10 +48,9 @@ static bool check_required(const struct xml_node *node, const struct xml_schema 
 
 static const struct xml_child_rule *find_rule(const struct xml_schema *schema, const char *name)
 {
-    for (const struct xml_child_rule *rule = schema->children; rule != NULL && rule->schema != NULL; rule++) {
+    for (const struct xml_child_rule *rule = schema->children; rule != NULL && rule->schema != NULL; rule++)
         if (strcmp(rule->schema->name, name) == 0)
             return rule;
-    }
     return NULL;
 }
 
