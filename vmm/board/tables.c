@@ -10,12 +10,12 @@
 #include "vmm/firmware/mptable.h"
 #include "vmm/firmware/reset_vector.h"
 
-#define SMI_PORT            0xb2u
-#define PORT_ADDRESS        0xcf8u
-#define PORT_DATA           0xcfcu
-#define PORT_ELCR           0x4d0u
-#define NO_VENDOR           0xffffu
-#define PCI_IRQS            (1u << 5 | 1u << 10 | 1u << 11) /* that links may be set to */
+#define SMI_PORT     0xb2u
+#define PORT_ADDRESS 0xcf8u
+#define PORT_DATA    0xcfcu
+#define PORT_ELCR    0x4d0u
+#define NO_VENDOR    0xffffu
+#define PCI_IRQS     (1u << 5 | 1u << 10 | 1u << 11) /* that links may be set to */
 
 /* Where firmware for this chip set leads PIRQA to PIRQD. */
 static const uint8_t routes[] = {10, 10, 11, 11};
