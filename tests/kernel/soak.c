@@ -20,6 +20,7 @@
 #define PAGES       120u /* of a worker's account */
 #define GUEST_RAM   96u  /* index of the page that all guests share */
 #define GUEST_CODE  0x100u
+#define GUEST_GS    0xffff900000000000u /* nothing of ours: an emulator that leaves it in a CPU is known by it */
 #define SLOT_SERVER 20u
 #define SLOT_PING   30u
 #define LATE        1000u  /* milliseconds: QEMU lets its timers wait for CPUs that spin */
@@ -233,7 +234,8 @@ static void worker_create(unsigned w, uint64_t seed)
         s->cs.base = 0;
         s->cs.selector = 0;
         s->rip = GUEST_CODE;
-        s->dirty = VCPU_CS_SS | VCPU_RIP;
+        s->gs.base = GUEST_GS;
+        s->dirty = VCPU_CS_SS | VCPU_FS_GS | VCPU_RIP;
     }
     worker_start(w);
 }
