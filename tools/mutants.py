@@ -31,6 +31,7 @@ FIRST_LIMIT, ALL_LIMIT, HOST_LIMIT, SYSTEM_LIMIT = 60, 400, 300, 1800
 TWO = "2 CPUs: "
 HOST, FUZZ, SYSTEM = "host: ", "fuzz: ", "system: "
 FUZZ_RUNS = ("-runs=400000", "-seed=1", "-max_len=800", "-verbosity=0", "-print_final_stats=0")
+SEEDED_RUNS = ("-runs=20000", "-seed=1", "-verbosity=0", "-print_final_stats=0")  # with a corpus beside the fuzzer
 MADE = ("guest",)  # what is made once and only read by tests
 # What such a machine is, and what tests/kernel/iommu-*.xml says of it.
 IOMMUS = {"AMD: ": ("q35-amd-iommu", 'faults="0"'),
@@ -185,7 +186,11 @@ class Workshop:
         status, output = self.make(f"HOST_DIRS={os.path.dirname(path)}", fuzzer)
         if status:
             raise RuntimeError("it does not compile:\n" + "\n".join(output.splitlines()[-5:]))
-        status, output = call([fuzzer, *FUZZ_RUNS, f"-artifact_prefix={self.build}/"], HOST_LIMIT)
+        runs, seed, found = FUZZ_RUNS, re.sub("_fuzz$", "_corpus", path), os.path.join(self.build, "corpus", path)
+        if os.path.isdir(seed):
+            os.makedirs(found, exist_ok=True)
+            runs = (*SEEDED_RUNS, found, seed)
+        status, output = call([fuzzer, *runs, f"-artifact_prefix={self.build}/"], HOST_LIMIT)
         found = re.search(r"^SUMMARY: (.*)", output, re.M)
         return None if status == 0 else f"{path}: {found.group(1) if found else f'status {status}'}"
 
