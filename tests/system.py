@@ -85,7 +85,7 @@ def padded_sum(name, mebibytes):
 def guest_has_disks(output):
     """What was on them came to the guest as it is, and nothing that it did itself failed."""
     wanted = [f"disk: sda: as it came {padded_sum('vmlinuz', 16)}", f"as it came {padded_sum('initrd-disk', 4)}",
-              "VBOX HARDDISK, 1.0, max UDMA/33", "disk: over"]
+              "VBOX HARDDISK, 1.0, max UDMA/33", "screen: 0x80ee 0xbeef 0x12345678 0x1122334455667788", "disk: over"]
     missing = [line for line in wanted if line not in output]
     return f"not seen: {missing}" if missing else disk_never_failed(output)
 
@@ -737,8 +737,8 @@ TESTS = [
     run("linux: without KVM's clock", "tests/guest-linux/no-kvmclock.xml", "--deterministic", "--until", READY,
         check=says(r"\] tsc: Fast TSC calibration using PIT$", r"\] tsc: Detected (1000\.\d+|999\.[89]\d*) MHz processor$")),
     run("linux: sleep", "linux", "--type", "sleep 10; echo awake\\n", "--until", "^awake", check=has_slept),
-    run("linux: IDE disk and CD", "tests/linux/disk.xml", "--until", "disk: over|disk: FAILED", "--timeout", "300", check=guest_has_disks),
-    run("linux: a disk's server is killed", "tests/linux/disk-kills.xml", "--until", "disk: over|disk: FAILED", "--timeout", "600",
+    run("linux: IDE disk, CD and screen", "tests/linux/disk.xml", "--until", "disk: over|disk: FAILED", "--timeout", "300", check=guest_has_disks),
+    run("linux: a disk's server is killed", "tests/linux/disk-kills.xml", "--deterministic", "--until", "disk: over|disk: FAILED", "--timeout", "600",
         check=disk_outlives_kills),
     run("linux: interrupts", "linux", "--type", "cat /proc/interrupts; sleep 1; cat /proc/interrupts; echo counted\\n",
         "--until", "^counted", check=interrupts_count),

@@ -36,6 +36,7 @@ static bool build_machine(struct monitor *m)
         config.debug = (struct debug_port){.transmit = host_firmware_debug, .context = &m->firmware.debug};
     lines_await(&m->firmware.debug, m->description.exits, monitor_log_exits, m);
     host_disks_wire(&m->disks, &config);
+    config.screen = m->description.vram ? &m->screen.machine : NULL;
     crew_wire(&m->crew, &config);
     console_wire(&m->console, &m->machine.clock, &m->machine.uart);
     console_await(&m->console, m->description.exits, monitor_log_exits, m);
@@ -71,6 +72,8 @@ static bool prepare(struct monitor *m)
     if (!host_open_roms(&m->roms, &m->description) ||
         !host_memory_alloc(&m->memory, m->description.name, m->description.memory) ||
         !host_firmware_open(&m->firmware, &m->description, &m->memory) || !monitor_open_vm(m))
+        return false;
+    if (!host_screen_open(&m->screen, &m->description, &m->vm))
         return false;
     if (!host_disks_open(&m->disks, &m->description)) /* first: it drops other signals */
         return false;

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "vmm/board/firmware.h"
+#include "vmm/board/screen.h"
 #include "vmm/bus/bus.h"
 #include "vmm/cpu/clock.h"
 #include "vmm/cpu/startup.h"
@@ -44,6 +45,7 @@
 #define MACHINE_COM1_IRQ     4u
 #define MACHINE_PM_BASE      0x600u
 #define MACHINE_BRIDGE_SLOT  1u /* of the PIIX3 */
+#define MACHINE_VGA_SLOT     2u
 #define MACHINE_IDE_FUNCTION 1u
 #define MACHINE_PM_FUNCTION  3u
 #define MACHINE_ACPI_ENABLE  0xf1u /* at the SMI port */
@@ -86,6 +88,7 @@ struct machine_config {
     /* The far end of COM1; `irq` is ignored. `console_clock` may have NULL callbacks: none. */
     struct uart16550_wiring console;
     struct bus_clock console_clock;
+    const struct machine_screen *screen;                   /* NULL: there is no VGA; stays the caller's */
     struct ata_config ide[PIIX4_IDE_CHANNELS][ATA_DRIVES]; /* without drives there is no controller */
 };
 
@@ -121,6 +124,9 @@ struct machine {
     struct piix3 piix3;
     struct piix4_pm pm;
     struct piix4_ide ide;
+    struct vga vga;
+    const struct machine_screen *screen;
+    struct machine_view view[SCREEN_VIEWS];
     struct kvmclock kvmclock;
     struct fw_cfg fw_cfg;
     struct debug_port debug;

@@ -15,13 +15,11 @@
 
 const struct part machine_parts[] = {
     EACH(lapic_class, .lapic), /* a row each */
-    EACH(processor_class, ),   ONE(i82093aa_class, ioapic),
-    ONE(i8259_class, pic),     ONE(i8254_class, pit),
-    ONE(mc146818_class, rtc),  ONE(uart16550_class, uart),
-    ONE(i8042_class, i8042),   ONE(i440fx_class, i440fx),
-    ONE(piix3_class, piix3),   ONE(piix4_pm_class, pm),
-    ONE(piix4_ide_class, ide), ONE(kvmclock_class, kvmclock),
-    ONE(fw_cfg_class, fw_cfg), {NULL, 0, 0},
+    EACH(processor_class, ),       ONE(i82093aa_class, ioapic), ONE(i8259_class, pic),
+    ONE(i8254_class, pit),         ONE(mc146818_class, rtc),    ONE(uart16550_class, uart),
+    ONE(i8042_class, i8042),       ONE(i440fx_class, i440fx),   ONE(piix3_class, piix3),
+    ONE(piix4_pm_class, pm),       ONE(piix4_ide_class, ide),   ONE(vga_class, vga),
+    ONE(kvmclock_class, kvmclock), ONE(fw_cfg_class, fw_cfg),   {NULL, 0, 0},
 };
 
 void machine_reset(struct machine *machine, uint64_t now)

@@ -167,6 +167,20 @@ static void init_ide(struct machine *machine, const struct machine_config *confi
                                               .irq = {isa_line(machine, 14), isa_line(machine, 15)}});
 }
 
+static void init_vga(struct machine *machine)
+{
+    const struct machine_screen *screen = machine->screen;
+    const struct irq_line intx = {
+        .set = piix3_set_intx, .sink = &machine->piix3, .pin = 4 * MACHINE_VGA_SLOT};
+
+    vga_init(&machine->vga,
+             &(struct vga_config){.memory = screen ? screen->memory : NULL,
+                                  .vram = screen ? screen->vram : 0,
+                                  .slot = MACHINE_VGA_SLOT},
+             &(struct vga_wiring){
+                 .pci = &machine->i440fx.pci, .intx = intx, .mapping = shadow_change, .context = machine});
+}
+
 static void init_chips(struct machine *machine, const struct machine_config *config)
 {
     struct uart16550_wiring console = config->console;
@@ -196,6 +210,7 @@ static void init_chips(struct machine *machine, const struct machine_config *con
                                   .context = machine,
                                   .sci = {.set = piix3_set_irq, .sink = &machine->piix3, .pin = PIIX3_SCI}});
     init_ide(machine, config);
+    init_vga(machine);
 }
 
 /* What the parts cannot attach themselves: the page that is each processor's own, and PCI functions. */
@@ -260,6 +275,7 @@ bool machine_init(struct machine *machine, const struct machine_config *config)
     machine->firmware = config->firmware;
     machine->debug = config->debug;
     machine->cpus = config->cpus ? config->cpus : 1;
+    machine->screen = config->screen;
     if (machine->cpus > MACHINE_CPUS)
         return false;
     bus_init(&machine->bus);

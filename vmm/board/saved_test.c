@@ -214,6 +214,10 @@ static void test_refused(void **context)
         {&piix4_ide_class, 281, 1, 1},         /* line: the drive does not ask */
         {&piix4_ide_class, 293, 1, 0x80},      /* status: BSY is the phase's */
         {&piix4_ide_class, 297, 1, 2},         /* phase: data for no command */
+        {&vga_class, 9, 1, 3},                 /* part of a colour */
+        {&vga_class, 36, 1, 4},                /* sequencer: no such bit */
+        {&vga_class, 870, 1, 1},               /* text: not by the registers */
+        {&vga_class, 871, 1, 0},               /* vendor */
         {&kvmclock_class, 16, 8, 1},           /* address */
         {&kvmclock_class, 24, 4, 1},           /* version: odd */
         {&fw_cfg_class, 2, 4, 5},              /* behind the item's end */

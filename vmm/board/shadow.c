@@ -39,7 +39,7 @@ static void apply(struct machine *machine)
     const struct machine_firmware *firmware = machine->firmware;
     uint32_t wanted = machine->ram.shadow, waiting;
 
-    for (unsigned unit = 0; unit < UNITS; unit++) {
+    for (unsigned unit = 0; unit < UNITS && firmware; unit++) {
         uint64_t gpa = RAM_ROM + unit * RAM_SEGMENT, end = unit == LAST_UNIT ? RAM_HIGH : gpa + RAM_SEGMENT;
         enum machine_memory what = view_of(machine, unit, wanted);
 
@@ -48,6 +48,7 @@ static void apply(struct machine *machine)
             machine_request(machine, MACHINE_FAILED, "shadow RAM");
     }
     shadow->mapped = wanted;
+    screen_apply(machine);
     waiting = __atomic_exchange_n(&shadow->waiting, 0, __ATOMIC_ACQ_REL);
     for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
         if (waiting >> cpu & 1)
@@ -68,11 +69,18 @@ void shadow_init(struct machine *machine)
 void shadow_changed(void *context)
 {
     struct machine *machine = context;
-    unsigned cpu = machine->bus.lock ? machine->lock.holder : 0;
 
     if (!machine->firmware)
         return;
     __atomic_store_n(&machine->ram.shadow, shadow_of(&machine->i440fx), __ATOMIC_RELEASE);
+    shadow_change(machine);
+}
+
+void shadow_change(void *context)
+{
+    struct machine *machine = context;
+    unsigned cpu = machine->bus.lock ? machine->lock.holder : 0;
+
     if (cpu == 0) {
         apply(machine);
         return;

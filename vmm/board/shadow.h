@@ -33,6 +33,10 @@ void shadow_init(struct machine *machine);
 /* i440fx_wiring.memory_changed. */
 void shadow_changed(void *machine);
 
+/* What the guest finds in its memory is to change: here and now on the thread of processor 0; else by that, before
+ * the caller's processor runs on. With the lock. vga_wiring.mapping. */
+void shadow_change(void *machine);
+
 /* By the thread of processor 0, before it decides: does what others have asked for. */
 void shadow_sync(struct machine *machine);
 

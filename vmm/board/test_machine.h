@@ -15,6 +15,8 @@ struct test_machine {
     struct machine machine;
     uint64_t now;
     struct disk disk; /* does not answer */
+    struct machine_screen screen;
+    uint8_t vram[VGA_VRAM_LEAST + VGA_TEXT_SIZE];
     uint8_t low[E820_MIN_RAM];
 };
 
@@ -22,6 +24,14 @@ static inline void test_machine_ask(void *context, struct disk_request *request)
 {
     (void)context;
     (void)request;
+}
+
+static inline bool test_machine_map(void *context, const struct vga_mapping *mapping, bool there)
+{
+    (void)context;
+    (void)mapping;
+    (void)there;
+    return true;
 }
 
 static inline bool test_machine_init(struct test_machine *test)
@@ -33,6 +43,9 @@ static inline bool test_machine_init(struct test_machine *test)
 
     test->now = 0;
     test->disk = (struct disk){.sectors = 1000000, .discards = true, .submit = test_machine_ask};
+    test->screen = (struct machine_screen){
+        .memory = test->vram, .vram = VGA_VRAM_LEAST, .map = test_machine_map, .context = test};
+    config.screen = &test->screen;
     config.ide[0][0] = (struct ata_config){.kind = ATA_DISK, .disk = &test->disk};
     config.ide[1][1] = (struct ata_config){.kind = ATA_CD, .disk = &test->disk};
     clock_init(&config.clock, 0, TEST_HZ);
@@ -56,9 +69,10 @@ static inline uint64_t test_random(uint64_t *seed)
 static inline uint64_t test_machine_access(struct test_machine *test, uint64_t *seed)
 {
     static const uint16_t ports[] = {
-        0x20,  0x21,  0xa0,  0xa1,  0x4d0, 0x4d1, 0x40,  0x41,  0x42,  0x43,  0x61,  0x70,  0x71,  0x72,
-        0x73,  0x60,  0x64,  0x92,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0xcf8, 0xcf9,
-        0xcfc, 0x600, 0x602, 0x604, 0xb2,  0x1f0, 0x1f2, 0x1f6, 0x1f7, 0x3f6, 0x170, 0x176, 0x177, 0x376};
+        0x20,  0x21,  0xa0,  0xa1,  0x4d0, 0x4d1, 0x40,  0x41,  0x42,  0x43,  0x61,  0x70,  0x71,
+        0x72,  0x73,  0x60,  0x64,  0x92,  0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff,
+        0xcf8, 0xcf9, 0xcfc, 0x600, 0x602, 0x604, 0xb2,  0x1f0, 0x1f2, 0x1f6, 0x1f7, 0x3f6, 0x170,
+        0x176, 0x177, 0x376, 0x3c0, 0x3c4, 0x3c5, 0x3c9, 0x3ce, 0x3cf, 0x3d4, 0x3d5, 0x1ce, 0x1cf};
     static const uint16_t registers[] = {0x20,  0x80,  0xb0,  0xd0,  0xe0,  0xf0,  0x280, 0x300,
                                          0x310, 0x320, 0x350, 0x360, 0x370, 0x380, 0x3e0, 0x3f0};
     struct machine *machine = &test->machine;

@@ -218,6 +218,16 @@ enum bus_status bus_move(struct bus *bus, enum bus_kind kind, struct bus_region 
     return status;
 }
 
+bool bus_answers_whole(const struct bus *bus, enum bus_kind kind, const struct bus_region *region)
+{
+    const struct bus_table *table = &bus->table[bus->sequence & 1][kind];
+    size_t at = region->decodes ? pieces_up_to(table->piece, table->pieces, region->base) : 0;
+    const struct bus_piece *piece = &table->piece[at > 0 ? at - 1 : 0];
+
+    return at > 0 && piece->region == region && piece->first == region->base &&
+           piece->last == region->base + (region->length - 1);
+}
+
 enum bus_status bus_set_window(struct bus *bus, uint8_t cpu, const struct bus_region *region)
 {
     size_t at;

@@ -168,6 +168,9 @@ void bus_write(struct bus *bus, enum bus_kind kind, uint64_t address, uint8_t si
 void bus_port_block(struct bus *bus, uint16_t port, uint8_t size, bool write, uint8_t *bytes, size_t count,
                     uint8_t cpu, uint64_t now);
 
+/* Whether a movable region answers everywhere in its range. With the lock. */
+bool bus_answers_whole(const struct bus *bus, enum bus_kind kind, const struct bus_region *region);
+
 /* Earliest deadline of all clocks, as of the last access that may move one. bus_update finds it again after
  * anything else that moves one (with the lock). */
 static inline uint64_t bus_earliest(const struct bus *bus)

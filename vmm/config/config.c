@@ -12,9 +12,9 @@
 #define NODES      48
 #define ATTRIBUTES 128
 
-static const char *const vm_attributes[] = {"name!",    "memory!",  "kernel", "initrd", "cmdline",
-                                            "guest",    "terminal", "vcpus",  "exits",  "churn",
-                                            "firmware", "boot",     "menu",   "debug",  NULL};
+static const char *const vm_attributes[] = {"name!",    "memory!", "kernel", "initrd", "cmdline",  "guest",
+                                            "terminal", "vcpus",   "exits",  "churn",  "firmware", "boot",
+                                            "menu",     "debug",   "vram",   NULL};
 static const char *const module_attributes[] = {"rom!", "cmdline", NULL};
 static const struct xml_schema module_schema = {.name = "module", .attributes = module_attributes};
 static const char *const file_attributes[] = {"name!", "rom", "number", NULL};
@@ -57,6 +57,19 @@ static bool read_memory(struct vm_description *config, const struct xml_node *vm
     if (plain)
         config->memory <<= 20;
     config->memory &= ~0xfffull;
+    return true;
+}
+
+static bool read_vram(struct vm_description *config, const struct xml_node *vm, struct xml_error *error)
+{
+    static const struct xml_range mebibytes = {.min = 1, .max = 256};
+
+    if (!xml_get_unsigned_or(vm, "vram", &mebibytes, 0, &config->vram, error))
+        return false;
+    if (config->vram & (config->vram - 1))
+        return xml_fail(error, vm->line, "<vm>: vram: expected a power of two, found %",
+                        xml_get_string_or(vm, "vram", ""));
+    config->vram <<= 20;
     return true;
 }
 
@@ -216,8 +229,9 @@ static bool read_vm(struct vm_description *config, const struct xml_node *vm, st
         memcpy(config->terminal, CONFIG_TERMINAL, sizeof CONFIG_TERMINAL);
     if (!config->name[0])
         return xml_fail(error, vm->line, "<vm>: expected a name, found name=\"\"");
-    return read_memory(config, vm, error) && read_modules(config, vm, error) &&
-           read_firmware(config, vm, error) && read_disks(config, vm, error) &&
+    return read_memory(config, vm, error) && read_vram(config, vm, error) &&
+           read_modules(config, vm, error) && read_firmware(config, vm, error) &&
+           read_disks(config, vm, error) &&
            xml_get_unsigned_or(vm, "vcpus", &vcpus, 1, &config->vcpus, error) &&
            xml_get_unsigned_or(vm, "churn", &churn, 0, &config->churn, error) &&
            check_boot(config, vm, error);

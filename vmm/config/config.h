@@ -33,6 +33,8 @@
  *         <disk label="cd" controller="ide" port="1" type="dvd"/>
  *       </vm>
  *
+ * vram="16": a screen with so many MiB of memory, a power of two up to 256; without it there is none.
+ *
  * vcpus: how many processors the guest has, 1 (default) to 8. guest="..." instead of kernel runs one of the
  * guests that are part of the monitor (builtin.h). exits="TEXT": when the guest prints a line with
  * this text, the log gets the number of its exits by reason, as it always does at the guest's end.

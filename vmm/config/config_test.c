@@ -48,8 +48,10 @@ static void test_memory_units(void **state)
     struct xml_error error;
 
     (void)state;
-    assert_true(read_text("<config><vm name='a' memory='6G' guest='spin'/></config>", &config, &error));
+    assert_true(
+        read_text("<config><vm name='a' memory='6G' guest='spin' vram='16'/></config>", &config, &error));
     assert_int_equal(config.memory, 6ull << 30);
+    assert_int_equal(config.vram, 16u << 20);
     assert_true(read_text("<config><vm name='a' memory='4097K' guest='spin'/></config>", &config, &error));
     assert_int_equal(config.memory, 4096u << 10);
     assert_string_equal(config.guest, "spin");
@@ -108,6 +110,7 @@ static void test_disks(void **state)
     assert_true(read_text("<config><vm name='a' memory='64' kernel='k'><disk label='root' controller='ide'/>"
                           "<disk controller='ide' port='1' device='1' type='dvd'/></vm></config>",
                           &config, &error));
+    assert_int_equal(config.vram, 0);
     assert_int_equal(config.disks, 2);
     assert_string_equal(config.disk[0].label, "root");
     assert_int_equal(config.disk[0].type, VM_HARD_DISK);
@@ -169,6 +172,9 @@ static const struct {
     {VM_OPENS "><module rom='1'/><module rom='2'/><module rom='3'/><module rom='4'/><module rom='5'/>"
               "<module rom='6'/><module rom='7'/><module rom='8'/>\n<module rom='9'/></vm></config>",
      3, "module"},
+    {VM_OPENS " vram='3'/></config>", 2, "power of two"},
+    {VM_OPENS " vram='0'/></config>", 2, "vram"},
+    {VM_OPENS " vram='512'/></config>", 2, "vram"},
     {VM_OPENS ">\n<disk label='a'/></vm></config>", 3, "controller"},
     {VM_OPENS ">\n<disk label='a' controller='scsi'/></vm></config>", 3, "scsi"},
     {VM_OPENS ">\n<disk label='a' controller='ide' port='2'/></vm></config>", 3, "port"},

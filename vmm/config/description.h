@@ -43,6 +43,7 @@ struct vm_disk {
 struct vm_description {
     char name[DESCRIPTION_NAME];
     uint64_t memory;                /* bytes, a multiple of 4096 */
+    uint64_t vram;                  /* bytes of the screen's memory, a power of two; 0: no screen */
     uint64_t vcpus;                 /* 1 to DESCRIPTION_VCPUS */
     char firmware[DESCRIPTION_ROM]; /* "": none, the guest is started directly */
     enum cmos_boot boot[CMOS_BOOT_ORDER];

@@ -377,6 +377,11 @@ void vga_init(struct vga *vga, const struct vga_config *config, const struct vga
     reset_registers(vga);
 }
 
+static void configured(void *device)
+{
+    vga_mapping_changed(device);
+}
+
 /* The memory keeps what it has. */
 static void reset_device(void *device, uint64_t now)
 {
@@ -387,8 +392,7 @@ static void reset_device(void *device, uint64_t now)
         return;
     reset_registers(vga);
     pci_device_reset(&vga->pci);
-    if (vga->wiring.mapping)
-        vga->wiring.mapping(vga->wiring.context);
+    vga_mapping_changed(vga);
 }
 
 static enum bus_status attach_device(void *device, struct bus *bus)
@@ -416,7 +420,8 @@ static enum bus_status attach_device(void *device, struct bus *bus)
         .class = {0x00, 0x00, 0x03},
         .pin = 1,
         .bar[0] = {PCI_BAR_MEMORY, vga->config.vram, true, vga_linear_access}};
-    const struct pci_device_wiring wiring = {.bus = bus, .device = vga, .intx = vga->wiring.intx};
+    const struct pci_device_wiring wiring = {
+        .bus = bus, .device = vga, .intx = vga->wiring.intx, .configured = configured};
     enum bus_status status;
 
     if (!vga->config.memory)
@@ -509,8 +514,7 @@ static bool load_device(void *device, struct state *state)
         return false;
     vga->reg = loaded.reg;
     pci_device_load(&vga->pci, &pci);
-    if (vga->wiring.mapping)
-        vga->wiring.mapping(vga->wiring.context);
+    vga_mapping_changed(vga);
     return true;
 }
 

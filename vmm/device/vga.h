@@ -79,7 +79,7 @@ struct vga_config {
 struct vga_wiring {
     struct pci_bus *pci;
     struct irq_line intx;
-    void (*mapping)(void *context); /* vga_text_mapping() has changed; may be NULL */
+    void (*mapping)(void *context); /* a mapping may have changed; may be NULL */
     void *context;
 };
 
@@ -95,7 +95,9 @@ extern const struct device_class vga_class;
 /* Memory NULL: there is no such device. */
 void vga_init(struct vga *vga, const struct vga_config *config, const struct vga_wiring *wiring);
 
+/* The text in the window, and the linear frame buffer where its BAR is. */
 struct vga_mapping vga_text_mapping(const struct vga *vga);
+struct vga_mapping vga_linear_mapping(const struct vga *vga);
 
 /* The picture, as a screen shows it. 0 x 0: it is blank. */
 struct vga_size {
@@ -118,6 +120,12 @@ static inline bool vga_is_linear(const struct vga *vga)
 /* Moves the text where it belongs by the registers; and whether it is there. */
 void vga_place_text(struct vga *vga);
 bool vga_text_is_valid(const struct vga *vga);
+
+static inline void vga_mapping_changed(const struct vga *vga)
+{
+    if (vga->wiring.mapping)
+        vga->wiring.mapping(vga->wiring.context);
+}
 
 /* An access to the window, and to the linear frame buffer. */
 void vga_window_access(void *vga, struct bus_access *access);

@@ -62,8 +62,8 @@ void vga_place_text(struct vga *vga)
             memcpy(text + i, planes + i * 2, 2);
         else
             memcpy(planes + i * 2, text + i, 2);
-    if ((is || was) && vga->wiring.mapping)
-        vga->wiring.mapping(vga->wiring.context);
+    if (is || was)
+        vga_mapping_changed(vga);
 }
 
 bool vga_text_is_valid(const struct vga *vga)
@@ -78,6 +78,15 @@ struct vga_mapping vga_text_mapping(const struct vga *vga)
     return (struct vga_mapping){.at = VGA_WINDOW + windows[window_of(vga)].first,
                                 .offset = vga->config.vram,
                                 .length = VGA_TEXT_SIZE};
+}
+
+struct vga_mapping vga_linear_mapping(const struct vga *vga)
+{
+    const struct bus_region *region = &vga->pci.region[0];
+
+    if (!region->decodes)
+        return (struct vga_mapping){0};
+    return (struct vga_mapping){.at = region->base, .length = (uint32_t)region->length};
 }
 
 /* Byte 4 n + p of plane p. */

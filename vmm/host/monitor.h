@@ -13,6 +13,7 @@
 #include "vmm/host/firmware.h"
 #include "vmm/host/memory.h"
 #include "vmm/host/roms.h"
+#include "vmm/host/screen.h"
 #include "vmm/test/churn.h"
 
 _Static_assert(DESCRIPTION_VCPUS <= MACHINE_CPUS, "a machine has as many");
@@ -31,6 +32,7 @@ struct monitor {
     struct churn churn;
     struct console console;
     struct host_disks disks;
+    struct host_screen screen;
     uint64_t started; /* virtual ns */
     unsigned fast_resets;
 };
