@@ -517,6 +517,28 @@ static void plug(unsigned number, bool there)
     hba.is |= 1u << number;
 }
 
+/* It is as large as before a reset, but takes other commands: what waits was not meant for these. */
+static void test_other_abilities(void **state)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct disk_request request = request_of(DISK_READ, 0, 8, 0, 4096);
+
+        setup(state);
+        start();
+        drives[0].mood = MOOD_SILENT;
+        assert_true(ahci_submit(&ahci, 0, &request, now));
+        go_on(30500);
+        drives[0].mood = MOOD_WELL;
+        drives[0].trim ^= i == 0;
+        drives[0].ncq ^= i == 1;
+        drives[0].depth -= i == 2;
+        go_on(62000);
+        assert_int_equal(finished[DISK_GONE], 1);
+        assert_int_equal(finished[DISK_OK], 0);
+        assert_non_null(ahci_drive(&ahci, 0)); /* another one */
+    }
+}
+
 static void test_unplug(void **state)
 {
     struct disk_request request = request_of(DISK_READ, 0, 8, 0, 4096);
@@ -675,6 +697,8 @@ static void test_identify_page(void **state)
     assert_null(identify_read(page, false, true, 32, &drive));
     assert_false(drive.lba48 || drive.ncq || drive.discards || drive.flushes);
     assert_int_equal(drive.sectors, SECTORS);
+    put_word(page, 61, 0x1000);
+    assert_non_null(identify_read(page, false, true, 32, &drive)); /* which name no more than 2^28 */
 }
 
 /* Whatever a drive does, each request ends once, and time goes on. */
@@ -716,10 +740,21 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_identify),      TEST(test_queue),  TEST(test_write_and_flush), TEST(test_fua),
-        TEST(test_bad_sector),    TEST(test_silent), TEST(test_unplug),          TEST(test_disc),
-        TEST(test_refusals),      TEST(test_rest),   TEST(test_wrong_drives),    TEST(test_gone),
-        TEST(test_identify_page), TEST(test_random),
+        TEST(test_identify),
+        TEST(test_queue),
+        TEST(test_write_and_flush),
+        TEST(test_fua),
+        TEST(test_bad_sector),
+        TEST(test_silent),
+        TEST(test_other_abilities),
+        TEST(test_unplug),
+        TEST(test_disc),
+        TEST(test_refusals),
+        TEST(test_rest),
+        TEST(test_wrong_drives),
+        TEST(test_gone),
+        TEST(test_identify_page),
+        TEST(test_random),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

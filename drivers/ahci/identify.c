@@ -17,7 +17,8 @@
 #define WORD_TRIM         169u
 
 #define SECTOR_BYTES_MAX 4096u
-#define SECTORS_MAX      (1ull << 48)
+#define SECTORS_MAX_28   (1ull << 28)
+#define SECTORS_MAX_48   (1ull << 48)
 #define DISC_SECTOR      2048u
 #define DISC_SECTORS_MAX 0x4000000u /* 128 GiB */
 
@@ -78,7 +79,7 @@ static const char *disk_read(const uint8_t *data, bool ncq, unsigned slots, stru
     if (drive->bytes < 512 || drive->bytes > SECTOR_BYTES_MAX || (drive->bytes & (drive->bytes - 1)))
         return "the size of its sectors is none of 512 to 4096 bytes";
     drive->physical = drive->bytes << (sizes & 1u << 13 ? sizes & 7 : 0);
-    if (!drive->sectors || drive->sectors > SECTORS_MAX)
+    if (!drive->sectors || drive->sectors > (drive->lba48 ? SECTORS_MAX_48 : SECTORS_MAX_28))
         return "the disk says that it has no sectors, or more than can be named";
     return NULL;
 }

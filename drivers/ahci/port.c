@@ -272,9 +272,11 @@ static void become_ready(struct ahci *ahci, unsigned number, uint64_t now)
     port_issue(ahci, number, now);
 }
 
+/* Also in what it can: that is what requests that wait were checked by. */
 static bool same_drive(const struct ahci_drive *a, const struct ahci_drive *b)
 {
     return a->atapi == b->atapi && (a->atapi || a->sectors == b->sectors) && a->bytes == b->bytes &&
+           a->lba48 == b->lba48 && a->ncq == b->ncq && a->discards == b->discards && a->depth == b->depth &&
            !strcmp(a->serial, b->serial) && !strcmp(a->model, b->model);
 }
 
