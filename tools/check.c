@@ -320,26 +320,6 @@ static void check_kernel(struct check *check, const struct config_start *start, 
         munmap(ram.high, ram.high_size);
 }
 
-/* Of any driver of disks. */
-static void check_driver(struct check *check, const struct config_start *start)
-{
-    struct driver_config driver;
-    struct xml_error error;
-    size_t bytes;
-    char *text = config_text(check, start, CONFIG_BYTES, &bytes);
-    bool good = text && driver_config_read(&driver, text, bytes, &error);
-
-    free(text);
-    if (!text)
-        return;
-    if (!good) {
-        refuse(check, error.line, "%s: %s", start->name, error.reason);
-        return;
-    }
-    check_request(check, start, start->config_line, LOG_SERVICE, "", "");
-    check_request(check, start, start->config_line, DEVICE_SERVICE, driver.device, "");
-}
-
 /* A component's configuration, by its own reader; every component has a route for LOG. */
 static bool check_config(struct check *check, const struct config_start *start, config_reader read,
                          void *config)
@@ -354,6 +334,15 @@ static bool check_config(struct check *check, const struct config_start *start, 
     free(text);
     check_request(check, start, start->config_line, LOG_SERVICE, "", "");
     return good;
+}
+
+/* Of any driver of disks. */
+static void check_driver(struct check *check, const struct config_start *start)
+{
+    struct driver_config driver;
+
+    if (check_config(check, start, driver_config_read, &driver))
+        check_request(check, start, start->config_line, DEVICE_SERVICE, driver.device, "");
 }
 
 /* First contents are modules, to which there is a route. */
