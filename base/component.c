@@ -64,7 +64,7 @@ enum error thread_create(void (*function)(void *), void *argument, unsigned prio
     struct message message = message_at(utcb(), UTCB_WORDS);
     message_put_all(&message, PD_THREAD, (uintptr_t)thread_begin, (uintptr_t)argument, (uintptr_t)function,
                     priority, stack, cpu);
-    return portal_call(CAP_CORE, &message, NULL);
+    return portal_call(core_portal(), &message, NULL);
 }
 
 enum error notification_create(selector free, uint64_t *handle)

@@ -20,7 +20,7 @@ void log_divert(const struct log_diversion *other)
 
 void log_put(const char *line, size_t length)
 {
-    if (state == LOG_UNOPENED) {
+    if (state == LOG_UNOPENED && core_portal() == CAP_CORE) {
         struct session session;
         bool open = session_open(&(struct session_request){.service = LOG_SERVICE}, &session) == ERROR_OK;
         session_handle = open ? session.id : 0;
@@ -31,7 +31,7 @@ void log_put(const char *line, size_t length)
     struct message message = message_at(utcb(), UTCB_WORDS);
     message_put(&message, session_operation(session_handle, LOG_WRITE));
     message_put_bytes(&message, line, length);
-    enum error error = portal_call(CAP_CORE, &message, NULL);
+    enum error error = portal_call(core_portal(), &message, NULL);
     (void)error;
 }
 

@@ -31,7 +31,7 @@ static enum error words_call(selector portal, const uint64_t words[6], unsigned 
 
 enum error core_call(uint64_t operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e)
 {
-    return words_call(CAP_CORE, (uint64_t[]){operation, a, b, c, d, e}, 1);
+    return words_call(core_portal(), (uint64_t[]){operation, a, b, c, d, e}, 1);
 }
 
 enum error core_call_whole(uint64_t operation, uint64_t a)
@@ -52,7 +52,7 @@ enum error core_attach(const struct core_attachment *attachment)
         struct message message = message_at(utcb(), UTCB_WORDS);
         message_put(&message, attachment->attach);
         message_put_words(&message, words, sizeof(attachment->words) / sizeof(*words));
-        error = portal_call(CAP_CORE, &message, NULL);
+        error = portal_call(core_portal(), &message, NULL);
         begun |= error == ERROR_MORE;
     } while (error == ERROR_MORE);
     if (error && begun) {

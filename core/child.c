@@ -62,7 +62,7 @@ static enum error child_fault(const struct pd *child, struct reply *reply)
 {
     reply->words = 3;
     enum status status = pd_fault(pd_selector(child, SEL_PD), &reply->word[0], &reply->word[1]);
-    reply->word[2] = ((const uint64_t *)CORE_UTCB)[0]; /* NOLINT: an address */
+    reply->word[2] = core_utcb[0];
     return kernel_error(status);
 }
 

@@ -3,7 +3,8 @@
  * The root task's book: protection domains and all they hold. Every structure below lies in pages that its PD
  * pays for, so no component can use up another's room, and a PD's end is one sweep over its own tables.
  *
- * Only core's entry EC touches it, one request at a time, so it needs no locks. A request checks everything
+ * Core's entry ECs, one on each CPU, touch it under one lock (main.c): one request at a time. Under the lock nothing
+ * waits. A request checks everything
  * before it changes anything. If the kernel runs out of pages in the middle, the request undoes its changes.
  */
 #pragma once
@@ -32,12 +33,12 @@
 #define PLACES_MAX  960u
 #define PLACE_PAGES 16u
 
-#define CORE_UTCB (ROOT_UTCB_ADDRESS - PAGE) /* of the entry EC */
+#define CORE_UTCB(cpu) (ROOT_UTCB_ADDRESS - (1ull + (cpu)) * PAGE) /* of the entry EC there */
 
 #define BOOT_INFO ((const struct boot_info *)BOOT_INFO_ADDRESS)
 
 /* Core's own selectors: its few, then a block for each PD. */
-enum core_selector { CORE_ENTRY_EC = ROOT_SELECTORS, CORE_NT, CORE_SELF, CORE_LOG, CORE_WATCH };
+enum core_selector { CORE_NT = ROOT_SELECTORS, CORE_SELF, CORE_LOG, CORE_WATCH, CORE_ENTRY_EC };
 /* Bits of CORE_NT, beside init's death: lines wait to be sent, an EC of core has died. */
 #define CORE_LOG_BIT  2u
 #define CORE_DEAD_BIT 4u
@@ -50,10 +51,8 @@ enum pd_selector {
     SEL_PIO,
     SEL_ACCOUNT,
     SEL_NT,
-    SEL_CORE,   /* portal to core */
-    SEL_PARENT, /* portal to the parent */
-    SEL_ENTRY,  /* entry EC */
-    SEL_WATCH,  /* narrowed: the parent's NT, for faults */
+    SEL_ENTRY, /* entry EC */
+    SEL_WATCH, /* narrowed: the parent's NT, for faults */
     SEL_SCRATCH,
     SEL_THREADS = 16,  /* EC and SC of each */
     SEL_HANDLES = 128, /* object and narrowed NT of each handle */
@@ -131,7 +130,8 @@ struct connection {
 };
 
 struct pd {
-    unsigned index; /* in the table of PDs; the portal's id */
+    unsigned index;  /* in the table of PDs */
+    uint64_t serial; /* of no other PD: a request may wait for the lock while another gets the index */
     struct pd *parent;
     struct run pages; /* of this structure */
     char label[LABEL_SIZE];
@@ -181,6 +181,8 @@ static inline selector handle_selector(const struct pd *pd, unsigned handle)
 extern uint8_t main_stack[]; /* start.S knows its size */
 void core_main(void) __attribute__((noreturn));
 void core_entry(void); /* start.S */
+/* Of its portals: the PD's serial and index, and the CPU between. */
+#define PORTAL_ID(pd, cpu) ((pd)->serial << 16 | (uint64_t)(cpu) << 8 | (pd)->index)
 void core_request(uint64_t id, uint64_t words) __attribute__((noreturn));
 
 /* book.c */
@@ -334,6 +336,7 @@ void device_faults(void); /* logs what the IOMMUs have refused since the last ca
 void platform_end(void);
 
 /* request.c */
+extern uint64_t *core_utcb; /* of the entry EC that has the lock */
 MUST_CHECK enum error request_serve(struct pd *pd, struct message *message, struct reply *reply);
 
 /* child.c */

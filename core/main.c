@@ -15,15 +15,30 @@
 #define STACK         0x8000u
 #define FAULT_LOOKS   10u /* a second, while drivers have devices: a device cannot make it more */
 
-/* Where start.S and the entry EC begin; no guard below, so nothing here recurses. */
+/* Where start.S begins. Stacks have no guard below, so nothing here recurses. */
 uint8_t main_stack[0x4000] __attribute__((aligned(4096)));
-static uint8_t entry_stack[STACK] __attribute__((aligned(4096)));
 
-static enum status entry_start(void)
+/* Of the book. Its holder comes to its reply, whatever becomes ready or dies meanwhile: that is what the ceiling is for.
+ * So other CPUs wait for a few steps. On one CPU none waits. */
+static bool locked;
+
+/* On a CPU; above all others' priority, if there are other CPUs to wait for it. */
+static enum status entry_start(unsigned cpu)
 {
-    enum status status = create_ec(CORE_ENTRY_EC, ROOT_ACCOUNT, ROOT_PD, CORE_UTCB, 0,
-                                   (uintptr_t)(entry_stack + STACK), (uintptr_t)core_entry);
-    status = status ? status : create_nt(CORE_NT, ROOT_ACCOUNT);
+    struct run stack;
+    if (!memory_alloc(&free_memory, STACK / PAGE, &stack, 1))
+        return STATUS_NO_MEMORY;
+    enum status status =
+        create_ec(CORE_ENTRY_EC + cpu, ROOT_ACCOUNT, ROOT_PD, CORE_UTCB(cpu), (uint64_t)cpu << EC_CPU_SHIFT,
+                  (uintptr_t)physical_pointer(stack.page * PAGE) + STACK, (uintptr_t)core_entry);
+    return status || BOOT_INFO->cpus == 1 ? status : ec_ceiling(CORE_ENTRY_EC + cpu, SC_PRIORITIES - 1);
+}
+
+static enum status entries_start(void)
+{
+    enum status status = create_nt(CORE_NT, ROOT_ACCOUNT);
+    for (unsigned cpu = 0; cpu < BOOT_INFO->cpus; cpu++)
+        status = status ? status : entry_start(cpu);
     status = status ? status : nt_narrow(CORE_NT, CORE_LOG, CORE_LOG_BIT);
     status = status ? status : nt_narrow(CORE_NT, CORE_WATCH, CORE_DEAD_BIT);
     status = status ? status : pd_watch(ROOT_PD, CORE_WATCH);
@@ -80,7 +95,7 @@ static void init_dead(void)
 {
     static bool said;
     if (!said && pds[1])
-        said = death_tell("init", pd_selector(pds[1], SEL_PD), (const uint64_t *)CORE_UTCB); /* NOLINT */
+        said = death_tell("init", pd_selector(pds[1], SEL_PD), core_utcb);
 }
 
 /* What only the main thread is woken for. */
@@ -90,25 +105,31 @@ static void main_look(void)
     device_faults();
 }
 
-/* id 0: core's own main thread, 1 and up: the PD of that index. */
+/* id: PORTAL_ID, serial 0 for core's own main thread. */
 void core_request(uint64_t id, uint64_t words)
 {
-    uint64_t *page = (uint64_t *)CORE_UTCB; /* NOLINT: an address */
+    uint64_t *page = (uint64_t *)CORE_UTCB(id >> 8 & 0xff); /* NOLINT: an address */
     struct message message = message_at(page, words < UTCB_WORDS ? (unsigned)words : UTCB_WORDS);
     struct reply reply = {0};
     enum error error = ERROR_OK;
-    if (id == 0)
+    uint64_t left[4];
+    while (__atomic_exchange_n(&locked, true, __ATOMIC_ACQUIRE))
+        while (__atomic_load_n(&locked, __ATOMIC_RELAXED))
+            ; /* an emulator may leave its loop for PAUSE */
+    core_utcb = page;
+    struct pd *pd = pds[id & 0xff];
+    if (id >> 16 == 0)
         main_look();
     else
-        error = id < PDS && pds[id] ? request_serve(pds[id], &message, &reply) : ERROR_DENIED;
-    uint64_t left[4];
-    if (error == ERROR_NO_KMEM && !reply.words && quota_info(pds[id], left) == ERROR_OK)
+        error = pd && pd->serial == id >> 16 ? request_serve(pd, &message, &reply) : ERROR_DENIED;
+    if (error == ERROR_NO_KMEM && !reply.words && quota_info(pd, left) == ERROR_OK)
         reply = (struct reply){.word = {0, left[2]}, .words = 2};
     message = message_at(page, UTCB_WORDS);
     message_put(&message, error);
     message_put_words(&message, reply.word, reply.words);
     if (reply.text)
         message_put_string(&message, reply.text);
+    __atomic_store_n(&locked, false, __ATOMIC_RELEASE);
     enum status status = system_call_status(CALL_IPC_REPLY, message.at, 0, 0, 0, 0, 0);
     (void)status;
     __builtin_trap();
@@ -123,7 +144,7 @@ void core_main(void)
                  BOOT_INFO->version_minor, ABI_VERSION_MAJOR);
     else if (!book_start())
         log_core("no memory for the book of memory");
-    else if (entry_start() != STATUS_OK)
+    else if (entries_start() != STATUS_OK)
         log_core("the kernel refuses core's own objects");
     else {
         book_trim_modules();

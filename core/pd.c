@@ -17,6 +17,7 @@
 #define TURNS_OTHER 1000u /* and of others, which may wait for each other on one CPU: virtual CPUs */
 
 struct pd *pds[PDS];
+static uint64_t serials; /* given to PDs */
 
 enum error quota_info(const struct pd *pd, uint64_t *word)
 {
@@ -47,7 +48,7 @@ enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *reply)
 
 bool selector_usable(selector at)
 {
-    return at >= CAP_FREE && at < OBJ_SELECTORS;
+    return at >= CAP_FREE && at < CAP_END;
 }
 
 enum error pd_install(struct pd *pd, selector own, selector at, unsigned permissions)
@@ -146,6 +147,21 @@ static enum error image_load(struct pd *pd)
     return ERROR_MORE;
 }
 
+/* A portal for the component alone: core keeps no capability to it. */
+static enum error portal_give(struct pd *pd, selector ec, uint64_t entry, uint64_t id, selector at)
+{
+    selector scratch = pd_selector(pd, SEL_SCRATCH);
+    enum error error = kernel_error(create_pt(scratch, pd_selector(pd, SEL_ACCOUNT), ec, entry, id));
+    error = error ? error : pd_install(pd, scratch, at, PERM_PT_CALL);
+    capability_forget(scratch);
+    return error;
+}
+
+static selector core_portal_at(unsigned cpu)
+{
+    return cpu ? CAP_CORE_OTHER(cpu) : CAP_CORE;
+}
+
 /* The kernel's objects, and what of them the component itself gets. */
 static enum error objects_create(struct pd *pd)
 {
@@ -156,12 +172,14 @@ static enum error objects_create(struct pd *pd)
     status = status ? status : create_space(pd_selector(pd, SEL_OBJ), account, SPACE_OBJ, self);
     status = status ? status : create_space(pd_selector(pd, SEL_HST), account, SPACE_HST, self);
     status = status ? status : create_nt(pd_selector(pd, SEL_NT), account);
-    status = status ? status
-                    : create_pt(pd_selector(pd, SEL_CORE), account, CORE_ENTRY_EC, (uintptr_t)core_entry,
-                                pd->index);
     enum error error = kernel_error(status);
     error = error ? error : pd_install(pd, pd_selector(pd, SEL_NT), CAP_NT, PERM_NT_SIGNAL | PERM_NT_WAIT);
-    error = error ? error : pd_install(pd, pd_selector(pd, SEL_CORE), CAP_CORE, PERM_PT_CALL);
+    for (unsigned cpu = 0; cpu < pd->cpus; cpu++)
+        error = error ? error
+                      : portal_give(pd, CORE_ENTRY_EC + cpu, (uintptr_t)core_entry, PORTAL_ID(pd, cpu),
+                                    core_portal_at(cpu));
+    if (!error && !pd->parent)
+        error = portal_give(pd, CORE_ENTRY_EC, (uintptr_t)core_entry, PORTAL_ID(pd, 0), CAP_PARENT);
     return error;
 }
 
@@ -257,6 +275,7 @@ enum error pd_create(struct pd *parent, const struct pd_request *request, struct
     pd->elf = elf;
     pd->file = physical_pointer(rom->memory.run[0].page * PAGE);
     pd->index = index;
+    pd->serial = ++serials;
     pd->parent = parent;
     pd->pages = run;
     pd->ram_limit = request->ram;
@@ -316,10 +335,12 @@ enum error pd_thread(struct pd *pd, const struct thread_request *request, struct
     }
     uint64_t *memory = physical_pointer((stack->page + stack_pages) * PAGE);
     memset(memory - stack_pages * (PAGE / 8), 0, stack_pages * PAGE);
-    memory[-2] = request->words[0];
-    memory[-1] = request->words[1];
+    memory[-4] = request->words[0];
+    memory[-3] = request->words[1];
+    memory[-2] = request->cpu;
+    memory[-1] = core_portal_at((unsigned)request->cpu);
     error = pd_map(pd, top / PAGE - stack_pages, stack, MEM_READ | MEM_WRITE);
-    error = error ? error : thread_objects(pd, request, top - 16);
+    error = error ? error : thread_objects(pd, request, top - 32);
     if (error) {
         enum status status = space_remove(pd_selector(pd, SEL_HST), top / PAGE - stack_pages, stack_pages);
         (void)status;
@@ -333,28 +354,21 @@ enum error pd_start(struct pd *pd, uint64_t parent_portal)
 {
     const struct thread_request main_thread = {
         .time = true, .entry = pd->elf.entry, .priority = pd->priority, .stack = STACK_PAGES};
+    const struct pd *parent = pd->parent;
     struct reply reply;
-    selector portal = pd_selector(pd, SEL_CORE);
     enum error error = ERROR_OK;
     if (pd->started)
         return ERROR_EXISTS;
     if (pd->loaded < pd->elf.pages)
         return image_load(pd);
-    if (pd->parent) {
-        struct pd *parent = pd->parent;
-        portal = pd_selector(pd, SEL_PARENT);
-        if (!parent->portal_entry)
-            return ERROR_NOT_FOUND;
-        error = kernel_error(create_pt(portal, pd_selector(pd, SEL_ACCOUNT), pd_selector(parent, SEL_ENTRY),
-                                       parent->portal_entry, parent_portal));
-    }
-    error = error ? error : pd_install(pd, portal, CAP_PARENT, PERM_PT_CALL);
+    if (parent)
+        error = !parent->portal_entry ? ERROR_NOT_FOUND
+                                      : portal_give(pd, pd_selector(parent, SEL_ENTRY), parent->portal_entry,
+                                                    parent_portal, CAP_PARENT);
     error = error ? error : pd_thread(pd, &main_thread, &reply);
     pd->started = !error;
-    if (error && pd->parent) {
+    if (error && parent)
         pd_uninstall(pd, CAP_PARENT);
-        capability_remove(portal);
-    }
     return error;
 }
 
@@ -376,7 +390,7 @@ static unsigned handle_last(const struct pd *pd)
  */
 static void objects_destroy(struct pd *pd)
 {
-    static const uint8_t objects[] = {SEL_PARENT, SEL_CORE, SEL_ENTRY, SEL_NT, SEL_PIO, SEL_OBJ};
+    static const uint8_t objects[] = {SEL_ENTRY, SEL_NT, SEL_PIO, SEL_OBJ};
     for (unsigned i = 0; i < THREADS; i++)
         if (pd->stack[i].count) {
             capability_remove(pd_selector(pd, SEL_THREADS + 2 * i) + 1);

@@ -215,6 +215,40 @@ static void test_threads(void **state)
     assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, handle), ERROR_OK);
 }
 
+static const struct model_object *object_at(const struct pd *pd, uint64_t at)
+{
+    return model_capability(model_object(pd_selector(pd, SEL_OBJ)), at)->object;
+}
+
+/* A portal to core for each CPU that the PD has, of the entry EC there. Its id is not that of a PD before it. */
+static void test_portals(void **state)
+{
+    uint64_t handle;
+    struct pd *child = machine_child("a", 400, 100, &handle);
+    unsigned index = child->index;
+    uint64_t serial = child->serial;
+
+    (void)state;
+    assert_int_equal(object_at(child, CAP_CORE)->id, PORTAL_ID(child, 0));
+    assert_int_equal(object_at(child, CAP_CORE_OTHER(1))->id, PORTAL_ID(child, 1));
+    assert_null(object_at(child, CAP_CORE_OTHER(2)));
+    assert_int_equal(CALL(child, PD_NOTIFICATION, CAP_END), ERROR_BAD_ARGUMENT);
+    assert_int_equal(CALL(child, PD_THREAD, 0x400000, 5, 6, 3, 0x1000, 1), ERROR_OK);
+    const uint64_t *top = physical_pointer((child->stack[2].page + 1) * PAGE);
+    assert_int_equal(top[-4], 5);
+    assert_int_equal(top[-3], 6);
+    assert_int_equal(top[-2], 1);
+    assert_int_equal(top[-1], CAP_CORE_OTHER(1));
+    top = physical_pointer((child->stack[0].page + child->stack[0].count) * PAGE);
+    assert_int_equal(top[-2], 0);
+    assert_int_equal(top[-1], CAP_CORE);
+    assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, handle), ERROR_OK);
+    child = machine_child("b", 400, 100, &handle);
+    assert_int_equal(child->index, index);
+    assert_int_not_equal(child->serial, serial);
+    assert_int_equal(WHOLE(machine_init, CHILD_DESTROY, handle), ERROR_OK);
+}
+
 /* As many as there are places, and one more. */
 static void test_table_full(void **state)
 {
@@ -243,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refused, begin, end),
         cmocka_unit_test_setup_teardown(test_end_with_all, begin, end),
         cmocka_unit_test_setup_teardown(test_threads, begin, end),
+        cmocka_unit_test_setup_teardown(test_portals, begin, end),
         cmocka_unit_test_setup_teardown(test_table_full, begin, end),
     };
 

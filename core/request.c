@@ -7,6 +7,8 @@
 
 #include "base/include/session/pd.h"
 
+uint64_t *core_utcb;
+
 static enum error info(const struct pd *pd, struct reply *reply)
 {
     const struct boot_info *boot = BOOT_INFO;

@@ -19,7 +19,7 @@ enum error creator_create(const struct creator_request *request, uint64_t *child
                     request->fault_bits, request->news, request->cpus, request->children);
     message_put_string(&message, request->label);
     unsigned count = 0;
-    enum error error = portal_call(CAP_CORE, &message, &count);
+    enum error error = portal_call(core_portal(), &message, &count);
     struct message reply = message_at(utcb() + 1, count > 1 ? count - 1 : 0);
     *needed = *there = 0;
     reason[0] = '\0';

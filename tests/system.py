@@ -259,6 +259,18 @@ def nested_goes_on(output):
     return None if output.count(ended) == 1 else "the session without a route did not end"
 
 
+def callers_go_on(output):
+    """Requests from all CPUs at once: all were served, and a component that dies in the middle of its own leaves nothing."""
+    done = re.search(r"callers: done: \d+ rounds on each of \d CPUs, (\d+) of (\d+) bytes used", output)
+    killed = re.search(r"killed 10 times: free pages of core (\d+) -> (\d+), of the kernel (\d+) -> (\d+)", output)
+    if not done or not killed:
+        return "one of the two did not come to its end"
+    pages = list(map(int, killed.groups()))
+    if done.group(1) != done.group(2) or pages[0] > pages[1] or pages[2] > pages[3]:
+        return f"memory has gone: {done.group(0)}, {killed.group(0)}"
+    return None
+
+
 def example_goes_on(output):
     """Each time that the server is killed the client opens its session again; the ticks are those of a clock."""
     times = [int(hour) * 3600 + int(minute) * 60 + int(second)
@@ -722,6 +734,9 @@ TESTS = [
     run("many sessions", "tests/components/many/many.xml", "--deterministic", "--timeout", "60", "--until", "many: done", check=sessions_by_quota),
     run("example", "example", "--until", r"^\[init\] ticks: has ended", check=example_goes_on),
     run("noisy: two CPUs", "noisy", "--smp", "2", "--until", "noisy: done"),
+    run("callers", "tests/components/callers/callers.xml", "--until", "killed 10 times|callers: failed", check=callers_go_on),
+    backports(on_one(run("callers: two CPUs", "tests/components/callers/callers.xml", "--smp", "2", "--timeout", "200", "--until",
+                         "killed 10 times|callers: failed|core has died", check=callers_go_on))),
     # 96 MiB is the least in which this kernel boots, on plain QEMU too: it wants 64 MiB for itself from 16 MiB on.
     linux(96),
     refused("linux: 64 MiB are too few", r"linux-64M.xml:32: .*needs \d+ MiB of memory.*has 64 MiB", "linux", "--guest-memory", "64",

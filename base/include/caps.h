@@ -7,11 +7,14 @@
 
 #include "base/include/syscall.h"
 
-#define CAP_PARENT ((selector)1)  /* portal to the parent: base/include/session/parent.h */
-#define CAP_NT     ((selector)2)  /* the component's own notification: wait, signal all bits */
-#define CAP_CORE   ((selector)3)  /* portal to core: base/include/session/pd.h and the services' headers */
-#define CAP_SELF   ((selector)4)  /* portal to the component's own entry EC, once component_serve() made it */
-#define CAP_FREE   ((selector)16) /* from here on selectors are the component's to use */
+#define CAP_PARENT ((selector)1) /* portal to the parent: base/include/session/parent.h */
+#define CAP_NT     ((selector)2) /* the component's own notification: wait, signal all bits */
+#define CAP_CORE   ((selector)3) /* portal to core: base/include/session/pd.h and the services' headers */
+/* The same from other CPUs than the main thread's. */
+#define CAP_CORE_OTHER(cpu) ((selector)OBJ_SELECTORS - CPUS_MAX + (cpu))
+#define CAP_END             CAP_CORE_OTHER(0) /* the component's selectors are below */
+#define CAP_SELF            ((selector)4) /* portal to the component's own entry EC, once component_serve() made it */
+#define CAP_FREE            ((selector)16) /* from here on, to CAP_END, selectors are the component's to use */
 
 #define NT_PARENT_NEWS (1ull << 63) /* bit of CAP_NT: ask the parent (PARENT_POLL, PARENT_NEXT_REQUEST) */
 
@@ -24,7 +27,8 @@
 
 /*
  * Every thread has a slot of 1 MiB: from its low end a guard, the stack, and the UTCB in the last page. So a
- * thread finds its UTCB by its stack pointer. Slot 0 is the main thread's, slot 1 the entry EC's.
+ * thread finds its UTCB by its stack pointer. Slot 0 is the main thread's, slot 1 the entry EC's. On top of the stack
+ * core puts two words for base/start.S, the number of the thread's CPU, and the selector of its portal to core.
  */
 #define THREAD_BASE      0x7ff000000000ull
 #define THREAD_SLOT      0x100000ull

@@ -27,6 +27,17 @@ static inline uint64_t *utcb(void)
     return (uint64_t *)((stack | (THREAD_SLOT - 1)) - 0xfff); /* NOLINT: an address */
 }
 
+/* The running thread's CPU, and its portal to core, which core leaves above the stack. */
+static inline unsigned thread_cpu(void)
+{
+    return (unsigned)utcb()[-2];
+}
+
+static inline selector core_portal(void)
+{
+    return utcb()[-1];
+}
+
 /*
  * A request through a portal of this component: id of the portal, `count` words in `words` (the entry EC's
  * UTCB: copy what is needed before making a call). Writes the reply there and returns its number of words, at
@@ -64,9 +75,8 @@ MUST_CHECK enum error platform_off(void);
 
 /*
  * A thread with time of its own on a CPU, in the lowest free slot. priority: at most the component's; stack:
- * bytes, at most THREAD_STACK_MAX, charged. It must not return. On another CPU than 0 it cannot call core or
- * the parent, which serve there: it has shared memory and notifications, and log_line() once log_divert() was
- * called.
+ * bytes, at most THREAD_STACK_MAX, charged. It must not return. On another CPU than the main thread's it cannot call the
+ * parent, nor log the component's first line, which opens the session.
  */
 MUST_CHECK enum error thread_create(void (*function)(void *), void *argument, unsigned priority, size_t stack,
                                     unsigned cpu);

@@ -179,6 +179,11 @@ MUST_CHECK static inline enum status vcpu_run(selector vcpu, selector nt, uint64
     return status;
 }
 
+MUST_CHECK static inline enum status ec_ceiling(selector ec, uint64_t priority)
+{
+    return system_call_status(CALL_EC_CONTROL, ec, EC_CEILING, priority, 0, 0, 0);
+}
+
 /* *ticks: TSC ticks that it has run, without a turn that is not over. */
 MUST_CHECK static inline enum status ec_time(selector ec, uint64_t *ticks)
 {

@@ -178,7 +178,11 @@ int machine_start(void **state)
     assert_true(book_start());
     book_trim_modules();
     assert_int_equal(create_nt(CORE_NT, ROOT_ACCOUNT), STATUS_OK);
-    assert_int_equal(create_ec(CORE_ENTRY_EC, ROOT_ACCOUNT, ROOT_PD, 0x1000, 0, 0, 0), STATUS_OK);
+    for (unsigned cpu = 0; cpu < 2; cpu++)
+        assert_int_equal(create_ec(CORE_ENTRY_EC + cpu, ROOT_ACCOUNT, ROOT_PD, (cpu + 1) * 0x1000,
+                                   cpu << EC_CPU_SHIFT, 0, 0),
+                         STATUS_OK);
+    core_utcb = model_utcb;
     devices_start();
     before_init = free_memory.free;
     rom.memory.run[0] = module_run(module_find("init"));
