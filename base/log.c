@@ -11,12 +11,6 @@
 
 static enum { LOG_UNOPENED, LOG_OPEN, LOG_SILENT } state;
 static uint64_t session_handle;
-static struct log_diversion diversion;
-
-void log_divert(const struct log_diversion *other)
-{
-    diversion = *other;
-}
 
 void log_put(const char *line, size_t length)
 {
@@ -42,9 +36,5 @@ void log_line(const char *format, ...)
     va_start(arguments, format);
     size_t length = format_list(line, sizeof(line), format, arguments);
     va_end(arguments);
-
-    if (diversion.take)
-        diversion.take(diversion.context, line, length);
-    else
-        log_put(line, length);
+    log_put(line, length);
 }

@@ -52,7 +52,6 @@ static bool signalled(void *context, uint64_t bits)
 {
     struct monitor *m = context;
 
-    crew_flush_log(&m->crew);
     if (!console_is_signal(bits) && !(bits & HOST_DISK_BITS))
         return true;
     machine_lock(&m->machine, 0);

@@ -47,35 +47,6 @@ static void wake(void *context, unsigned cpu)
         signal_nt(CREW_RUN(cpu));
 }
 
-static void take_line(void *context, const char *line, size_t length)
-{
-    struct crew *crew = context;
-
-    if (thread_number() == 0) {
-        crew_flush_log(crew);
-        log_put(line, length);
-        return;
-    }
-    (void)log_queue_put(&crew->log, line, length);
-    signal_nt(CREW_RUN(0));
-}
-
-void crew_flush_log(struct crew *crew)
-{
-    char text[40];
-    const char *line;
-    size_t length;
-    uint32_t lost;
-
-    while ((line = log_queue_first(&crew->log, &length))) {
-        log_put(line, length);
-        log_queue_drop(&crew->log);
-    }
-    lost = log_queue_lost(&crew->log);
-    if (lost)
-        log_put(text, format_text(text, sizeof text, "%u lines lost", lost));
-}
-
 void crew_init(struct crew *crew, struct vcpu *vcpu, unsigned count, unsigned hosts)
 {
     for (unsigned i = 0; i < count; i++)
@@ -138,7 +109,6 @@ bool crew_create(struct crew *crew, struct machine *machine, unsigned priority)
         log_line("vm %s: threads for %u vCPUs: %s", machine->name, crew->count, error_text(error));
         return false;
     }
-    log_divert(&(struct log_diversion){.take = take_line, .context = crew});
     return true;
 }
 
@@ -157,6 +127,5 @@ enum vcpu_stop crew_run(struct crew *crew)
         machine_request(crew->machine, MACHINE_FAILED, FAILED);
     while (__atomic_load_n(&crew->parked, __ATOMIC_ACQUIRE) < crew->count - 1)
         wait_nt(CREW_SLEEP(0));
-    crew_flush_log(crew);
     return stop;
 }

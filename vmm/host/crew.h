@@ -2,8 +2,8 @@
 /*
  * The threads of a VM: one for each vCPU, on the CPUs that the component may use, one after the other. The
  * main thread is that of vCPU 0, on CPU 0: it also advances the chips' clocks, serves the terminal and speaks
- * to core and the parent, which serve on CPU 0 only. The other threads call only the kernel: they have
- * shared memory and notifications, and their lines for the log go through a queue.
+ * to the parent, which serves on CPU 0 only. The other threads have shared memory and notifications, and core, on
+ * whose log they say what goes wrong with their vCPU.
  *
  * Each has two notifications: one that ends the run of its vCPU (vCPU 0: CAP_NT), one to sleep on while it
  * waits for the chips' lock or for the others to stop.
@@ -15,9 +15,8 @@
 
 #include "base/include/caps.h"
 #include "vmm/cpu/vcpu.h"
-#include "vmm/host/log_queue.h"
 
-#define BIT_WAKE 2ull /* of CAP_NT: check vCPU 0's attention and the log's queue */
+#define BIT_WAKE 2ull /* of CAP_NT: check vCPU 0's attention */
 
 /* Selectors of vCPU i. */
 #define CREW_CAPS     (CAP_FREE + 8)
@@ -39,7 +38,6 @@ struct crew {
     uint32_t round;  /* atomic: raised by one to let all run */
     uint32_t parked; /* atomic: threads that have stopped in this round */
     struct crew_member member[MACHINE_CPUS];
-    struct log_queue log;
 };
 
 /* hosts: how many CPUs may be used. `vcpu` is an array of `count`. */
@@ -66,6 +64,3 @@ __attribute__((warn_unused_result)) bool crew_create(struct crew *crew, struct m
 
 /* Runs all vCPUs until the machine wants something, or one cannot go on; then none runs any more. */
 enum vcpu_stop crew_run(struct crew *crew);
-
-/* By the main thread: sends the others' lines to the log. */
-void crew_flush_log(struct crew *crew);
