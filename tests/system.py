@@ -259,6 +259,19 @@ def nested_goes_on(output):
     return None if output.count(ended) == 1 else "the session without a route did not end"
 
 
+TWO_ENDED = r"^\[init\] second: has ended"
+
+
+def shares(least, most):
+    """Of its CPU's time that each of two busy components had, by its own count."""
+    def check(output):
+        found = list(map(int, re.findall(r"busy: CPU \d: (\d+) % of \d+ ms: no error", output)))
+        if len(found) != 2 or not all(least <= share <= most for share in found):
+            return f"shares of {found} %, expected 2 of {least} to {most}"
+        return None
+    return check
+
+
 def callers_go_on(output):
     """Requests from all CPUs at once: all were served, and a component that dies in the middle of its own leaves nothing."""
     done = re.search(r"callers: done: \d+ rounds on each of \d CPUs, (\d+) of (\d+) bytes used", output)
@@ -734,6 +747,9 @@ TESTS = [
     run("many sessions", "tests/components/many/many.xml", "--deterministic", "--timeout", "60", "--until", "many: done", check=sessions_by_quota),
     run("example", "example", "--until", r"^\[init\] ticks: has ended", check=example_goes_on),
     run("noisy: two CPUs", "noisy", "--smp", "2", "--until", "noisy: done"),
+    run("busy: two on one CPU", "tests/components/busy/shared.xml", "--deterministic", "--until", TWO_ENDED, check=shares(40, 55)),
+    backports(on_one(run("busy: two CPUs", "tests/components/busy/busy.xml", "--smp", "2", "--until", TWO_ENDED,
+                         check=shares(85, 102)))),
     run("callers", "tests/components/callers/callers.xml", "--until", "killed 10 times|callers: failed", check=callers_go_on),
     backports(on_one(run("callers: two CPUs", "tests/components/callers/callers.xml", "--smp", "2", "--timeout", "200", "--until",
                          "killed 10 times|callers: failed|core has died", check=callers_go_on))),
