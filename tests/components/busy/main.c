@@ -55,5 +55,5 @@ int component_main(void)
     log_line("busy: CPU %lu: %lu %% of %lu ms: %s", config.cpu,
              (after.time - before.time) / ((tsc_read() - begin) / 100), config.milliseconds,
              error_text(error));
-    return error;
+    return error != ERROR_OK;
 }
