@@ -171,6 +171,13 @@ $(TARGET)/test-rom.bin: tests/bios/rom.S tests/bios/checksum.py Makefile mk/targ
 	$(Q)objcopy -O binary -j .text $@.o $@
 	$(Q)/usr/bin/python3 tests/bios/checksum.py $@
 
+# A disk that firmware boots from.
+$(TARGET)/test-disk.bin: tests/bios/disk.S Makefile mk/target.mk
+	$(call say,GUEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -m32 -nostdlib $(ASSEMBLER) -c $< -o $@.o
+	$(Q)objcopy -O binary -j .text $@.o $@
+
 $(foreach m,$(GUEST_MODES),$(eval $(call guest_mode,$(m)))$(eval $(call guest,$(m),guest-$(m),$(wildcard $(GUEST_FOLDERS_$(m):%=%/*.c)))))
 $(foreach f,$(GUEST_HOSTILE),$(eval $(call guest,$(notdir $(patsubst %/,%,$(dir $(f)))),hostile-$(basename $(notdir $(f))),$(f))))
 $(eval $(call guest,long,hostile,$(wildcard tests/guest/hostile/*.c)))

@@ -716,6 +716,21 @@ def firmware_starts(cpus, times):
 
 
 BIOS = "tests/bios/bios.xml"
+BIOS_DISK = "tests/bios/disk.xml"
+
+
+def firmware_starts_disk(output):
+    """All verdicts; text is memory, not exits (clearing the screen alone would be 32,768), and sectors come in blocks."""
+    bad = re.search(r"debug: (disk|screen): .*BAD", output)
+    missing = [test for test in ("disk: read", "disk: write", "screen: text", "screen: mode", "disk: over")
+               if f"debug: {test} good" not in output]
+    exits = re.search(r"vm pc: (\d+) exits: io (\d+) mmio (\d+)", output)
+    if bad or missing or not exits:
+        return bad.group(0) if bad else f"missing: {missing or 'exits'}"
+    ports, memory = int(exits.group(2)), int(exits.group(3))
+    return None if ports < 16000 and memory < 2000 else f"{ports} exits for ports, {memory} for memory"
+
+
 BIOS_ROM = "tests/bios/rom.xml"
 
 
@@ -737,6 +752,7 @@ TESTS = [
         check=rom_is_content),
     run("bios: a guest's jump to the reset vector", BIOS_ROM, "--after", "press a key", "--type", "x", "--until",
         r"guest reset \(port 0xcf9\)"),
+    run("bios: starts from an IDE disk", BIOS_DISK, "--deterministic", "--until", r"vm pc: \d+ exits", check=firmware_starts_disk),
     run("bios: boot menu by key", BIOS, "--after", "Press ESC", "--type", r"\x1b", "--until", "^Select boot device"),
     run("linux: reboot=b", "linux", "--config", "tests/linux/reboot-bios.xml", *REBOOT, *POWEROFF, "--until", "guest powered off",
         check=says(r"guest reset \(port 0xcf9\)")),
