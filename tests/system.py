@@ -415,6 +415,17 @@ def disks_are_right(clients, kills):
     return check
 
 
+def chaos_leaves_nothing(output):
+    """The disks are right, and with all of them open as much is free after the last deaths as after those before."""
+    wrong = disks_are_right(["disk", "5a000000-0000-4000-8000-000000000003"], {"nvme": 25, "part": 25, "vdi": 25})(output)
+    if wrong:
+        return wrong
+    before, _, later = re.split(r"(?s)^.*killed 25 times", output)[1].partition("killed 2 times")
+    after = re.split(r"(?s)^.*killed 2 times", later)[-1].partition(": done: ")[0]
+    least = [min(((int(core), int(kernel)) for core, kernel in free_pages(text)), default=None) for text in (before, after)]
+    return None if None not in least and least[1] >= least[0] else f"free pages before and after the last deaths: {least}"
+
+
 def memory_is_kept(output):
     """Of 128 MiB 32 are a device's, 17 the kernel's: neither has any of the other's."""
     free = int(re.search(r"^\[core\] (\d+) MiB free", output, re.MULTILINE).group(1))
@@ -891,6 +902,10 @@ TESTS = [
     run("chaos: part and vdi are killed under load", "tests/block/chaos.xml", "--deterministic", "--until",
         r"^\[init\] image: has ended", check=disks_are_right(["disk", "5a000000-0000-4000-8000-000000000003"],
                                                             {"part": 50, "vdi": 50})),
+    run("chaos: a driver, part and vdi are killed under load", "tests/block/chaos-driver.xml", "--deterministic", "--timeout", "400",
+        "--machine", "q35-amd-iommu", "--qemu=-drive",
+        "--qemu=if=none,id=d0,format=raw,file={build}/test/chaos.img,snapshot=on,cache=unsafe", "--qemu=-device",
+        "--qemu=nvme,drive=d0,serial=DISK42,addr=4", "--until", r"^\[init\] image: has ended", check=chaos_leaves_nothing),
     run("blk: another disk", "tests/components/blk/another.xml", "--until", "blk scratch: done",
         check=says("blk scratch: another disk is there now")),
     *(disk_driver(driver, vendor, kills) for driver in DISK_DEVICES for vendor in ("amd", "intel") for kills in (False, True)),

@@ -11,7 +11,7 @@
 
 #include "init/config.h"
 
-#define TEST_KILLS 4u
+#define TEST_KILLS 8u
 #define TEST_DUMPS 4u
 
 /* The component is killed and started again at random moments. */

@@ -7,7 +7,8 @@
  *
  *   <config label="disk" seconds="20" seed="1" discard="yes" counted="yes"/>
  *
- * counted: each 64-bit word of the disk is its own number at first.
+ * counted: each 64-bit word of the disk is its own number at first. ticks="yes": it looks for answers all the time, so
+ * that counted time, which leaps to the next deadline when nothing is to be done, does not while a disk is at work.
  */
 #include "base/include/config.h"
 #include "base/include/dataspace.h"
@@ -18,6 +19,7 @@
 
 #define BIT_DISK 1ull
 #define REQUESTS 32u
+#define TICK     (1u << 20)
 #define PLACE    0x7000u /* bytes of each request in the data area */
 #define UNKNOWN  UINT32_MAX
 #define COUNTED  (UINT32_MAX - 1) /* words of 64 bits, each its own number on the disk */
@@ -31,7 +33,7 @@ struct slot {
 static struct {
     uint64_t seconds, seed;
     char label[64];
-    bool discard, counted, read_only;
+    bool discard, counted, ticks, read_only;
 } config;
 
 static struct slot slot[REQUESTS];
@@ -231,10 +233,14 @@ static void changed(void *context)
     component_exit(1);
 }
 
+static struct event event;
+
 static void work(void *context, uint64_t bits)
 {
     (void)context;
     (void)bits;
+    if (config.ticks)
+        event.deadline = tsc_read() + TICK;
     if (!stamps)
         return;
     over |= tsc_read() >= end;
@@ -245,7 +251,7 @@ static void work(void *context, uint64_t bits)
 }
 
 static const char *const config_attributes[] = {"label!",  "seconds!", "seed!", "mebibytes",
-                                                "discard", "counted",  NULL};
+                                                "discard", "counted",  "ticks", NULL};
 static const struct xml_schema config_schema = {.name = "config", .attributes = config_attributes};
 
 static bool read_config(void *unused, char *text, size_t size, struct xml_error *error)
@@ -257,7 +263,8 @@ static bool read_config(void *unused, char *text, size_t size, struct xml_error 
     if (!root || !xml_get_unsigned(root, "seconds", &range, &config.seconds, error) ||
         !xml_get_unsigned(root, "seed", &range, &config.seed, error) ||
         !xml_get_bool_or(root, "discard", false, &config.discard, error) ||
-        !xml_get_bool_or(root, "counted", false, &config.counted, error))
+        !xml_get_bool_or(root, "counted", false, &config.counted, error) ||
+        !xml_get_bool_or(root, "ticks", false, &config.ticks, error))
         return false;
     format_text(config.label, sizeof(config.label), "%s", xml_get_string_or(root, "label", ""));
     return true;
@@ -265,14 +272,13 @@ static bool read_config(void *unused, char *text, size_t size, struct xml_error 
 
 int component_main(void)
 {
-    static struct event event = {.bits = BIT_DISK | NT_PARENT_NEWS, .handle = work};
-
     if (!config_load(read_config, NULL))
         return 1;
     random_state = config.seed * 2654435761u + 1;
     disk = (struct block){
         .label = config.label, .signal = CAP_FREE, .bit = BIT_DISK, .done = done, .changed = changed};
     block_start(&disk);
+    event = (struct event){.bits = BIT_DISK | NT_PARENT_NEWS, .handle = work};
     event_add(&event); /* behind the disk's: what it has taken makes room */
     event_loop();
 }
