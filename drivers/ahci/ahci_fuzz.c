@@ -5,22 +5,17 @@
  * each command names sectors of the drive and the bytes of its request, that commands that cannot be under way together
  * are not, that a request ends once, and that all ends when drive and controller behave.
  */
-#include <stdint.h>
 #include <string.h>
 
 #include "drivers/ahci/engine.h"
+#include "drivers/fuzz_input.h"
 
-#define IO       0x100000000ull
 #define DATA     0x200000000ull
 #define STRETCH  0x10000000u /* of data, for each request */
 #define REQUESTS 40u
 #define TURNS    4000u
 
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length);
-
 static _Alignas(4096) uint8_t memory[AHCI_PORT_SIZE];
-static const uint8_t *bytes;
-static size_t left;
 static struct ahci ahci;
 static uint64_t now;
 static struct {
@@ -39,25 +34,9 @@ static struct {
     unsigned depth;
 } told;
 
-static void check(bool condition)
-{
-    if (!condition)
-        __builtin_trap();
-}
-
-static uint8_t take(void)
-{
-    uint8_t byte = left ? *bytes : 0;
-
-    bytes += left != 0;
-    left -= left != 0;
-    return byte;
-}
-
 static uint8_t *at(uint64_t address, size_t size)
 {
-    check(address >= IO && address - IO <= sizeof(memory) - size);
-    return memory + (address - IO);
+    return memory_at(memory, sizeof(memory), address, size);
 }
 
 static const uint32_t *header_of(unsigned slot)
@@ -433,7 +412,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
     device.signature = take() & 3 ? SIG_ATA : SIG_ATAPI;
     device.ssts = 0x113;
     device.tfd = 0x50;
-    if (!ahci_rest(&ahci, now, &wrong) || ahci_start(&ahci, now, memory, IO))
+    if (!ahci_rest(&ahci, now, &wrong) || ahci_start(&ahci, now, memory, FUZZ_IO))
         return 0;
     for (unsigned i = 0; left && i < 8 && ahci.port[0].state < AHCI_READY;
          i++) { /* most inputs are to get there */

@@ -6,20 +6,17 @@
  * takes, and the bytes of its request; that a request ends once, and not as failed while the controller is at it; and
  * that all ends when the controller behaves.
  */
-#include <stdint.h>
 #include <string.h>
 
+#include "drivers/fuzz_input.h"
 #include "drivers/nvme/nvme.h"
 
-#define IO       0x300000000ull
 #define DATA     0x400000000ull
 #define STRETCH  0x100000u /* of data, for each request */
 #define REQUESTS 70u
 #define SPACES   16u
 #define HELD     64u
 #define TURNS    4000u
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length);
 
 struct command {
     uint32_t head, namespace;
@@ -42,8 +39,6 @@ struct space {
 };
 
 static _Alignas(4096) uint8_t memory[NVME_MEMORY];
-static const uint8_t *bytes;
-static size_t left;
 static struct nvme nvme;
 static uint64_t now;
 static struct {
@@ -61,25 +56,9 @@ static struct {
     struct space space[SPACES];
 } device;
 
-static void check(bool condition)
-{
-    if (!condition)
-        __builtin_trap();
-}
-
-static uint8_t take(void)
-{
-    uint8_t byte = left ? *bytes : 0;
-
-    bytes += left != 0;
-    left -= left != 0;
-    return byte;
-}
-
 static uint8_t *at(uint64_t address, size_t size)
 {
-    check(address >= IO && address - IO <= sizeof(memory) - size);
-    return memory + (address - IO);
+    return memory_at(memory, sizeof(memory), address, size);
 }
 
 /* ---- What the controller tells */
@@ -479,7 +458,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
     memset(memory, 0, 0x5000);
     nvme = (struct nvme){.wiring = {.read = device_read, .write = device_write, .done = done},
                          .memory = memory,
-                         .io_address = IO};
+                         .io_address = FUZZ_IO};
     device.cap[0] = take() | (uint32_t)take() << 24;
     device.cap[1] = 0x20u | take() % 4;
     for (unsigned i = 0; i < 10 && !wrong && !nvme_rest(&nvme, 0x4000, now, &wrong); i++)

@@ -5,18 +5,15 @@
  * registers lie where the device has some, that each chain names sectors of the disk and the bytes of its request in
  * the right direction, that a request ends once, and that all ends when the device behaves or is dead.
  */
-#include <stdint.h>
 #include <string.h>
 
+#include "drivers/fuzz_input.h"
 #include "drivers/virtio_blk/virtio_blk.h"
 
-#define IO       0x300000000ull
 #define DATA     0x400000000ull
 #define STRETCH  0x1000000u /* of data, for each request */
 #define REQUESTS 40u
 #define PARTS    0x1000u
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length);
 
 struct link {
     uint64_t address;
@@ -25,8 +22,6 @@ struct link {
 };
 
 static _Alignas(4096) uint8_t memory[VIRTIO_MEMORY];
-static const uint8_t *bytes;
-static size_t left;
 static struct virtio_blk virtio;
 static struct {
     struct disk_request request;
@@ -41,25 +36,9 @@ static struct {
     unsigned waiting;
 } device;
 
-static void check(bool condition)
-{
-    if (!condition)
-        __builtin_trap();
-}
-
-static uint8_t take(void)
-{
-    uint8_t byte = left ? *bytes : 0;
-
-    bytes += left != 0;
-    left -= left != 0;
-    return byte;
-}
-
 static uint8_t *at(uint64_t address, size_t size)
 {
-    check(address >= IO && address - IO <= sizeof(memory) - size);
-    return memory + (address - IO);
+    return memory_at(memory, sizeof(memory), address, size);
 }
 
 /* ---- Registers */
@@ -232,7 +211,7 @@ static void answer(uint8_t how)
     link = link_at(head);
     for (unsigned i = 0; i < 8 && link->flags & 1 && link->next < device.size; i++)
         link = link_at(link->next);
-    if (link->address >= IO && link->address < IO + sizeof(memory))
+    if (link->address >= FUZZ_IO && link->address < FUZZ_IO + sizeof(memory))
         *at(link->address, 1) = how >> 6;
     give(head);
 }
@@ -389,7 +368,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length)
     memset(requests, 0, sizeof(requests));
     virtio = (struct virtio_blk){.wiring = {.read = device_read, .write = device_write, .done = done},
                                  .memory = memory,
-                                 .io_address = IO};
+                                 .io_address = FUZZ_IO};
     if (take() % 8 == 0) {
         find();
         return 0;
