@@ -759,8 +759,8 @@ TESTS = [
     run("bios: POST, reset, POST", BIOS, "--after", r"log:guest reset \(port 0xcf9\)", "--type", " ", "--until",
         "debug: No bootable device", check=firmware_starts(1, 2)),
     run("bios: 4 processors", BIOS, "--vcpus", "4", "--until", "debug: No bootable device", check=firmware_starts(4, 1)),
-    run("bios: shadow RAM and services", BIOS_ROM, "--vcpus", "2", "--after", "press a key", "--type", "x", "--until", "rom: key x",
-        check=rom_is_content),
+    run("bios: shadow RAM and services", BIOS_ROM, "--vcpus", "2", "--after", "press a key", "--type", "x", "--until",
+        "vm pc: rom: key x", check=rom_is_content),
     run("bios: a guest's jump to the reset vector", BIOS_ROM, "--after", "press a key", "--type", "x", "--until",
         r"guest reset \(port 0xcf9\)"),
     run("bios: starts from an IDE disk", BIOS_DISK, "--deterministic", "--until", r"vm pc: \d+ exits", check=firmware_starts_disk),
@@ -957,7 +957,11 @@ TESTS = [
 
 # make test-slow
 SLOW_TESTS = [
-    vtx("bios: shadow RAM and services on VT-x", BIOS_ROM, "rom: press a key", check=rom_is_content),
+    vtx("bios: shadow RAM and services on VT-x", BIOS_ROM, "vm pc: rom: press a key", check=rom_is_content),
+    vtx("bios: shadow RAM, 2 vCPUs on 2 CPUs with VT-x", BIOS_ROM, "vm pc: rom: press a key", "--vcpus", "2", "--smp", "2",
+        check=rom_is_content),
+    backports(run("bios: shadow RAM, 2 vCPUs on 2 CPUs", BIOS_ROM, "--vcpus", "2", "--smp", "2", "--until",
+                  "vm pc: rom: press a key", check=rom_is_content)),
     vtx("bios: POST on VT-x", BIOS, "debug: No bootable device", check=firmware_starts(1, 1)),
     # On two CPUs, where no run is as the one before, and a loaded machine makes them late.
     reboots(50),
