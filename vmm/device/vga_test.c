@@ -254,7 +254,10 @@ static void test_text(void **state)
         poke(VGA_WINDOW + 0xc4 * 32 + line, 0x01);
     }
     assert_int_equal(peek(VGA_WINDOW + 'A' * 32), 0xff);
+    set(0x3c4, 2, 1); /* a character by its plane */
+    poke(VGA_WINDOW + 5, 'Z');
     select_font(false);
+    assert_int_equal(peek(TEXT + 10), 'Z');
     assert_int_equal(vga_text_mapping(&test.vga).at, TEXT);
     assert_true(test.mapped > 2);
     assert_int_equal(peek(TEXT), 'A');
