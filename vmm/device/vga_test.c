@@ -243,6 +243,9 @@ static void test_text(void **state)
     assert_int_equal(map.at, TEXT);
     assert_int_equal(map.length, VGA_TEXT_SIZE);
     assert_int_equal(map.offset, VRAM);
+    set(0x3ce, 6, 6); /* the planes by turns, in the window of graphics */
+    assert_int_equal(vga_text_mapping(&test.vga).length, 0);
+    set(0x3ce, 6, 0x0e);
     poke(TEXT, 'A');
     poke(TEXT + 1, 0x1e);
     test.memory[map.offset + 161] = 0x72; /* by the mapping */
@@ -694,13 +697,51 @@ static void test_broken(void **state)
     assert_true(refused > 100);
 }
 
+/* A mode of DISPI with one number each that it cannot have. */
+static void test_refused(void **state)
+{
+    static const struct {
+        unsigned index;
+        uint16_t value;
+    } wrong[] = {{DISPI_XRES, 0},
+                 {DISPI_XRES, 16385},
+                 {DISPI_YRES, 0},
+                 {DISPI_YRES, 2000},
+                 {DISPI_BPP, 7},
+                 {DISPI_BPP, 0},
+                 {DISPI_BANK, 16},
+                 {DISPI_VIRTUAL_WIDTH, 255},
+                 {DISPI_VIRTUAL_WIDTH, 0x3fff}};
+    static uint8_t bytes[4096];
+    size_t size, dispi = DEVICE_NAME + 12 + 846;
+
+    (void)state;
+    set_up();
+    set_dispi(DISPI_XRES, 256);
+    set_dispi(DISPI_YRES, 200);
+    set_dispi(DISPI_BPP, 32);
+    set_dispi(DISPI_ENABLE, 0x41);
+    size = save(&test, bytes, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        uint8_t *field = bytes + dispi + 2 * wrong[i].index;
+        uint16_t old;
+
+        memcpy(&old, field, 2);
+        memcpy(field, &wrong[i].value, 2);
+        if (load(&test, bytes, size))
+            fail_msg("register %u: %u was taken", wrong[i].index, wrong[i].value);
+        memcpy(field, &old, 2);
+    }
+    assert_true(load(&test, bytes, size));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_identity), cmocka_unit_test(test_absent), cmocka_unit_test(test_text),
         cmocka_unit_test(test_split),    cmocka_unit_test(test_planes), cmocka_unit_test(test_256),
         cmocka_unit_test(test_ports),    cmocka_unit_test(test_dispi),  cmocka_unit_test(test_dispi_picture),
-        cmocka_unit_test(test_random),   cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_random),   cmocka_unit_test(test_broken), cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
