@@ -7,11 +7,9 @@
  *
  * The controller reads and writes the client's own data area: the driver never looks at a byte of it.
  */
-#include "base/include/config.h"
 #include "base/include/log.h"
 #include "drivers/ahci/ahci.h"
 #include "lib/block/driver.h"
-#include "lib/block/driver_config.h"
 
 #include <string.h>
 
@@ -19,31 +17,15 @@
 #define REGISTERS  5u /* BAR */
 #define PORTS_AT   0x100u
 #define PORT_BYTES 0x80u
-#define TURNS      20000u
-#define IRQ_TURNS  50000u /* interrupts are served so often in a second at most */
 
-/* Selectors, and bits of CAP_NT: the interrupt, then the clients'. */
-#define CAP_IRQ    CAP_FREE
-#define CAP_CLIENT (CAP_FREE + 1)
-#define BIT_IRQ    1ull
-
-static struct driver_config config;
 static volatile uint32_t *registers;
-static uint64_t tsc_hz;
 static struct ahci ahci;
-static struct event interrupt_event;
-static uint64_t interrupted_last;
 
 static struct server_place places[DISKS];
 static struct block_session sessions[DISKS];
 static struct driver_disk disks[DISKS];
 static struct driver driver;
 static unsigned ports[DISKS]; /* a place's: chosen when its session begins */
-
-static uint64_t now(void)
-{
-    return tsc_read() / (tsc_hz / 1000);
-}
 
 /* ---- The controller */
 
@@ -59,17 +41,10 @@ static void hba_write(void *context, unsigned offset, uint32_t value)
     registers[offset / 4] = value;
 }
 
-static void wake_at(uint64_t next)
+static uint64_t work(uint64_t bits)
 {
-    interrupt_event.deadline = next == AHCI_NEVER ? DEADLINE_NEVER : (next + 1) * (tsc_hz / 1000);
-}
-
-static void interrupted(void *context, uint64_t bits)
-{
-    (void)context;
     (void)bits;
-    block_pace(&interrupt_event, tsc_hz / IRQ_TURNS, &interrupted_last);
-    wake_at(ahci_work(&ahci, now()));
+    return ahci_work(&ahci, driver_now(&driver));
 }
 
 /* ---- Disks */
@@ -128,10 +103,9 @@ static void done(void *context, unsigned port, struct disk_request *request, enu
 /* A port that does not work yet has its deadline already. */
 static bool submit(unsigned place, struct disk_request *request)
 {
-    if (!ahci_submit(&ahci, ports[place], request, now()))
+    if (!ahci_submit(&ahci, ports[place], request, driver_now(&driver)))
         return false;
-    if (interrupt_event.deadline == DEADLINE_NEVER)
-        wake_at(ahci.port[ports[place]].deadline);
+    driver_wake(&driver, ahci.port[ports[place]].deadline);
     return true;
 }
 
@@ -185,10 +159,10 @@ static const char *rest(void)
 {
     const char *wrong;
 
-    while (!ahci_rest(&ahci, now(), &wrong)) {
+    while (!ahci_rest(&ahci, driver_now(&driver), &wrong)) {
         if (wrong)
             return wrong;
-        event_turn(tsc_read() + tsc_hz / 1000);
+        event_turn(tsc_read() + driver.tsc_hz / 1000);
     }
     return NULL;
 }
@@ -202,7 +176,7 @@ static bool controller_start(void)
     bool msix;
     enum error error;
 
-    if (!driver_open(&driver, CAP_IRQ, BIT_IRQ, &msix))
+    if (!driver_open(&driver, &msix))
         return false;
     error = device_bar(&driver.device, REGISTERS, &bar, &bytes);
     if (error) {
@@ -220,7 +194,7 @@ static bool controller_start(void)
         return false;
     if (!wrong) {
         error = device_dma(&driver.device, true);
-        wrong = error ? error_text(error) : ahci_start(&ahci, now(), memory, DRIVER_IO);
+        wrong = error ? error_text(error) : ahci_start(&ahci, driver_now(&driver), memory, DRIVER_IO);
     }
     if (wrong)
         driver_wrong(&driver, wrong);
@@ -229,25 +203,14 @@ static bool controller_start(void)
 
 int component_main(void)
 {
-    struct pd_info info;
-
-    if (!config_load(driver_config_read, &config) || pd_info(&info) != ERROR_OK)
-        return 1;
-    tsc_hz = info.tsc_hz;
-    driver = (struct driver){.label = config.device,
-                             .server = {.server = {.place = places,
-                                                   .places = DISKS,
-                                                   .period = tsc_hz / TURNS,
-                                                   .signal = CAP_CLIENT,
-                                                   .bit = 1,
-                                                   .choose = choose},
-                                        .session = sessions},
-                             .disk = disks,
-                             .submit = submit};
+    driver = (struct driver){
+        .server = {.server = {.place = places, .places = DISKS, .choose = choose}, .session = sessions},
+        .disk = disks,
+        .submit = submit,
+        .work = work};
     if (!controller_start())
         return 1;
-    interrupt_event = (struct event){.bits = BIT_IRQ, .handle = interrupted};
-    event_add(&interrupt_event);
+    driver_work(&driver);
     if (!driver_serve(&driver))
         return 1;
     event_loop();

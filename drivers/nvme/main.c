@@ -9,30 +9,17 @@
  * A controller that is dead costs the driver its life: the next one brings it up anew, and the clients send again
  * what was not answered.
  */
-#include "base/include/config.h"
 #include "base/include/log.h"
 #include "drivers/nvme/nvme.h"
 #include "lib/block/driver.h"
-#include "lib/block/driver_config.h"
 #include "lib/format/format.h"
 
 #include <string.h>
 
 #define REGISTERS 0u /* BAR */
-#define TURNS     20000u
-#define IRQ_TURNS 50000u /* interrupts are served so often in a second at most */
 
-/* Selectors, and bits of CAP_NT: the interrupt, then the clients'. */
-#define CAP_IRQ    CAP_FREE
-#define CAP_CLIENT (CAP_FREE + 1)
-#define BIT_IRQ    1ull
-
-static struct driver_config config;
 static volatile uint32_t *registers;
-static uint64_t tsc_hz;
 static struct nvme nvme;
-static struct event interrupt_event;
-static uint64_t interrupted_last;
 
 /* A place for each namespace. */
 static struct server_place places[NVME_NAMESPACES];
@@ -41,11 +28,6 @@ static struct driver_disk disks[NVME_NAMESPACES];
 static struct driver driver;
 
 /* ---- The controller */
-
-static uint64_t now(void)
-{
-    return tsc_read() / (tsc_hz / 1000);
-}
 
 static uint32_t register_read(void *context, unsigned offset)
 {
@@ -66,31 +48,23 @@ static void done(void *context, struct disk_request *request, enum disk_status s
         driver_done(&driver, request, status);
 }
 
-static void wake_at(uint64_t next)
+static uint64_t work(uint64_t bits)
 {
-    interrupt_event.deadline = next == NVME_NEVER ? DEADLINE_NEVER : (next + 1) * (tsc_hz / 1000);
-}
+    uint64_t next = nvme_work(&nvme, driver_now(&driver));
 
-static void interrupted(void *context, uint64_t bits)
-{
-    uint64_t next = nvme_work(&nvme, now());
-
-    (void)context;
     (void)bits;
-    block_pace(&interrupt_event, tsc_hz / IRQ_TURNS, &interrupted_last);
     if (nvme.state == NVME_DEAD) {
         driver_wrong(&driver, nvme.wrong);
         component_exit(1);
     }
-    wake_at(next);
+    return next;
 }
 
 static bool submit(unsigned place, struct disk_request *request)
 {
-    if (!nvme_submit(&nvme, place, request, now()))
+    if (!nvme_submit(&nvme, place, request, driver_now(&driver)))
         return false;
-    if (interrupt_event.deadline == DEADLINE_NEVER)
-        wake_at(nvme.deadline);
+    driver_wake(&driver, nvme.deadline);
     return true;
 }
 
@@ -145,12 +119,12 @@ static void describe_all(void)
 {
     const struct nvme_identity *is = &nvme.identity;
 
-    log_line("device %s: %s, depth %u%s%s%s", config.device, is->model, nvme.depth,
+    log_line("device %s: %s, depth %u%s%s%s", driver.config.device, is->model, nvme.depth,
              is->flushes ? ", write cache" : "", is->discards ? ", discards" : "",
              is->zeroes ? ", zeroes" : "");
     if (is->count > is->namespaces)
         log_line("device %s: expected %u namespaces at most, found %u: the others are not served",
-                 config.device, NVME_NAMESPACES, is->count);
+                 driver.config.device, NVME_NAMESPACES, is->count);
     for (unsigned i = 0; i < is->namespaces; i++)
         if (is->namespace[i].wrong)
             log_line("namespace %u: %s", is->namespace[i].id, is->namespace[i].wrong);
@@ -164,10 +138,10 @@ static const char *rest(uint64_t bytes)
 {
     const char *wrong;
 
-    while (!nvme_rest(&nvme, bytes, now(), &wrong)) {
+    while (!nvme_rest(&nvme, bytes, driver_now(&driver), &wrong)) {
         if (wrong)
             return wrong;
-        event_turn(tsc_read() + tsc_hz / 1000);
+        event_turn(tsc_read() + driver.tsc_hz / 1000);
     }
     return NULL;
 }
@@ -181,8 +155,7 @@ static bool controller_start(void)
     bool msix;
     enum error error;
 
-    if (!driver_open(&driver, CAP_IRQ, BIT_IRQ, &msix) ||
-        !driver_memory(&driver, NVME_MEMORY, DRIVER_IO, &memory))
+    if (!driver_open(&driver, &msix) || !driver_memory(&driver, NVME_MEMORY, DRIVER_IO, &memory))
         return false;
     error = device_bar(&driver.device, REGISTERS, &bar, &bytes);
     registers = bar;
@@ -198,9 +171,8 @@ static bool controller_start(void)
         driver_wrong(&driver, wrong);
         return false;
     }
-    nvme_start(&nvme, now());
-    interrupt_event = (struct event){.bits = BIT_IRQ, .handle = interrupted};
-    event_add(&interrupt_event);
+    nvme_start(&nvme, driver_now(&driver));
+    driver_work(&driver);
     while (nvme.state != NVME_READY) /* or the driver ends */
         event_turn(DEADLINE_NEVER);
     return true;
@@ -208,21 +180,12 @@ static bool controller_start(void)
 
 int component_main(void)
 {
-    struct pd_info info;
-
-    if (!config_load(driver_config_read, &config) || pd_info(&info) != ERROR_OK)
-        return 1;
-    tsc_hz = info.tsc_hz;
-    driver = (struct driver){.label = config.device,
-                             .server = {.server = {.place = places,
-                                                   .places = NVME_NAMESPACES,
-                                                   .period = tsc_hz / TURNS,
-                                                   .signal = CAP_CLIENT,
-                                                   .bit = 1,
-                                                   .choose = choose},
-                                        .session = sessions},
-                             .disk = disks,
-                             .submit = submit};
+    driver =
+        (struct driver){.server = {.server = {.place = places, .places = NVME_NAMESPACES, .choose = choose},
+                                   .session = sessions},
+                        .disk = disks,
+                        .submit = submit,
+                        .work = work};
     if (!controller_start())
         return 1;
     driver.server.server.places = nvme.identity.namespaces;

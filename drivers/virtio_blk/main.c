@@ -8,32 +8,20 @@
  * A device that does not answer, or whose answers make no sense, costs the driver its life: the next one resets it,
  * and the client sends again what was not answered.
  */
-#include "base/include/config.h"
 #include "base/include/log.h"
 #include "drivers/virtio_blk/virtio_blk.h"
 #include "lib/block/driver.h"
-#include "lib/block/driver_config.h"
 
 #include <string.h>
 
-#define TURNS          20000u
-#define IRQ_TURNS      50000u /* interrupts are served so often in a second at most */
-#define REST_MS        1000u
-#define ANSWER_SECONDS 30u /* the device may take until its next answer */
-#define IO_SERIAL      (DRIVER_IO + VIRTIO_MEMORY)
-#define MEMORY         (VIRTIO_MEMORY + 0x1000u)
+#define REST_MS   1000u
+#define ANSWER_MS 30000u /* the device may take until its next answer */
+#define IO_SERIAL (DRIVER_IO + VIRTIO_MEMORY)
+#define MEMORY    (VIRTIO_MEMORY + 0x1000u)
 
-/* Selectors, and bits of CAP_NT: the interrupt, then the client's. */
-#define CAP_IRQ    CAP_FREE
-#define CAP_CLIENT (CAP_FREE + 1)
-#define BIT_IRQ    1ull
-
-static struct driver_config config;
-static uint64_t tsc_hz;
 static volatile uint8_t *registers[VIRTIO_PARTS];
 static struct virtio_blk virtio;
-static struct event interrupt_event;
-static uint64_t interrupted_last;
+static uint64_t limit; /* milliseconds: until then it has to give the next answer */
 
 static struct server_place place;
 static struct block_session session;
@@ -79,12 +67,6 @@ static void part_write(void *context, enum virtio_part part, unsigned offset, un
         *(volatile uint32_t *)at = value;
 }
 
-/* The time starts anew with each answer; without requests it does not run. */
-static void time_limit(bool under_way)
-{
-    interrupt_event.deadline = under_way ? tsc_read() + ANSWER_SECONDS * tsc_hz : DEADLINE_NEVER;
-}
-
 static void end(const char *wrong)
 {
     driver_wrong(&driver, wrong);
@@ -105,26 +87,32 @@ static void done(void *context, struct disk_request *request, enum disk_status s
         driver_done(&driver, request, status);
 }
 
-static void interrupted(void *context, uint64_t bits)
+/* The time starts anew with each answer; without requests it does not run. */
+static uint64_t work(uint64_t bits)
 {
+    uint64_t now = driver_now(&driver);
     uint16_t used = virtio.used;
 
-    (void)context;
-    block_pace(&interrupt_event, tsc_hz / IRQ_TURNS, &interrupted_last);
+    (void)bits;
     if (!virtio_work(&virtio))
         end("expected answers to its requests, found others");
-    if (!bits && virtio.used == used && under_way())
+    if (virtio.used != used)
+        limit = now + ANSWER_MS;
+    else if (under_way() && now >= limit)
         end("it does not answer");
-    time_limit(under_way());
+    return under_way() ? limit : DRIVER_NEVER;
 }
 
 static bool submit(unsigned number, struct disk_request *request)
 {
+    bool first = !under_way();
+
     (void)number;
     if (!virtio_submit(&virtio, request))
         return false;
-    if (interrupt_event.deadline == DEADLINE_NEVER)
-        time_limit(true);
+    if (first)
+        limit = driver_now(&driver) + ANSWER_MS;
+    driver_wake(&driver, limit);
     return true;
 }
 
@@ -188,7 +176,7 @@ static const char *rest(void)
     for (unsigned i = 0; i < REST_MS; i++) {
         if (virtio_rest(&virtio))
             return NULL;
-        event_turn(tsc_read() + tsc_hz / 1000);
+        event_turn(tsc_read() + driver.tsc_hz / 1000);
     }
     return "it does not come to rest";
 }
@@ -196,9 +184,11 @@ static const char *rest(void)
 /* A disk that tells none has none. */
 static const char *serial_read(void)
 {
-    uint64_t until = tsc_read() + ANSWER_SECONDS * tsc_hz;
+    uint64_t until = tsc_read() + ANSWER_MS * (driver.tsc_hz / 1000);
 
     identity = (struct disk_request){.pieces = 1, .piece = {{IO_SERIAL, VIRTIO_SERIAL}}};
+    limit = driver_now(&driver) + ANSWER_MS;
+    driver_work(&driver);
     if (!virtio_serial(&virtio, &identity))
         return "it takes no requests";
     while (under_way() && tsc_read() < until)
@@ -230,37 +220,25 @@ static const char *device_start(bool msix)
 
 int component_main(void)
 {
-    struct pd_info info;
     const char *wrong;
     void *memory;
     bool msix;
 
-    if (!config_load(driver_config_read, &config) || pd_info(&info) != ERROR_OK)
-        return 1;
-    tsc_hz = info.tsc_hz;
-    driver = (struct driver){.label = config.device,
-                             .server = {.server = {.place = &place,
-                                                   .places = 1,
-                                                   .period = tsc_hz / TURNS,
-                                                   .signal = CAP_CLIENT,
-                                                   .bit = 1,
-                                                   .choose = choose},
-                                        .session = &session},
-                             .disk = &disk,
-                             .submit = submit};
-    if (!driver_open(&driver, CAP_IRQ, BIT_IRQ, &msix) || !driver_memory(&driver, MEMORY, DRIVER_IO, &memory))
+    driver = (struct driver){
+        .server = {.server = {.place = &place, .places = 1, .choose = choose}, .session = &session},
+        .disk = &disk,
+        .submit = submit,
+        .work = work};
+    if (!driver_open(&driver, &msix) || !driver_memory(&driver, MEMORY, DRIVER_IO, &memory))
         return 1;
     virtio.memory = memory;
-    interrupt_event = (struct event){
-        .bits = BIT_IRQ, .deadline = DEADLINE_NEVER, .period = tsc_hz / IRQ_TURNS, .handle = interrupted};
-    event_add(&interrupt_event);
     wrong = device_start(msix);
     if (wrong) {
         driver_wrong(&driver, wrong);
         return 1;
     }
     describe();
-    log_line("device %s: %lu sectors of %u bytes, serial '%s', depth %u%s%s%s", config.device,
+    log_line("device %s: %lu sectors of %u bytes, serial '%s', depth %u%s%s%s", driver.config.device,
              virtio.disk.sectors, virtio.disk.bytes, serial, virtio.disk.depth,
              virtio.disk.read_only ? ", read-only" : "", virtio.disk.most_discard ? ", discards" : "",
              virtio.disk.most_zeroes ? ", zeroes" : "");

@@ -3,9 +3,12 @@
 #include "lib/block/driver.h"
 
 #include "base/include/component.h"
+#include "base/include/config.h"
 #include "base/include/log.h"
 #include "lib/pci/msix.h"
 
+#define TURNS      20000u /* a second: clients are served so often at most, but for one turn more in each, */
+#define IRQ_TURNS  50000u /* and interrupts */
 #define IO_ZEROS   0x2000000u
 #define IO_CLIENTS 0x10000000ull
 #define IO_CLIENT  0x1000000u /* bytes of a session at most */
@@ -17,7 +20,7 @@ static uint64_t client_address(unsigned place)
 
 void driver_wrong(const struct driver *driver, const char *wrong)
 {
-    log_line("device %s: %s", driver->label, wrong);
+    log_line("device %s: %s", driver->config.device, wrong);
 }
 
 /* ---- The device */
@@ -60,17 +63,26 @@ static const struct block_header *disk_of(void *context, unsigned place)
 }
 
 /* A disk may be described before the driver serves. */
-bool driver_open(struct driver *driver, selector irq, uint64_t bits, bool *msix)
+bool driver_open(struct driver *driver, bool *msix)
 {
+    struct server *server = &driver->server.server;
     struct device_message message;
     struct msix_table table;
-    enum error error = device_open(driver->label, &driver->device);
+    struct pd_info info;
+    enum error error;
 
     *msix = false;
+    if (!config_load(driver_config_read, &driver->config) || pd_info(&info) != ERROR_OK)
+        return false;
+    driver->tsc_hz = info.tsc_hz;
     driver->server.context = driver;
     driver->server.disk = disk_of;
+    server->period = info.tsc_hz / TURNS;
+    server->signal = DRIVER_CAP_IRQ + 1;
+    server->bit = 1;
+    error = device_open(driver->config.device, &driver->device);
     if (!error)
-        error = device_interrupt(&driver->device, irq, bits, &message);
+        error = device_interrupt(&driver->device, DRIVER_CAP_IRQ, DRIVER_BIT_IRQ, &message);
     if (!error && msix_find(config_read, driver, &table)) {
         *msix = true;
         error = msix_set(driver, &table, &message);
@@ -89,13 +101,45 @@ static bool memory(struct driver *driver, uint64_t bytes, uint64_t io_address, u
     if (!error)
         error = device_map(&driver->device, &dataspace, io_address, rights);
     if (error)
-        log_line("device %s: memory: %s", driver->label, error_text(error));
+        log_line("device %s: memory: %s", driver->config.device, error_text(error));
     return !error;
 }
 
 bool driver_memory(struct driver *driver, uint64_t bytes, uint64_t io_address, void **attached)
 {
     return memory(driver, bytes, io_address, MEM_READ | MEM_WRITE, attached);
+}
+
+/* ---- Time */
+
+uint64_t driver_now(const struct driver *driver)
+{
+    return tsc_read() / (driver->tsc_hz / 1000);
+}
+
+static void wake_at(struct driver *driver, uint64_t next)
+{
+    driver->interrupt.deadline = next == DRIVER_NEVER ? DEADLINE_NEVER : (next + 1) * (driver->tsc_hz / 1000);
+}
+
+static void interrupted(void *context, uint64_t bits)
+{
+    struct driver *driver = context;
+
+    block_pace(&driver->interrupt, driver->tsc_hz / IRQ_TURNS, &driver->interrupted);
+    wake_at(driver, driver->work(bits));
+}
+
+void driver_work(struct driver *driver)
+{
+    driver->interrupt = (struct event){.bits = DRIVER_BIT_IRQ, .handle = interrupted, .context = driver};
+    event_add(&driver->interrupt);
+}
+
+void driver_wake(struct driver *driver, uint64_t next)
+{
+    if (driver->interrupt.deadline == DEADLINE_NEVER)
+        wake_at(driver, next);
 }
 
 /* ---- Disks */
@@ -166,7 +210,7 @@ static void closed(void *context, unsigned place)
     if (driver->disk[place].mapped)
         error = device_unmap(&driver->device, client_address(place));
     if (error)
-        log_line("device %s: its client's memory: %s", driver->label, error_text(error));
+        log_line("device %s: its client's memory: %s", driver->config.device, error_text(error));
     driver->disk[place].mapped = false;
 }
 

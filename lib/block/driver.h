@@ -12,11 +12,18 @@
 #include "base/include/device.h"
 #include "lib/block/block_server.h"
 #include "lib/block/disk.h"
+#include "lib/block/driver_config.h"
 
 /* Where the device sees its driver's own memory; then come zeros and the clients. */
 #define DRIVER_IO       0x1000000u
 #define DRIVER_IO_BYTES 0x1000000u
 #define DRIVER_ZEROS    0x10000u /* bytes that zeroes can be written from */
+
+/* Selectors, and bits of CAP_NT: the interrupt's, then the clients'. */
+#define DRIVER_CAP_IRQ CAP_FREE
+#define DRIVER_BIT_IRQ 1ull
+
+#define DRIVER_NEVER UINT64_MAX /* for times in milliseconds */
 
 /* A place's disk. */
 struct driver_disk {
@@ -28,13 +35,19 @@ struct driver_disk {
 
 struct driver {
     /* The component's. */
-    const char *label;          /* of the DEVICE session */
-    struct block_server server; /* server.server.place, .places, .period, .signal, .bit and .choose */
+    struct block_server server; /* session, and server.place, .places and .choose */
     struct driver_disk *disk;   /* one for each place */
     /* As a library's submit(): false: no room, nothing of it has been done. It is over by driver_done(). */
     bool (*submit)(unsigned place, struct disk_request *request);
+    /* As a library's work(), after an interrupt (bits) or when its time has come: when to call it again, in
+     * milliseconds, or DRIVER_NEVER. */
+    uint64_t (*work)(uint64_t bits);
     /* The frame's. */
+    struct driver_config config;
+    uint64_t tsc_hz;
     struct device device;
+    struct event interrupt;
+    uint64_t interrupted; /* TSC, the last time */
     enum error (*frame_open)(void *context, unsigned place);
 };
 
@@ -42,10 +55,19 @@ struct driver {
 void driver_wrong(const struct driver *driver, const char *wrong);
 
 /*
- * Opens the device, with an interrupt as these bits of CAP_NT: its only one, by entry 0 of its table of MSI-X or by
- * MSI. False: the reason is on the log.
+ * Reads the configuration and opens the device with its only interrupt, by entry 0 of its table of MSI-X or by MSI.
+ * False: the reason is on the log.
  */
-MUST_CHECK bool driver_open(struct driver *driver, selector irq, uint64_t bits, bool *msix);
+MUST_CHECK bool driver_open(struct driver *driver, bool *msix);
+
+/* Milliseconds from any point. */
+uint64_t driver_now(const struct driver *driver);
+
+/* From here on interrupts are served, by work(), which is called at once. */
+void driver_work(struct driver *driver);
+
+/* Has work() called at this time, too, if it was not to be called at all. */
+void driver_wake(struct driver *driver, uint64_t next);
 
 /* Zeroed memory of the component and of the device, which sees it at io_address, a multiple of 4096, from DRIVER_IO
  * on. False: the reason is on the log. */
