@@ -549,8 +549,9 @@ static void another_controller_after_a_reset(void **state)
             model.format = 12 << 16;
         else
             model.list[0] = 2;
-        while (nvme.state != NVME_DEAD)
+        for (unsigned j = 0; j < 100000 && nvme.state != NVME_DEAD; j++)
             turn();
+        assert_int_equal(nvme.state, NVME_DEAD);
         assert_string_equal(nvme.wrong, "it is another one after a reset");
         assert_int_equal(finished[DISK_GONE], 1);
         assert_int_equal(model.writes, 0);
