@@ -31,14 +31,14 @@ static enum error child_create(struct pd *pd, struct message *message, struct re
     uint64_t priority = message_get(message), bits = message_get(message), news = message_get(message);
     uint64_t cpus = message_get(message), children = message_get(message);
     message_get_string(message, name, sizeof(name));
-    if (message->bad || priority >= SC_PRIORITIES || cpus > CPUS_MAX || children >= PDS)
+    if (message->bad || priority >= SC_PRIORITIES || children >= PDS)
         return ERROR_BAD_ARGUMENT;
     format_text(label, sizeof(label), "%s -> %s", pd->label, name);
     struct pd_request request = {.rom = handle_get(pd, rom, HANDLE_ROM),
                                  .ram = ram / PAGE,
                                  .kernel = kernel,
                                  .priority = (unsigned)priority,
-                                 .cpus = (unsigned)cpus,
+                                 .cpus = cpus,
                                  .children = (unsigned)children,
                                  .watch_bits = bits,
                                  .news = news,

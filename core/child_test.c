@@ -237,6 +237,24 @@ static void test_fault(void **state)
     assert_int_equal(CALL(machine_init, 0x2f, one_handle), ERROR_BAD_OPERATION);
 }
 
+/* A child's are of its creator's, and CPU 0, where each has its main thread. */
+static void test_cpus(void **state)
+{
+    uint64_t below;
+
+    (void)state;
+    assert_int_equal(CALL(one, PD_INFO), ERROR_OK);
+    assert_int_equal(answer.word[4], 2);
+    for (unsigned cpu = 0; cpu < 4; cpu++)
+        assert_int_equal(pd_has_cpu(one, cpu), cpu < 2);
+    assert_false(pd_has_cpu(one, 64 + 1));
+    assert_int_equal(machine_create(one, one_handle, "below", 60, 50, 1000, &below), ERROR_OK);
+    assert_int_equal(WHOLE(one, CHILD_DESTROY, below), ERROR_OK);
+    one->cpus = 5;
+    assert_int_equal(machine_create(one, one_handle, "below", 60, 50, 1000, &below), ERROR_BAD_ARGUMENT);
+    one->cpus = 2;
+}
+
 /* Of all threads; the entry EC runs on others' time. */
 static void test_time(void **state)
 {
@@ -267,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_share, begin, end),
         cmocka_unit_test_setup_teardown(test_capabilities, begin, end),
         cmocka_unit_test_setup_teardown(test_fault, begin, end),
+        cmocka_unit_test_setup_teardown(test_cpus, begin, end),
         cmocka_unit_test_setup_teardown(test_time, begin, end),
     };
 

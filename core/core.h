@@ -138,7 +138,7 @@ struct pd {
     uint64_t ram_limit, ram_used; /* pages; used: own, and given to children */
     uint64_t kernel_pages;
     unsigned priority; /* highest of its threads */
-    unsigned cpus;     /* its threads and vCPUs may be on CPUs 0 to cpus - 1 */
+    uint64_t cpus; /* bit a CPU: its threads and vCPUs may be there and, as the main thread is, on CPU 0 */
     unsigned children; /* PDs that there may be below it: each counts for all above it */
     unsigned children_used;
     bool started, dying, told_no_iommu;
@@ -220,7 +220,8 @@ MUST_CHECK enum error ram_charge(struct pd *pd, uint64_t pages, struct reply *re
 struct pd_request {
     const struct handle *rom; /* the program */
     uint64_t ram, kernel;     /* pages */
-    unsigned priority, cpus, children;
+    unsigned priority, children;
+    uint64_t cpus;
     uint64_t watch_bits;
     selector news; /* in the parent's OBJ space */
     const char *label;

@@ -67,7 +67,7 @@ static void init_start(void)
                                  .ram = free_memory.free,
                                  .kernel = pages - KERNEL_KEEP,
                                  .priority = MAIN_PRIORITY,
-                                 .cpus = BOOT_INFO->cpus,
+                                 .cpus = UINT64_MAX >> (CPUS_MAX - BOOT_INFO->cpus),
                                  .children = PDS - 2,
                                  .watch_bits = 1,
                                  .label = "init"};

@@ -174,10 +174,10 @@ static enum error objects_create(struct pd *pd)
     status = status ? status : create_nt(pd_selector(pd, SEL_NT), account);
     enum error error = kernel_error(status);
     error = error ? error : pd_install(pd, pd_selector(pd, SEL_NT), CAP_NT, PERM_NT_SIGNAL | PERM_NT_WAIT);
-    for (unsigned cpu = 0; cpu < pd->cpus; cpu++)
-        error = error ? error
-                      : portal_give(pd, CORE_ENTRY_EC + cpu, (uintptr_t)core_entry, PORTAL_ID(pd, cpu),
-                                    core_portal_at(cpu));
+    for (unsigned cpu = 0; cpu < CPUS_MAX && !error; cpu++)
+        error = !pd_has_cpu(pd, cpu) ? ERROR_OK
+                                     : portal_give(pd, CORE_ENTRY_EC + cpu, (uintptr_t)core_entry,
+                                                   PORTAL_ID(pd, cpu), core_portal_at(cpu));
     if (!error && !pd->parent)
         error = portal_give(pd, CORE_ENTRY_EC, (uintptr_t)core_entry, PORTAL_ID(pd, 0), CAP_PARENT);
     return error;
@@ -235,9 +235,8 @@ static enum error limits_check(const struct pd *parent, const struct pd_request 
     }
     if (parent && request->children + 1 > parent->children - parent->children_used)
         return ERROR_LIMIT;
-    if (parent &&
-        (!selector_usable(request->news) || !request->watch_bits || request->priority > parent->priority ||
-         request->cpus == 0 || request->cpus > parent->cpus))
+    if (parent && (!selector_usable(request->news) || !request->watch_bits ||
+                   request->priority > parent->priority || request->cpus & ~(parent->cpus | 1)))
         return ERROR_BAD_ARGUMENT;
     return ERROR_OK;
 }
@@ -299,7 +298,7 @@ enum error pd_create(struct pd *parent, const struct pd_request *request, struct
 
 bool pd_has_cpu(const struct pd *pd, uint64_t cpu)
 {
-    return cpu < pd->cpus;
+    return !cpu || (cpu < CPUS_MAX && pd->cpus >> cpu & 1);
 }
 
 static enum error thread_objects(struct pd *pd, const struct thread_request *request, uint64_t stack)

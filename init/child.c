@@ -148,7 +148,7 @@ static enum error child_create(struct init *init, unsigned index)
         .ram = child_ram(init, index),
         .kernel = start->kernel,
         .priority = start->priority,
-        .cpus = start->cpus < init->cpus ? start->cpus : init->cpus,
+        .cpus = start->cpus & init->cpus,
         .children = start->children,
         .fault_bits = 1ull << index,
         .news = INIT_CAP_NEWS(index),

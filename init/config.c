@@ -5,7 +5,7 @@
  *   <donjon>
  *     <module name="uart16550" file="uart16550.elf"/>          what boots; init checks that it is there
  *     <run memory="1024" terminals="2" failures="expected"/>   for tools/run only
- *     <start name="uart" binary="uart16550" ram="1M" kernel="64" priority="40" cpus="1" restart="yes">
+ *     <start name="uart" binary="uart16550" ram="1M" kernel="64" priority="40" cpus="0,2-3" restart="yes">
  *       <provides service="Terminal"/>
  *       <route>
  *         <service name="LOG"><core/></service>                any label, any arguments
@@ -19,7 +19,8 @@
  *   </donjon>
  *
  * ram: bytes, K, M, G, or "rest" (once): what is left. kernel: pages of kernel memory, 64 by default.
- * cpus: how many CPUs its threads may use, from the first on, or "all"; 1 by default.
+ * cpus: where further threads of it may be, "0" by default; "all" are those of the machine. Of a list, what the machine
+ * lacks is left out. The main thread is on CPU 0.
  * children: how many components there may be below it, if it is an init itself; 0 by default. Its <config> then
  * has its components, as <donjon> does here. <parent/>, another word for <core/>, leads to this init: the routes
  * of its <start> decide by labels like "CHILD -> LABEL".
@@ -128,16 +129,34 @@ static bool config_ram(const struct xml_node *node, struct config_start *start, 
     return true;
 }
 
+static bool cpu_read(const char **at, unsigned *cpu)
+{
+    const char *first = *at;
+    for (*cpu = 0; **at >= '0' && **at <= '9' && *cpu < CPUS_MAX; ++*at)
+        *cpu = *cpu * 10 + (unsigned)(**at - '0');
+    return *at != first && *cpu < CPUS_MAX;
+}
+
 static bool config_cpus(const struct xml_node *node, struct config_start *start, struct xml_error *error)
 {
-    static const struct xml_range range = {.min = 1, .max = CPUS_MAX};
-    uint64_t cpus = 0;
-    start->cpus = CONFIG_CPUS_ALL;
-    if (strcmp(xml_get_string_or(node, "cpus", ""), "all") == 0)
+    const char *list = xml_get_string_or(node, "cpus", "0"), *at = list;
+    unsigned first, last;
+    start->cpus = UINT64_MAX;
+    if (strcmp(list, "all") == 0)
         return true;
-    if (!xml_get_unsigned_or(node, "cpus", &range, 1, &cpus, error))
-        return false;
-    start->cpus = (unsigned)cpus;
+    start->cpus = 0;
+    do {
+        bool good = cpu_read(&at, &first);
+        last = first;
+        if (good && *at == '-') {
+            at++;
+            good = cpu_read(&at, &last);
+        }
+        if (!good || last < first || (*at != ',' && *at != '\0'))
+            return xml_fail(error, node->line, "attribute cpus=\"%\": expected all, or CPUs as in 0,2-3",
+                            list);
+        start->cpus |= UINT64_MAX >> (CPUS_MAX - 1 - (last - first)) << first;
+    } while (*at++ == ',');
     return true;
 }
 

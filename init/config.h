@@ -23,7 +23,6 @@
 #define CONFIG_PRIORITY     20u /* if the component names none */
 #define CONFIG_PRIORITY_MAX 61u /* below init's own, which is below core's */
 #define CONFIG_CHILDREN_MAX 60u
-#define CONFIG_CPUS_ALL     UINT32_MAX
 #define CONFIG_RAM_REST     UINT64_MAX /* ram="rest": all that the others leave */
 
 /* One rule: requests for `service` that match label and arguments go to the parent (core) or to a child. */
@@ -49,7 +48,7 @@ struct config_start {
     uint64_t ram;                  /* bytes, a multiple of 4096, or CONFIG_RAM_REST */
     uint64_t kernel;               /* pages */
     unsigned priority;
-    unsigned cpus;     /* that it may use; CONFIG_CPUS_ALL: all there are */
+    uint64_t cpus;     /* bit a CPU that it may use */
     unsigned children; /* how many components there may be below it */
     unsigned provides;
     char service[CONFIG_PROVIDES][SERVICE_SIZE];

@@ -15,6 +15,7 @@
 
 #include "init/config.h"
 #include "init/route.h"
+#include "lib/format/format.h"
 
 static struct config_scratch scratch;
 static struct init_config config;
@@ -74,7 +75,7 @@ static void test_reads_what_is_written(void **state)
     assert_true(vm->ram == CONFIG_RAM_REST);
     assert_int_equal(vm->kernel, 128);
     assert_int_equal(uart->cpus, 1);
-    assert_true(vm->cpus == CONFIG_CPUS_ALL);
+    assert_true(vm->cpus == UINT64_MAX);
     assert_int_equal(vm->priority, CONFIG_PRIORITY);
     assert_int_equal(vm->restart, RESTART_FAILED);
     assert_int_equal(vm->config_bytes, 0);
@@ -222,6 +223,37 @@ static void test_refuses_with_line_and_reason(void **state)
     "><core/></service></route></start></donjon>"
 
 /* The first rule that matches wins, so one that no request can reach was meant otherwise. */
+static void test_cpus(void **state)
+{
+    static const struct {
+        const char *list;
+        uint64_t cpus; /* 0: refused */
+    } lists[] = {{"0", 1},           {"all", UINT64_MAX},
+                 {"1", 2},           {"0,2-3", 0xd},
+                 {"63", 1ull << 63}, {"0-63", UINT64_MAX},
+                 {"5-5,1", 0x22},    {"", 0},
+                 {"64", 0},          {"0,", 0},
+                 {",0", 0},          {"3-2", 0},
+                 {"1-", 0},          {"-1", 0},
+                 {"1-2-3", 0},       {"0 1", 0},
+                 {"all,1", 0},       {"1,all", 0},
+                 {"0x1", 0},         {"18446744073709551616", 0}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++) {
+        char text[256];
+        format_text(text, sizeof text,
+                    "<donjon>\n<start name=\"a\" binary=\"b\" ram=\"1M\" cpus=\"%s\"/></donjon>",
+                    lists[i].list);
+        if (lists[i].cpus == 0) {
+            refused(text, 2, "0,2-3");
+        } else {
+            assert_true(read_text(text));
+            assert_true(config.start[0].cpus == lists[i].cpus);
+        }
+    }
+}
+
 static void test_refuses_a_rule_behind_all(void **state)
 {
     (void)state;
@@ -274,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_own_configuration),
         cmocka_unit_test(test_label_of_the_child),
         cmocka_unit_test(test_refuses_with_line_and_reason),
+        cmocka_unit_test(test_cpus),
         cmocka_unit_test(test_refuses_a_rule_behind_all),
         cmocka_unit_test(test_refuses_too_many),
         cmocka_unit_test(test_refuses_every_cut),

@@ -15,7 +15,7 @@ struct creator_request {
     uint64_t ram;    /* bytes */
     uint64_t kernel; /* pages */
     unsigned priority;
-    unsigned cpus;       /* that it may use */
+    uint64_t cpus;       /* that it may use, a bit each */
     unsigned children;   /* components below it */
     uint64_t fault_bits; /* of CAP_NT */
     selector news;       /* free selector for the capability that signals NT_PARENT_NEWS to the child */

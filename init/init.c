@@ -359,7 +359,7 @@ int init_run(const struct init_extension *extension)
     state.extension = extension;
     state.config = &empty;
     state.tsc_hz = info.tsc_hz;
-    state.cpus = (unsigned)info.cpus;
+    state.cpus = info.cpus;
     changed.period = info.tsc_hz / ROM_LOOKS;
     enum error error = component_serve(init_request);
     enum status status = nt_narrow(CAP_NT, INIT_CAP_WORK, INIT_WORK);

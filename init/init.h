@@ -100,7 +100,7 @@ struct init {
     struct session_entry *session[INIT_SESSIONS / INIT_SESSION_BLOCK];
     unsigned sessions; /* for which there is memory */
     uint64_t tsc_hz;
-    unsigned cpus; /* of the machine */
+    uint64_t cpus; /* bit a CPU that it may use */
 };
 
 /* init.c: runs init; returns only after a failure. */

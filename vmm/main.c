@@ -67,7 +67,7 @@ static bool prepare(struct monitor *m)
     if (!host_read_description(&m->description) ||
         !host_check_grants(pd_info(&m->info) == ERROR_OK ? &m->info : NULL, m->description.name))
         return false;
-    crew_init(&m->crew, m->vcpu, (unsigned)m->description.vcpus, (unsigned)m->info.cpus);
+    crew_init(&m->crew, m->vcpu, (unsigned)m->description.vcpus, m->info.cpus);
     if (!host_open_roms(&m->roms, &m->description) ||
         !host_memory_alloc(&m->memory, m->description.name, m->description.memory) ||
         !host_firmware_open(&m->firmware, &m->description, &m->memory) || !monitor_open_vm(m))

@@ -62,7 +62,7 @@ struct pd_info {
     uint64_t tsc_hz;
     uint64_t wall_seconds, wall_tsc;   /* seconds since 1970-01-01 UTC, at this TSC value */
     uint64_t features;                 /* enum boot_feature */
-    uint64_t cpus;                     /* that it may use: 0 to cpus - 1 */
+    uint64_t cpus;                     /* bit a CPU, for threads beside the main one, which is on CPU 0 */
     uint64_t ram_free, ram_used;       /* bytes */
     uint64_t kernel_free, kernel_used; /* pages */
     uint64_t priority;                 /* highest of its threads, and the main thread's */

@@ -193,7 +193,7 @@ int machine_start(void **state)
                                                     .ram = free_memory.free,
                                                     .kernel = KERNEL_PAGES - 256,
                                                     .priority = 62,
-                                                    .cpus = 2,
+                                                    .cpus = 3,
                                                     .children = PDS - 2,
                                                     .watch_bits = 1,
                                                     .label = "init"},
@@ -302,7 +302,7 @@ enum error machine_create(struct pd *creator, uint64_t path, const char *name, u
     message_put(&message, 20);
     message_put(&message, 2);
     message_put(&message, news);
-    message_put(&message, 2);
+    message_put(&message, 2); /* CPU 1 */
     message_put(&message, creator == machine_init ? machine_children : 0);
     message_put_string(&message, name);
     error = request(creator, &message);

@@ -47,12 +47,23 @@ static void wake(void *context, unsigned cpu)
         signal_nt(CREW_RUN(cpu));
 }
 
-void crew_init(struct crew *crew, struct vcpu *vcpu, unsigned count, unsigned hosts)
+void crew_init(struct crew *crew, struct vcpu *vcpu, unsigned count, uint64_t hosts)
 {
     for (unsigned i = 0; i < count; i++)
         crew->member[i] = (struct crew_member){.crew = crew, .vcpu = &vcpu[i]};
     crew->count = count;
     crew->hosts = hosts ? hosts : 1;
+}
+
+unsigned crew_host(const struct crew *crew, unsigned cpu)
+{
+    unsigned host = 0;
+
+    for (; cpu; cpu--)
+        do
+            host = (host + 1) % CPUS_MAX;
+        while (!(crew->hosts >> host & 1));
+    return host;
 }
 
 void crew_wire(struct crew *crew, struct machine_config *config)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The threads of a VM: one for each vCPU, on the CPUs that the component may use, one after the other. The
+ * The threads of a VM: one for each vCPU, on the CPUs that the component may use. The
  * main thread is that of vCPU 0, on CPU 0: it also advances the chips' clocks, serves the terminal and speaks
  * to the parent, which serves on CPU 0 only. The other threads have shared memory and notifications, and core, on
  * whose log they say what goes wrong with their vCPU.
@@ -34,20 +34,18 @@ struct crew_member {
 
 struct crew {
     struct machine *machine;
-    unsigned count, hosts;
+    unsigned count;
+    uint64_t hosts;  /* bit a CPU */
     uint32_t round;  /* atomic: raised by one to let all run */
     uint32_t parked; /* atomic: threads that have stopped in this round */
     struct crew_member member[MACHINE_CPUS];
 };
 
-/* hosts: how many CPUs may be used. `vcpu` is an array of `count`. */
-void crew_init(struct crew *crew, struct vcpu *vcpu, unsigned count, unsigned hosts);
+/* hosts: bit a CPU that may be used beside CPU 0. `vcpu` is an array of `count`. */
+void crew_init(struct crew *crew, struct vcpu *vcpu, unsigned count, uint64_t hosts);
 
-/* The CPU of a vCPU's thread. */
-static inline unsigned crew_host(const struct crew *crew, unsigned cpu)
-{
-    return cpu % crew->hosts;
-}
+/* The CPU of a vCPU's thread: 0, and then one after the other. */
+unsigned crew_host(const struct crew *crew, unsigned cpu);
 
 /* Ends the run of a vCPU. */
 static inline uint64_t crew_notification(unsigned cpu)

@@ -23,7 +23,7 @@ static inline uint64_t session_operation(uint64_t session, uint64_t operation)
 
 enum pd_operation {
     /* -> TSC Hz, wall clock in seconds since 1970, TSC value at that time, boot features (abi/boot.h), CPUs
-     *    that the component may use (0 to that number - 1), free and used RAM bytes, free and used kernel
+     *    that it may use beside CPU 0 (a bit each), free and used RAM bytes, free and used kernel
      * pages, highest priority of its threads, TSC ticks that they have run, without turns that are not over */
     PD_INFO = 1,
     PD_DATASPACE_ALLOC, /* bytes -> handle. ERROR_MORE: to be cleared first, by the next operation */
@@ -57,7 +57,7 @@ enum pd_operation {
 enum child_operation {
     /* ROM handle, RAM bytes, kernel pages, highest priority, bits of the own CAP_NT to be signalled when a
      * thread of the child dies of a fault, free selector for a capability that signals NT_PARENT_NEWS to the
-     * child, how many CPUs it may use (from 0 on, at most the caller's), how many components there may be below
+     * child, CPUs that it may use beside CPU 0 (a bit each, of the caller's), how many components there may be below
      * it, label -> child. RAM, kernel pages and components come out of the caller's; RAM and kernel pages cover
      * the program's image and stacks. */
     CHILD_CREATE = 0x20,

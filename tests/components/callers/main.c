@@ -57,19 +57,23 @@ static void calls(void *argument)
             __builtin_trap();
 }
 
-static bool all_done(unsigned cpus)
+static bool all_done(uint64_t cpus)
 {
-    for (unsigned cpu = 0; cpu < cpus; cpu++)
-        if (!rounds || __atomic_load_n(&done[cpu], __ATOMIC_RELAXED) < rounds)
+    for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+        if (!(cpus >> cpu & 1))
+            continue;
+        else if (!rounds || __atomic_load_n(&done[cpu], __ATOMIC_RELAXED) < rounds)
             return false;
     return true;
 }
 
-static enum error threads_start(unsigned cpus)
+static enum error threads_start(uint64_t cpus)
 {
     enum error error = ERROR_OK;
 
-    for (unsigned cpu = 0; cpu < cpus && !error; cpu++) {
+    for (unsigned cpu = 0; cpu < CPUS_MAX && !error; cpu++) {
+        if (!(cpus >> cpu & 1))
+            continue;
         error = notification_create(CAP_FREE + cpu, NULL);
         error =
             error ? error : thread_create(calls, (void *)(uintptr_t)(CAP_FREE + cpu), PRIORITY, STACK, cpu);
@@ -91,13 +95,13 @@ int component_main(void)
 {
     struct pd_info before = {0}, after;
     uint64_t bits;
-    unsigned cpus;
+    uint64_t cpus;
     enum error error;
 
     if (!config_load(read_callers, &rounds))
         return 1;
     error = pd_info(&before);
-    cpus = (unsigned)before.cpus;
+    cpus = before.cpus;
     error = error ? error : threads_start(cpus);
     error = error ? error : pd_info(&before);
     failure("start", error);
@@ -105,11 +109,11 @@ int component_main(void)
         if (nt_wait(CAP_NT, tsc_read() + before.tsc_hz / 100, &bits) == STATUS_BUSY)
             return 1;
     failure("information", pd_info(&after));
-    if (!failed && after.kernel_used > before.kernel_used + 8 * cpus) /* tables of its address space */
+    if (!failed && after.kernel_used > before.kernel_used + 16) /* tables of its address space */
         failure("kernel memory", ERROR_NO_KMEM);
     if (failed)
         return 1;
-    log_line("callers: done: %lu rounds on each of %u CPUs, %lu of %lu bytes used", rounds, cpus,
+    log_line("callers: done: %lu rounds on each of the CPUs 0x%lx, %lu of %lu bytes used", rounds, cpus,
              after.ram_used, before.ram_used);
     return 0;
 }
