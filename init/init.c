@@ -305,8 +305,9 @@ static bool rom_start(void)
 {
     struct dataspace copies;
     void *text = NULL;
-    enum error error = link_wait(&rom.link);
-    rom.changes = rom.link.session.id >= PARENT_ID_FIRST;
+    enum error error = link_poll(&rom.link);
+    rom.changes = error == ERROR_PENDING;
+    error = rom.changes ? link_wait(&rom.link) : error;
     size_t bytes = error == ERROR_OK ? rom.link.session.bytes : 0;
     if (bytes != 0)
         error = memory_alloc(3 * bytes, &copies, &text);

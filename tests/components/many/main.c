@@ -93,9 +93,12 @@ static enum error sessions(unsigned count, uint64_t donation)
 
 static enum error wanted(void)
 {
-    struct link link = {
-        .request = {
-            .service = TAKE_SERVICE, .label = TAKE_LABEL, .donation = 1, .base = CAP_FREE, .bits = BIT}};
+    struct link link = {.request = {.service = TAKE_SERVICE,
+                                    .label = TAKE_LABEL,
+                                    .donation = 1,
+                                    .base = CAP_FREE,
+                                    .bits = BIT},
+                        .rights = MEM_READ};
     enum error error = link_wait(&link);
 
     if (error != ERROR_NO_RAM || link.session.bytes != TAKE_DONATION)
