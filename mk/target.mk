@@ -135,7 +135,7 @@ GUEST_FOLDERS_long := $(GUEST_FOLDERS) tests/guest/body/paged tests/guest/body/l
 GUEST_FOLDERS_compat := $(GUEST_FOLDERS_protected)
 GUEST_HOSTILE := $(wildcard $(GUEST_MODES:%=tests/guest/hostile/%/*.c))
 GUESTS := $(GUEST_MODES:%=$(TARGET)/guest-%.elf) $(foreach f,$(GUEST_HOSTILE),$(TARGET)/hostile-$(basename $(notdir $(f))).elf) \
-	$(TARGET)/hostile.elf $(TARGET)/guest-smp.elf $(TARGET)/test-rom.bin
+	$(TARGET)/hostile.elf $(TARGET)/guest-smp.elf $(TARGET)/test-rom.bin $(TARGET)/test-disk.bin
 GUEST_INCLUDES := $(wildcard tests/guest/mode/*.inc tests/guest/mode/*.h)
 
 guests: $(GUESTS)

@@ -52,7 +52,7 @@ IDLE_SECONDS = 20  # of the guest's, between its lines "idle: begin" and "idle: 
 # of a single round, may differ by so much. Others are equal.
 TRACE_TOLERANCE = 0.02
 DISK = re.compile(r"(ahci|nvme|virtio_blk)\.")
-DISK_TOLERANCE = 0.15
+DISK_TOLERANCE, CHAIN_TOLERANCE = 0.15, 0.5
 COLUMNS = {"cr3": "CR3", "wrmsr": "WRMSR", "xsave": "XSAVE", "vmcb": "VMCB", "vmcs": "VMCS"}
 
 # What others need, counted by the same method (instructions of the emulator).
@@ -125,7 +125,8 @@ def measure_paths(number, plugin):
 
 def differs(name, figure, first):
     """Whether two runs have different figures. When a disk answers is the build machine's affair, and how many go together."""
-    near = figure and DISK.match(name) and abs(figure[0] - first[0]) <= first[0] * DISK_TOLERANCE
+    tolerance = CHAIN_TOLERANCE if ".part." in name else DISK_TOLERANCE
+    near = figure and DISK.match(name) and abs(figure[0] - first[0]) <= first[0] * tolerance
     return figure != first and not near
 
 

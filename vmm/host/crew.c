@@ -55,17 +55,6 @@ void crew_init(struct crew *crew, struct vcpu *vcpu, unsigned count, uint64_t ho
     crew->hosts = hosts ? hosts : 1;
 }
 
-unsigned crew_host(const struct crew *crew, unsigned cpu)
-{
-    unsigned host = 0;
-
-    for (; cpu; cpu--)
-        do
-            host = (host + 1) % CPUS_MAX;
-        while (!(crew->hosts >> host & 1));
-    return host;
-}
-
 void crew_wire(struct crew *crew, struct machine_config *config)
 {
     static const struct lock lock = {.wait = lock_wait, .wake = lock_wake};

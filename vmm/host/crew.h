@@ -45,7 +45,16 @@ struct crew {
 void crew_init(struct crew *crew, struct vcpu *vcpu, unsigned count, uint64_t hosts);
 
 /* The CPU of a vCPU's thread: 0, and then one after the other. */
-unsigned crew_host(const struct crew *crew, unsigned cpu);
+static inline unsigned crew_host(const struct crew *crew, unsigned cpu)
+{
+    unsigned host = 0;
+
+    for (; cpu; cpu--)
+        do
+            host = (host + 1) % CPUS_MAX;
+        while (!(crew->hosts >> host & 1));
+    return host;
+}
 
 /* Ends the run of a vCPU. */
 static inline uint64_t crew_notification(unsigned cpu)
