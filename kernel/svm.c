@@ -485,6 +485,13 @@ static void prepare_tag(struct cpu *cpu, struct vcpu *vcpu)
         v->tlb_control = TLB_FLUSH_ALL;
 }
 
+/* A host interrupt that comes while VMRUN makes a virtual one pending may be forgotten by QEMU's processor, though its
+ * local APIC holds it (doc/caveats.md). A write of CR8 makes the APIC raise it again. */
+static void look_at_interrupts_again(void)
+{
+    __asm__ volatile("mov %0, %%cr8" : : "r"(0ul) : "memory");
+}
+
 static void enter(struct cpu *cpu, struct vcpu *vcpu)
 {
     static const uint64_t none[4];
@@ -569,12 +576,15 @@ static enum virt_result svm_run(struct vcpu *vcpu)
     struct cpu *cpu = this_cpu();
     struct vmcb *v = vcpu->control;
     struct vcpu_state *s = vcpu->state;
+    uint64_t interrupt = v->virtual_interrupt & V_IRQ;
     uint32_t code, exit, want;
 
     prepare_tag(cpu, vcpu);
     v->rax = s->gpr[VCPU_RAX];
     v->rsp = s->gpr[VCPU_RSP];
     enter(cpu, vcpu);
+    if (interrupt)
+        look_at_interrupts_again();
     if (cpu_features.xsave && xgetbv() != (uint32_t)cpu->xcr0)
         take_xcr0(cpu, vcpu);
     s->gpr[VCPU_RAX] = v->rax;
