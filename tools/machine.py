@@ -275,7 +275,8 @@ class Keyboard:
     def __enter__(self):
         if os.isatty(self.descriptor):
             self.saved = termios.tcgetattr(self.descriptor)
-            tty.setraw(self.descriptor)
+            # What has been typed already is kept, which is not the default.
+            tty.setraw(self.descriptor, termios.TCSADRAIN)
         return self
 
     def __exit__(self, *_):
